@@ -1,0 +1,1 @@
+//! Orders, waves, priority, activation and outcomes: the conductor of a campaign.

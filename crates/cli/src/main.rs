@@ -1,0 +1,3 @@
+//! The `lamplighter` command: the only binary of the house.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! May this device get this firmware now, and on what evidence.

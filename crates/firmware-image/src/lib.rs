@@ -1,0 +1,1 @@
+//! Zigbee OTA files, SUIT envelopes, activation orders: build, sign, verify.

@@ -1,0 +1,1 @@
+//! Drives the conductor with sockets, timers, a clock and a disk.

@@ -1,0 +1,1 @@
+//! Append-only entries under a hash chain, and the stores that keep them.

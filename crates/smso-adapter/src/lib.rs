@@ -1,0 +1,1 @@
+//! The SMSO's and the DCC's words: the HTTP API of the engine.

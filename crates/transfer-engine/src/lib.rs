@@ -1,0 +1,1 @@
+//! Sessions, pacing and budgets: one image to many hubs at once.

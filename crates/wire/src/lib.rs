@@ -1,0 +1,1 @@
+//! DLMS image transfer and ZCL OTA frames: parse and emit.

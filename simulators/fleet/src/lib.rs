@@ -1,0 +1,1 @@
+//! Hubs, meters, links, flash and faults under virtual time.

@@ -1,0 +1,1 @@
+//! The simulated fleet on real UDP and TCP sockets.

@@ -1,0 +1,1 @@
+//! End-to-end scenarios through the whole house, and the architecture's rules as tests.
