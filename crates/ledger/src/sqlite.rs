@@ -130,7 +130,12 @@ impl SqliteStore {
         let mut rows = statement.query(params).map_err(failed)?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            entries.push(entry(row)?);
+            match entry(row) {
+                Ok(entry) => entries.push(entry),
+                // The sound ones first: the next read begins at the damaged one and names it.
+                Err(StoreError::Malformed { .. }) if !entries.is_empty() => break,
+                Err(error) => return Err(error),
+            }
         }
         Ok(entries)
     }

@@ -14,6 +14,9 @@ pub trait Store {
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError>;
 
     /// Returns at most `limit` entries with an index of `from` or more, in ascending order.
+    ///
+    /// Fewer than `limit` do not mean the end, only none do: a damaged entry ends the answer before
+    /// it, and is an error when it is the first, so that whoever walks learns exactly where.
     fn read(&self, from: EntryIndex, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
     /// Returns the entry with the highest index.
