@@ -1,0 +1,167 @@
+//! What world files and the homes drawn from them promise.
+
+use super::record::{DeviceKind, Standing};
+use super::*;
+use firmware_image::{
+    FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
+};
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+use transfer_engine::HubId;
+
+const STREET: &str = include_str!("../../../fleets/street.toml");
+const TOWN: &str = include_str!("../../../fleets/town.toml");
+const DEMO: &str = include_str!("../../../fleets/demo.toml");
+
+fn street() -> WorldSpec {
+    WorldSpec::parse(STREET).expect("street.toml is a sound world")
+}
+
+#[track_caller]
+fn check_refused(find: &str, put: &str, line: usize, column: usize, key: &str, says: &str) {
+    assert!(STREET.contains(find), "street.toml has no `{find}`");
+    let error = WorldSpec::parse(&STREET.replacen(find, put, 1)).expect_err("this world is impossible");
+    assert!(error.expected.contains(says), "{error}");
+    assert_eq!((error.line, error.column, error.key.as_str()), (line, column, key), "{error}");
+    assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+fn line_of(text: &str) -> usize {
+    1 + STREET.lines().position(|line| line.starts_with(text)).expect("the line is there")
+}
+
+#[test]
+fn the_worlds_that_are_shipped_are_sound() {
+    assert_eq!(street().installations.get(), 10);
+    // 2020-10-05T00:00:00Z.
+    assert_eq!(street().start.as_micros(), 1_601_856_000 * 1_000_000);
+    assert_eq!(WorldSpec::parse(TOWN).expect("town.toml is sound").installations.get(), 2_000);
+    assert_eq!(WorldSpec::parse(DEMO).expect("demo.toml is sound").installations.get(), 1_000);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_line_column_key_and_expectation() {
+    let line = line_of("display_share");
+    check_refused("display_share = 0.4", "display_share = 1.4", line, 17, "display_share", "between 0 and 1");
+    check_refused("display_share = 0.4", "display_share = \"x\"", line, 17, "display_share", "string");
+    check_refused(
+        "installations = 10",
+        "installations = 0",
+        line_of("installations"),
+        17,
+        "installations",
+        "nonzero",
+    );
+    let latency = line_of("latency_ms");
+    check_refused("latency_ms = 400", "latency_ms = -4", latency, 14, "link.latency_ms", "expected u32");
+    check_refused("latency_ms = 400", "latency = 400", latency, 1, "link.latency", "`latency_ms`");
+    let start = line_of("start");
+    check_refused("2020-10-05T00:00:00Z", "2020-10-05", start, 9, "start", "UTC date-time");
+    check_refused("2020-10-05T00:00:00Z", "1920-10-05T00:00:00Z", start, 9, "start", "not before 1970");
+}
+
+#[test]
+fn mixes_that_do_not_add_up_are_refused_where_they_stand() {
+    let error = |find: &str, put: &str| {
+        WorldSpec::parse(&STREET.replacen(find, put, 1)).expect_err("this mix is impossible")
+    };
+    assert!(error("share = 0.7", "share = 0.2").expected.contains("add up to 1, found 0.500"));
+    let evidence = error("mt_sit_share = 0.3", "mt_sit_share = 0.9");
+    assert_eq!((evidence.line, evidence.key.as_str()), (line_of("[evidence]"), "evidence"), "{evidence}");
+    let standing = error("active_share = 0.1", "active_share = 1.0");
+    assert_eq!((standing.line, standing.key.as_str()), (line_of("[standing]"), "standing"), "{standing}");
+    let campaign = error("wave_shares = [0.8]", "wave_shares = [0.8, 0.1]");
+    assert_eq!(campaign.key, "campaign", "{campaign}");
+}
+
+#[test]
+fn a_missing_key_is_named_in_its_table() {
+    let without = STREET.replacen("poll_interval_s = 60\n", "", 1);
+    let error = WorldSpec::parse(&without).expect_err("a key is missing");
+    assert_eq!(error.key, "campaign");
+    assert!(error.expected.contains("poll_interval_s"), "{error}");
+}
+
+#[test]
+fn broken_toml_is_named_where_it_breaks() {
+    let error = WorldSpec::parse("name = \"x\"\ncells = = 3\n").expect_err("this is no TOML");
+    assert_eq!((error.line, error.column, error.key.as_str()), (2, 9, "cells"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}", cut in 0usize..6_000) {
+        let _ = WorldSpec::parse(&text);
+        let cut = (0..=cut.min(STREET.len())).rev().find(|at| STREET.is_char_boundary(*at)).unwrap_or(0);
+        let _ = WorldSpec::parse(&format!("{}{text}", &STREET[..cut]));
+    }
+
+    #[test]
+    fn every_hub_has_its_own_address(index in 0..super::spec::MOST_INSTALLATIONS) {
+        let address = hub_address(HubId(index));
+        prop_assert_eq!(hub_at(address), Some(HubId(index)));
+        prop_assert!(address.is_loopback() && address.octets()[3] != 0 && address.octets()[3] != 255);
+    }
+}
+
+#[test]
+fn addresses_outside_the_hubs_range_belong_to_no_hub() {
+    assert_eq!(hub_address(HubId(0)), Ipv4Addr::new(127, 16, 0, 1));
+    assert_eq!(hub_address(HubId(254)), Ipv4Addr::new(127, 16, 1, 1));
+    for stranger in [[127, 0, 0, 1], [127, 16, 0, 0], [127, 16, 0, 255], [10, 16, 0, 1], [127, 15, 9, 9]] {
+        assert_eq!(hub_at(Ipv4Addr::from(stranger)), None);
+    }
+}
+
+#[test]
+fn homes_are_dealt_exactly_as_the_file_says_and_the_seed_shuffles_them() {
+    let spec = WorldSpec::parse(DEMO).expect("demo.toml is sound");
+    let homes = draw_homes(&spec, 42);
+    let count = |test: &dyn Fn(&HomeRecord) -> bool| homes.iter().filter(|home| test(&home.record)).count();
+    assert_eq!(count(&|home| home.standing == Standing::Active), 60);
+    assert_eq!(count(&|home| home.standing == Standing::Dormant), 880);
+    assert_eq!(count(&|home| home.evidence == Evidence::EquivalenceDraft), 60);
+    assert_eq!(count(&|home| home.is_unreachable), 10);
+    assert_eq!(count(&|home| home.link == "lossy"), 150);
+    assert_eq!(count(&|home| home.device(DeviceKind::Gas).is_some()), 1_000);
+    assert_eq!(count(&|home| home.device(DeviceKind::Display).is_some()), 250);
+    let trouble = |kind| count(&|home| home.devices.iter().any(|device| device.trouble == Some(kind)));
+    assert_eq!(trouble(DeviceTrouble::WrongHardware), 20);
+    assert_eq!(trouble(DeviceTrouble::DoesNotComeUp), 20);
+    assert_eq!(count(&|home| home.cell == Cell(9)), 100);
+
+    let records = |seed| draw_homes(&spec, seed).into_iter().map(|plan| plan.record).collect::<Vec<_>>();
+    assert_eq!(records(42), records(42));
+    assert_ne!(records(42), records(43));
+}
+
+#[test]
+fn identifiers_are_unique_and_the_already_current_run_the_target() {
+    let spec = WorldSpec::parse(TOWN).expect("town.toml is sound");
+    let homes = draw_homes(&spec, 7);
+    let devices = || homes.iter().flat_map(|home| &home.record.devices);
+    let mut ids: Vec<_> = devices().map(|device| device.eui).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+    for device in devices() {
+        let current = device.trouble == Some(DeviceTrouble::AlreadyCurrent);
+        assert_eq!(device.firmware_version == FileVersion(0x0102_0400), current);
+    }
+}
+
+#[test]
+fn a_world_takes_over_the_model_of_any_image() {
+    let mut spec = street();
+    let image = ImageIdentity {
+        manufacturer: ManufacturerCode(0x1234),
+        image_type: ImageType(9),
+        file_version: FileVersion(5),
+        hardware: Some(HardwareRange { min: HardwareVersion(7), max: HardwareVersion(0xFFFF) }),
+    };
+    spec.adopt_model(DeviceKind::Gas, &image);
+    let gas = spec.device.of(DeviceKind::Gas);
+    assert_eq!((gas.manufacturer, gas.image_type, gas.hardware, gas.wrong_hardware), (0x1234, 9, 7, 6));
+    assert_eq!((gas.running_version, gas.target_version), (4, 5));
+}
