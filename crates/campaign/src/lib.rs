@@ -1,1 +1,26 @@
-//! Orders, waves, priority, activation and outcomes: the conductor of a campaign.
+//! Orders, waves, priority, activation and outcomes: what is done to which device, when, and on what basis.
+//!
+//! ```text
+//!  CampaignOrder ─► Verdict per device ─► waves ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Outcome
+//!                        (eligibility)            └──── transfer-engine ────┘└ HAN ┘ └ signed order ┘
+//!        every arrow is a Record in the ledger, durable before it is acted on; CampaignState is their fold
+//! ```
+//!
+//! Read in this order: `order` (what is asked), `stage` (how far a device has come and how it ends), `record`
+//! (what is written), `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all).
+
+mod conductor;
+mod order;
+mod plan;
+mod record;
+mod stage;
+mod state;
+
+pub use conductor::{Conductor, Desk, ReplayError, Settings};
+pub use order::{CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target};
+pub use record::{
+    DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OrderRecord, OrderedRecord,
+    OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,
+};
+pub use stage::{Outcome, OutcomeClass, Stage};
+pub use state::{CampaignState, DeviceRow, FoldError, Phase, Tally};

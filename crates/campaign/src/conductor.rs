@@ -1,0 +1,329 @@
+//! The conductor: the one place where campaigns, transfer engine and ledger meet.
+//!
+//! ```text
+//!            order ─┐                     ┌─► poll_append ──► ledger (driver) ──► handle_durable ─┐
+//!  datagrams, time ─┴► decide ─► record ──┤                                                       │
+//!                        ▲                └─ act waits for its record ◄───────────────────────────┘
+//!                        │                          │ durable
+//!                     events ◄── transfer engine ◄──┘ ──► poll_transmit ──► socket (driver)
+//! ```
+//!
+//! Invariants:
+//! - An act (send, activate) happens only after its record is durable: [`Conductor::handle_durable`] is the
+//!   only place that hands acts to the engine.
+//! - The state is a fold over records: [`Conductor::replay`] feeds the same `apply` as live operation.
+//! - The conductor has no socket, file, clock or randomness. Head-end and simulator drive the same one.
+
+mod activation;
+mod intake;
+mod legs;
+mod recovery;
+mod watch;
+mod waves;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use eligibility::{GateConfig, Inventory, Register};
+use firmware_image::{Eui64, FileDigest, SigningKey, VerifiedImage};
+use ledger::NewEntry;
+use transfer_engine::{
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId, Task,
+    Transmit, Transport,
+};
+
+use crate::order::CampaignId;
+use crate::record::Record;
+use crate::stage::Stage;
+use crate::state::CampaignState;
+
+pub use recovery::ReplayError;
+
+/// What the gate judges by: the lists and the fleet as they are today.
+#[derive(Debug)]
+pub struct Desk {
+    /// Product list, combinations, evidence.
+    pub register: Register,
+    /// Installations and devices.
+    pub inventory: Inventory,
+    /// What is configuration in the gate.
+    pub gate: GateConfig,
+}
+
+/// How the conductor is set up.
+pub struct Settings {
+    /// Budgets and patience of the engine.
+    pub engine: EngineConfig,
+    /// What one radio cell may carry.
+    pub cell_rate: ByteRate,
+    /// What one hub's line is filled at.
+    pub link_rate: ByteRate,
+    /// How hubs are reached.
+    pub transport: Transport,
+    /// The online key that signs activation orders, one device at a time.
+    pub order_key: SigningKey,
+}
+
+/// An act that waits for its record to be durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Act {
+    Stage(Eui64),
+    Activate(Eui64),
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// Look at a hub whose devices are at work.
+    Watch(HubId),
+    /// Try a staging again.
+    Stage(Eui64),
+}
+
+/// A hub the conductor talks to.
+#[derive(Debug)]
+struct Hub {
+    id: HubId,
+    /// The devices under way behind it, by channel.
+    channels: BTreeMap<u8, Eui64>,
+    /// When it is looked at next.
+    watch_at: Option<Moment>,
+}
+
+/// What is known of a device under way beyond its records; lost and rebuilt by a restart.
+#[derive(Clone, Debug, Default)]
+struct Errand {
+    campaign: Option<CampaignId>,
+    attempts: u8,
+    /// Looks at the HAN that showed the device verified although its activation was accepted.
+    idle_looks: u8,
+    activation_sent: bool,
+    reading_version: bool,
+    rolled_back: bool,
+}
+
+/// The conductor. See the module's documentation.
+pub struct Conductor {
+    settings: Settings,
+    desk: Desk,
+    engine: Engine,
+    images: BTreeMap<FileDigest, (VerifiedImage, ReleaseId)>,
+    cells: BTreeMap<String, CellId>,
+    hubs: BTreeMap<Eui64, Hub>,
+    hub_names: Vec<Eui64>,
+    campaigns: BTreeMap<CampaignId, CampaignState>,
+    /// Devices under way. A device is in one campaign at a time.
+    errands: BTreeMap<Eui64, Errand>,
+    order_counters: BTreeMap<Eui64, u64>,
+    outbox: Vec<NewEntry>,
+    recorded: u64,
+    durable: u64,
+    waiting: VecDeque<(u64, Act)>,
+    timers: BTreeSet<(Moment, Due)>,
+    /// Campaigns whose waves must be looked at because a device ended.
+    unsettled: BTreeSet<CampaignId>,
+}
+
+impl Conductor {
+    /// Makes a conductor with no images and no campaigns.
+    pub fn new(settings: Settings, desk: Desk, now: Moment) -> Conductor {
+        Conductor {
+            engine: Engine::new(settings.engine, now),
+            settings,
+            desk,
+            images: BTreeMap::new(),
+            cells: BTreeMap::new(),
+            hubs: BTreeMap::new(),
+            hub_names: Vec::new(),
+            campaigns: BTreeMap::new(),
+            errands: BTreeMap::new(),
+            order_counters: BTreeMap::new(),
+            outbox: Vec::new(),
+            recorded: 0,
+            durable: 0,
+            waiting: VecDeque::new(),
+            timers: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+        }
+    }
+
+    /// Takes an image to the desk. Only verified ones can come here: see [`VerifiedImage`].
+    pub fn add_image(&mut self, image: VerifiedImage) -> FileDigest {
+        let digest = image.file_digest();
+        if !self.images.contains_key(&digest) {
+            let release = self.engine.add_release(Release {
+                identification: Bytes::copy_from_slice(digest.as_bytes()),
+                bytes: image.bytes().clone(),
+            });
+            self.images.insert(digest, (image, release));
+        }
+        digest
+    }
+
+    /// Returns the images at the desk.
+    pub fn images(&self) -> impl Iterator<Item = &VerifiedImage> {
+        self.images.values().map(|(image, _)| image)
+    }
+
+    /// Returns what the gate judges by.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Replaces what the gate judges by. Devices under way are judged by it at their next step.
+    pub fn set_desk(&mut self, desk: Desk) {
+        self.desk = desk;
+    }
+
+    /// Returns a campaign.
+    pub fn campaign(&self, id: &CampaignId) -> Option<&CampaignState> {
+        self.campaigns.get(id)
+    }
+
+    /// Returns all campaigns, by name.
+    pub fn campaigns(&self) -> impl Iterator<Item = &CampaignState> {
+        self.campaigns.values()
+    }
+
+    /// Returns the engine's counters.
+    pub fn counters(&self) -> Counters {
+        self.engine.counters()
+    }
+
+    /// Returns how many hubs are being talked to.
+    pub fn busy_hubs(&self) -> usize {
+        self.engine.busy_hubs()
+    }
+
+    /// Takes one datagram from the network.
+    pub fn handle_datagram(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) {
+        self.engine.handle_datagram(now, from, datagram);
+        self.turn(now);
+    }
+
+    /// Takes one frame that was cut out of a hub's stream.
+    pub fn handle_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
+        self.engine.handle_frame(now, hub, frame);
+        self.turn(now);
+    }
+
+    /// Takes the news that the stream to a hub broke.
+    pub fn handle_disconnect(&mut self, now: Moment, hub: HubId) {
+        self.engine.handle_disconnect(now, hub);
+        self.turn(now);
+    }
+
+    /// Returns what must be made durable next, in one piece.
+    pub fn poll_append(&mut self) -> Option<Vec<NewEntry>> {
+        (!self.outbox.is_empty()).then(|| std::mem::take(&mut self.outbox))
+    }
+
+    /// Takes the news that this many more entries are durable; acts that waited for them happen now.
+    pub fn handle_durable(&mut self, now: Moment, entries: usize) {
+        self.durable += entries as u64;
+        while let Some((needs, _)) = self.waiting.front()
+            && *needs <= self.durable
+        {
+            let Some((_, act)) = self.waiting.pop_front() else { break };
+            match act {
+                Act::Stage(device) => self.stage(now, device),
+                Act::Activate(device) => self.activate(now, device),
+            }
+        }
+        self.turn(now);
+    }
+
+    /// Returns what to send next. Poll [`Conductor::poll_append`] before and after.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
+        self.turn(now);
+        let transmit = self.engine.poll_transmit(now);
+        if transmit.is_none() {
+            // Asking may have expired tasks, and their ends may have given new ones.
+            self.turn(now);
+        }
+        transmit
+    }
+
+    /// Returns when the conductor wants to be polled again although nothing was heard.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        if !self.outbox.is_empty() {
+            return Some(Moment::default());
+        }
+        let timer = self.timers.first().map(|(at, _)| *at);
+        [timer, self.engine.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Does all that can be done at this moment without input or output.
+    fn turn(&mut self, now: Moment) {
+        while let Some(event) = self.engine.poll_event() {
+            self.on_event(now, event);
+        }
+        while let Some(&(at, due)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            match due {
+                Due::Watch(hub) => self.look_at(now, hub),
+                Due::Stage(device) => self.stage(now, device),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Writes a record: applies it to the state, and queues it for the ledger with the act it allows.
+    fn record(&mut self, now: Moment, campaign: &CampaignId, record: &Record, act: Option<Act>) {
+        let state = self.campaigns.get_mut(campaign).expect("a campaign is known before its records");
+        state.apply(now, record).expect("the conductor records only what the table of stages allows");
+        self.outbox.push(record.to_entry(now, campaign));
+        self.recorded += 1;
+        if let Some(act) = act {
+            self.waiting.push_back((self.recorded, act));
+        }
+    }
+
+    /// Returns the stage of a device under way, with its campaign.
+    fn under_way(&self, device: Eui64) -> Option<(CampaignId, Stage)> {
+        let campaign = self.errands.get(&device)?.campaign.clone()?;
+        let row = self.campaigns.get(&campaign)?.row(device)?;
+        (row.stage != Stage::Ended).then_some((campaign, row.stage))
+    }
+
+    /// Returns the hub of a device, introducing it to the engine at the first use.
+    fn hub_of(&mut self, now: Moment, device: Eui64) -> Option<(HubId, u8)> {
+        let found = self.desk.inventory.device(device)?;
+        let (hub, channel) = (found.hub_id, found.channel.0);
+        let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
+        let cell_name = found.cell.as_str().to_owned();
+        if !self.hubs.contains_key(&hub) {
+            let cell_rate = self.settings.cell_rate;
+            let engine = &mut self.engine;
+            let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
+            let link = HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
+            let id = self.engine.add_hub(now, link);
+            self.hub_names.push(hub);
+            self.hubs.insert(hub, Hub { id, channels: BTreeMap::new(), watch_at: None });
+        }
+        let entry = self.hubs.get_mut(&hub)?;
+        entry.channels.insert(channel, device);
+        Some((entry.id, channel))
+    }
+
+    fn hub_named(&self, hub: HubId) -> Option<&Hub> {
+        self.hubs.get(self.hub_names.get(hub.0 as usize)?)
+    }
+
+    fn device_on(&self, hub: HubId, channel: u8) -> Option<Eui64> {
+        self.hub_named(hub)?.channels.get(&channel).copied()
+    }
+
+    fn assign(&mut self, now: Moment, hub: HubId, task: Task, priority: u8) -> bool {
+        self.engine.assign(now, hub, task, Priority(priority))
+    }
+
+    /// Sets a timer.
+    fn after(&mut self, now: Moment, wait: Duration, due: Due) {
+        self.timers.insert((now + wait, due));
+    }
+}

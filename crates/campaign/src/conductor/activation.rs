@@ -1,0 +1,64 @@
+//! Activation: an order of its own, signed per device, at most one per device and campaign.
+
+use firmware_image::{ActivationOrder, Eui64, OrderCounter};
+use transfer_engine::{Fault, HubId, Moment, Task};
+
+use super::{Act, Conductor};
+use crate::record::{OrderedRecord, Record};
+use crate::stage::{Outcome, Stage};
+
+impl Conductor {
+    /// Takes the gate again and, if it still allows, records the order; the act follows when it is durable.
+    pub(super) fn order_activation(&mut self, now: Moment, device: Eui64) {
+        let Some((campaign, Stage::Delivered)) = self.under_way(device) else { return };
+        let verdict = self.judge_again(now, &campaign, device);
+        if !verdict.allowed {
+            self.end(now, &campaign, device, Outcome::HeldUnactivated, verdict.code, None);
+            return;
+        }
+        let image = self.image_for(&campaign, device).and_then(|file| self.images.get(&file));
+        let Some(image) = image.map(|(image, _)| image.image_digest()) else { return };
+        let counter = self.order_counters.get(&device).map_or(1, |last| last + 1);
+        self.order_counters.insert(device, counter);
+        let record = Record::Ordered(OrderedRecord { device, image, counter, row: verdict.row });
+        self.record(now, &campaign, &record, Some(Act::Activate(device)));
+    }
+
+    /// Signs the recorded order and hands it over. Doing so again gives the same bytes with the same counter,
+    /// which a device takes at most once.
+    pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
+        let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
+        let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
+        let (Some(counter), Some(file), priority) = (row.order_counter, row.image, row.priority) else { return };
+        let Some((image, _)) = self.images.get(&file) else { return };
+        let order = ActivationOrder { device, image: image.image_digest(), counter: OrderCounter(counter) };
+        let signed = order.sign(&self.settings.order_key);
+        let Some((hub, channel)) = self.hub_of(now, device) else { return };
+        if let Some(errand) = self.errands.get_mut(&device) {
+            errand.activation_sent = true;
+            errand.idle_looks = 0;
+        }
+        let task = Task::Activate { channel, order: Some(signed.bytes().clone()) };
+        if !self.assign(now, hub, task, priority) {
+            self.watch(now, hub);
+        }
+    }
+
+    pub(super) fn on_activation_accepted(&mut self, now: Moment, hub: HubId, device: Eui64) {
+        if let Some((campaign, Stage::Ordered)) = self.under_way(device) {
+            tracing::debug!(%campaign, %device, "activation accepted");
+            self.watch(now, hub);
+        }
+    }
+
+    pub(super) fn on_activation_fault(&mut self, now: Moment, hub: HubId, device: Eui64, fault: &Fault) {
+        let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
+        match fault {
+            Fault::Refused { .. } => {
+                self.end(now, &campaign, device, Outcome::OrderRefused, fault.to_string(), None);
+            }
+            // It may have arrived all the same: look at what the device does before anything is repeated.
+            _ => self.watch(now, hub),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From an order to verdicts and a plan, in one append.
+
+use std::collections::BTreeMap;
+
+use eligibility::{Claim, Date, DeviceType, InstructingParty, MeterStatus, OfferedImage, Verdict, decide};
+use firmware_image::{Eui64, FileDigest};
+use jiff::tz::TimeZone;
+use transfer_engine::Moment;
+
+use super::{Conductor, Desk, Errand};
+use crate::order::{CampaignId, CampaignOrder, OrderError, Target};
+use crate::plan::{Candidate, deal_waves};
+use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
+use crate::stage::Outcome;
+use crate::state::CampaignState;
+
+/// Codes of ours for refusals that are no row of the gate.
+mod code {
+    /// The order has no image for this device's model.
+    pub(super) const NO_IMAGE: &str = "NO_IMAGE_FOR_MODEL";
+    /// Another campaign is at work on the device (compare DUIS `OtherRequestInProgressList`).
+    pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
+}
+
+/// Returns the UTC date of a moment.
+pub(crate) fn date_of(now: Moment) -> Date {
+    let micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+    let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
+    timestamp.to_zoned(TimeZone::UTC).date()
+}
+
+impl Conductor {
+    /// Accepts an order: judges each device, plans the waves, and opens the pilot.
+    ///
+    /// Nothing is written when the order as a whole makes no sense. Single devices that may not be updated
+    /// do not hold up the others: each gets a verdict with its reason.
+    pub fn create(&mut self, now: Moment, order: &CampaignOrder) -> Result<(), OrderError> {
+        order.check()?;
+        if self.campaigns.contains_key(&order.id) {
+            return Err(OrderError::Exists(order.id.clone()));
+        }
+        for target in &order.targets {
+            if !self.images.contains_key(&target.image) {
+                return Err(OrderError::UnknownImage(target.image));
+            }
+            if self.desk.register.cpl_entry(&target.cpl_entry).is_none() {
+                return Err(OrderError::UnknownEntry(target.cpl_entry.clone()));
+            }
+        }
+        let plans = self.plan(now, order);
+        let opening = OrderRecord {
+            instructing_party: order.instructing_party.to_string(),
+            smso: order.smso.to_string(),
+            targets: order.targets.clone(),
+            policy: order.policy.clone(),
+            devices: plans.len() as u32,
+        };
+        let entry = Record::Order(opening.clone()).to_entry(now, &order.id);
+        self.outbox.push(entry);
+        self.recorded += 1;
+        self.campaigns.insert(order.id.clone(), CampaignState::new(order.id.clone(), now, opening));
+        tracing::info!(campaign = %order.id, devices = plans.len(), "order accepted");
+        for plan in plans {
+            self.admit(now, &order.id, plan);
+        }
+        self.record(now, &order.id, &Record::WaveOpened(WaveRecord { wave: 0 }), None);
+        self.instruct_wave(now, &order.id, 0);
+        self.unsettled.insert(order.id.clone());
+        self.turn(now);
+        Ok(())
+    }
+
+    /// Judges an order and plans its waves without writing anything.
+    pub fn plan(&self, now: Moment, order: &CampaignOrder) -> Vec<PlanRecord> {
+        let mut plans: Vec<PlanRecord> = order
+            .devices
+            .iter()
+            .map(|device| self.judge_for_plan(now, order, *device))
+            .collect();
+        let candidates: Vec<Candidate> = plans
+            .iter()
+            .filter(|plan| plan.verdict.allowed)
+            .map(|plan| Candidate {
+                device: plan.device,
+                installation: plan.installation.clone(),
+                priority: plan.priority,
+            })
+            .collect();
+        let mut waves: BTreeMap<Eui64, u16> = BTreeMap::new();
+        for (candidate, wave) in candidates.iter().zip(deal_waves(&candidates, &order.policy.waves)) {
+            waves.insert(candidate.device, wave);
+        }
+        for plan in &mut plans {
+            plan.wave = waves.get(&plan.device).copied();
+        }
+        plans
+    }
+
+    fn judge_for_plan(&self, now: Moment, order: &CampaignOrder, device: Eui64) -> PlanRecord {
+        let found = self.desk.inventory.device(device);
+        let target = self.target_for(&order.targets, device);
+        let verdict = if self.under_way(device).is_some() {
+            refusal(code::BUSY, "another campaign is at work on this device")
+        } else {
+            let judged = self.judge(now, &order.instructing_party, &order.smso.to_string(), &order.targets, device);
+            judged.unwrap_or_else(|| refusal(code::NO_IMAGE, "the order has no image for this device's model"))
+        };
+        PlanRecord {
+            device,
+            kind: found.map(|found| found.device_type.to_string()).unwrap_or_default(),
+            installation: found.map(|found| found.installation_id.to_string()).unwrap_or_default(),
+            hub: found.map(|found| found.hub_id),
+            channel: found.map_or(0, |found| found.channel.0),
+            image: target.filter(|_| verdict.allowed).map(|target| target.image),
+            verdict,
+            wave: None,
+            priority: match found.map(|found| found.status) {
+                Some(MeterStatus::Dormant) => 0,
+                _ => 1,
+            },
+        }
+    }
+
+    /// Records a verdict; a refusal is the device's outcome at the same time.
+    fn admit(&mut self, now: Moment, campaign: &CampaignId, plan: PlanRecord) {
+        let (device, verdict) = (plan.device, plan.verdict.clone());
+        self.record(now, campaign, &Record::Verdict(plan), None);
+        if verdict.allowed {
+            self.errands.insert(device, Errand { campaign: Some(campaign.clone()), ..Errand::default() });
+        } else if verdict.code == "ALREADY_ON_TARGET" {
+            self.end(now, campaign, device, Outcome::AlreadyOnTarget, verdict.code, None);
+        } else {
+            self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
+        }
+    }
+
+    /// Asks the gate about a device; `None` when the order has no image for its model and the gate would
+    /// otherwise have nothing to judge.
+    pub(super) fn judge(
+        &self,
+        now: Moment,
+        instructing_party: &InstructingParty,
+        smso: &str,
+        targets: &[Target],
+        device: Eui64,
+    ) -> Option<Judgement> {
+        let Desk { register, inventory, gate } = &self.desk;
+        let image = match self.target_for(targets, device) {
+            Some(target) => Some(self.offered(target)?),
+            // An unknown device has a verdict of its own; a known one without an image has not.
+            None if inventory.device(device).is_some() => return None,
+            None => None,
+        };
+        let fallback = targets.first()?;
+        let claim = Claim {
+            instructing_party: instructing_party.clone(),
+            smso: smso.parse().ok()?,
+            device,
+            targets: targets.iter().map(|target| target.cpl_entry.clone()).collect(),
+            image: match image {
+                Some(image) => image,
+                None => self.offered(fallback)?,
+            },
+        };
+        let verdict: Verdict = decide(&claim, register, inventory, date_of(now), gate);
+        Some(verdict.record().into())
+    }
+
+    fn offered(&self, target: &Target) -> Option<OfferedImage> {
+        let (image, _) = self.images.get(&target.image)?;
+        Some(OfferedImage {
+            identity: image.identity(),
+            digest: image.image_digest(),
+            size: image.file().payload().len() as u64,
+        })
+    }
+
+    /// Returns the target of an order that fits a device: the same kind, manufacturer and model.
+    pub(super) fn target_for<'a>(&self, targets: &'a [Target], device: Eui64) -> Option<&'a Target> {
+        let Desk { register, inventory, .. } = &self.desk;
+        let current = register.cpl_entry(&inventory.device(device)?.cpl_entry)?;
+        targets.iter().find(|target| {
+            register.cpl_entry(&target.cpl_entry).is_some_and(|entry| {
+                entry.device_type == current.device_type
+                    && entry.manufacturer == current.manufacturer
+                    && entry.model == current.model
+            })
+        })
+    }
+
+    /// Returns the digest of the image that fits a device under way.
+    pub(super) fn image_for(&self, campaign: &CampaignId, device: Eui64) -> Option<FileDigest> {
+        self.campaigns.get(campaign)?.row(device)?.image
+    }
+
+    /// Says whether a device is a hub, which needs no HAN.
+    pub(super) fn is_hub(&self, device: Eui64) -> bool {
+        self.desk.inventory.device(device).is_some_and(|found| found.device_type == DeviceType::Chf)
+    }
+}
+
+fn refusal(code: &str, detail: &str) -> Judgement {
+    Judgement {
+        allowed: false,
+        row: "-".to_owned(),
+        code: code.to_owned(),
+        dmc: None,
+        evidence: Vec::new(),
+        detail: detail.to_owned(),
+    }
+}

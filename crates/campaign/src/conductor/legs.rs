@@ -1,0 +1,112 @@
+//! The WAN leg: staging, its faults and its retries; and the dispatch of the engine's events.
+
+use std::time::Duration;
+
+use firmware_image::Eui64;
+use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
+
+use super::{Conductor, Due};
+use crate::record::{DeliveredRecord, Record, StagedRecord};
+use crate::stage::{Outcome, Stage};
+
+impl Conductor {
+    pub(super) fn on_event(&mut self, now: Moment, event: Event) {
+        let hub = event.hub;
+        match (event.task, event.result) {
+            (Task::Stage { channel, .. }, result) => {
+                let Some(device) = self.device_on(hub, channel) else { return };
+                match result {
+                    Ok(Answer::Staged(report)) => self.on_staged(now, hub, device, &report),
+                    Ok(_) => {}
+                    Err(fault) => self.on_staging_fault(now, device, &fault),
+                }
+            }
+            (Task::Activate { channel, .. }, result) => {
+                let Some(device) = self.device_on(hub, channel) else { return };
+                match result {
+                    Ok(_) => self.on_activation_accepted(now, hub, device),
+                    Err(fault) => self.on_activation_fault(now, hub, device, &fault),
+                }
+            }
+            (Task::ReadHanStatus, Ok(Answer::HanStatus(devices))) => self.on_han_status(now, hub, &devices),
+            (Task::ReadHanStatus, _) => self.on_look_failed(now, hub),
+            (Task::ReadVersion { channel }, result) => {
+                let version = match result {
+                    Ok(Answer::Version(version)) => Some(version),
+                    _ => None,
+                };
+                self.on_version(now, hub, channel, version);
+            }
+        }
+    }
+
+    /// Has the engine bring the image to the device's hub. The instruction is durable.
+    pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
+        let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
+        let Some((hub, channel)) = self.hub_of(now, device) else { return };
+        let image = self.image_for(&campaign, device);
+        let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release) else {
+            return;
+        };
+        let priority = self.campaigns.get(&campaign).and_then(|state| state.row(device)).map_or(1, |row| row.priority);
+        if !self.assign(now, hub, Task::Stage { release, channel }, priority) {
+            // The hub's queue is full, which a hub with a handful of devices never brings about.
+            self.after(now, Duration::from_secs(60), Due::Stage(device));
+        }
+    }
+
+    fn on_staged(&mut self, now: Moment, hub: HubId, device: Eui64, report: &LegReport) {
+        let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
+        tracing::debug!(%campaign, %device, hub = hub.0, blocks = report.blocks_sent, "staged");
+        self.record(now, &campaign, &Record::Staged(StagedRecord::new(device, report)), None);
+        if self.is_hub(device) {
+            // The hub itself verified the image: there is no HAN leg.
+            self.on_delivered(now, device);
+        } else {
+            self.watch(now, hub);
+        }
+    }
+
+    /// The device holds and has verified the image: order its activation, if the gate still allows.
+    pub(super) fn on_delivered(&mut self, now: Moment, device: Eui64) {
+        let Some((campaign, Stage::Staged)) = self.under_way(device) else { return };
+        self.record(now, &campaign, &Record::Delivered(DeliveredRecord { device }), None);
+        self.order_activation(now, device);
+    }
+
+    fn on_staging_fault(&mut self, now: Moment, device: Eui64, fault: &Fault) {
+        let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
+        let Some(policy) = self.campaigns.get(&campaign).map(|state| state.order.policy.clone()) else { return };
+        let attempts = match self.errands.get_mut(&device) {
+            Some(errand) => {
+                errand.attempts = errand.attempts.saturating_add(1);
+                errand.attempts
+            }
+            None => return,
+        };
+        // An image that the hub found wrong is wrong the next time, too: one try, then a person.
+        let hopeless = matches!(fault, Fault::VerificationFailed | Fault::ForeignImage);
+        if !hopeless && attempts < policy.attempts {
+            let wait = policy.retry_after(attempts) + spread(device, attempts, policy.retry_after_s);
+            tracing::debug!(%campaign, %device, attempts, %fault, wait_s = wait.as_secs(), "staging will be retried");
+            self.after(now, wait, Due::Stage(device));
+            return;
+        }
+        let outcome = match fault {
+            Fault::VerificationFailed | Fault::ForeignImage => Outcome::HubRejectedImage,
+            Fault::Unreachable { .. } => Outcome::NoWan,
+            _ => Outcome::TransferFailed,
+        };
+        self.end(now, &campaign, device, outcome, fault.to_string(), None);
+    }
+}
+
+/// Spreads retries of many devices over one retry wait, so that a cell that comes back is not met by all of
+/// them at once. The spread is a hash of the device and the attempt: the same in every run.
+fn spread(device: Eui64, attempt: u8, over_s: u32) -> Duration {
+    let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
+    for byte in device.to_bytes().into_iter().chain([attempt]) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    }
+    Duration::from_millis((hash >> 16) % (u64::from(over_s.max(1)) * 1_000))
+}

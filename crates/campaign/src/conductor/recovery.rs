@@ -1,0 +1,148 @@
+//! Recovery: the only way a conductor starts. An empty ledger is a ledger with nothing to fold.
+
+use firmware_image::{Eui64, FileDigest};
+use ledger::Entry;
+use thiserror::Error;
+use transfer_engine::Moment;
+
+use super::{Conductor, Errand};
+use crate::order::CampaignId;
+use crate::record::{Record, RecordError};
+use crate::stage::{Outcome, Stage};
+use crate::state::{CampaignState, FoldError, Phase};
+
+/// Why a ledger cannot be taken up again.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// An entry is no record.
+    #[error("the ledger holds an entry that is no record of a campaign")]
+    Record(#[from] RecordError),
+    /// An entry does not fit those before it.
+    #[error("entry {index} does not fit the entries before it")]
+    Fold {
+        /// Which entry.
+        index: u64,
+        /// Why not.
+        source: FoldError,
+    },
+    /// An entry's subject is no campaign id.
+    #[error("entry {index}: subject {subject:?} is no campaign id")]
+    Subject {
+        /// Which entry.
+        index: u64,
+        /// What was found.
+        subject: String,
+    },
+    /// An unfinished campaign needs an image that is not at the desk.
+    #[error("campaign {campaign} is unfinished and needs image {image}, which is not at the desk")]
+    MissingImage {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The image.
+        image: FileDigest,
+    },
+}
+
+impl Conductor {
+    /// Folds entries of the ledger, oldest first. Call it with all of them, then [`Conductor::resume`].
+    pub fn replay(&mut self, entries: &[Entry]) -> Result<(), ReplayError> {
+        for entry in entries {
+            let index = entry.index.0;
+            let subject = || ReplayError::Subject { index, subject: entry.subject.clone() };
+            let id: CampaignId = entry.subject.parse().map_err(|_| subject())?;
+            let at = Moment::from_micros(entry.recorded_at_us);
+            let record = Record::from_entry(entry)?;
+            let fold = |source| ReplayError::Fold { index, source };
+            match &record {
+                Record::Order(order) if !self.campaigns.contains_key(&id) => {
+                    self.campaigns.insert(id.clone(), CampaignState::new(id, at, order.clone()));
+                    continue;
+                }
+                Record::Verdict(plan) if plan.verdict.allowed => {
+                    let errand = Errand { campaign: Some(id.clone()), ..Errand::default() };
+                    self.errands.insert(plan.device, errand);
+                }
+                Record::Ordered(order) => {
+                    self.order_counters.insert(order.device, order.counter);
+                    if let Some(errand) = self.errands.get_mut(&order.device) {
+                        // It may have been sent before the crash: look before anything is repeated.
+                        errand.activation_sent = true;
+                    }
+                }
+                Record::Outcome(outcome) => {
+                    self.errands.remove(&outcome.device);
+                }
+                _ => {}
+            }
+            match self.campaigns.get_mut(&id) {
+                Some(state) => state.apply(at, &record).map_err(fold)?,
+                None => return Err(fold(FoldError::UnknownCampaign(id))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up every unfinished campaign where its records end.
+    pub fn resume(&mut self, now: Moment) -> Result<(), ReplayError> {
+        let unfinished: Vec<CampaignId> = self
+            .campaigns
+            .values()
+            .filter(|state| state.rows().any(|row| row.outcome.is_none()) || state.phase == Phase::Running)
+            .map(|state| state.id.clone())
+            .collect();
+        for campaign in &unfinished {
+            self.check_images(campaign)?;
+        }
+        for campaign in unfinished {
+            self.resume_campaign(now, &campaign);
+        }
+        self.turn(now);
+        Ok(())
+    }
+
+    fn check_images(&self, campaign: &CampaignId) -> Result<(), ReplayError> {
+        let Some(state) = self.campaigns.get(campaign) else { return Ok(()) };
+        let needed = state.rows().filter(|row| row.outcome.is_none()).filter_map(|row| row.image);
+        match needed.into_iter().find(|image| !self.images.contains_key(image)) {
+            Some(image) => Err(ReplayError::MissingImage { campaign: campaign.clone(), image }),
+            None => Ok(()),
+        }
+    }
+
+    fn resume_campaign(&mut self, now: Moment, campaign: &CampaignId) {
+        let Some(state) = self.campaigns.get(campaign) else { return };
+        tracing::info!(%campaign, phase = state.phase.as_str(), "resumed from the ledger");
+        let (phase, opened) = (state.phase, state.waves_opened);
+        let devices: Vec<(Eui64, Stage)> =
+            state.rows().filter(|row| row.outcome.is_none()).map(|row| (row.device, row.stage)).collect();
+        for (device, stage) in devices {
+            match stage {
+                // A crash may have come between the halt and the outcomes it brought.
+                Stage::Planned | Stage::Instructed | Stage::Staged | Stage::Delivered if phase == Phase::Halted => {
+                    let reason = "the campaign was halted".to_owned();
+                    self.end(now, campaign, device, Outcome::Halted, reason, None);
+                }
+                Stage::Planned => {}
+                _ => self.resume_device(now, device),
+            }
+        }
+        if phase == Phase::Running {
+            for wave in 0..opened {
+                self.instruct_wave(now, campaign, wave);
+            }
+            self.unsettled.insert(campaign.clone());
+        }
+    }
+
+    /// Takes up one device where its records end. Everything here may be done twice without harm.
+    pub(super) fn resume_device(&mut self, now: Moment, device: Eui64) {
+        let Some((_, stage)) = self.under_way(device) else { return };
+        let hub = self.hub_of(now, device);
+        match (stage, hub) {
+            (Stage::Instructed, Some(_)) => self.stage(now, device),
+            (Stage::Delivered, _) => self.order_activation(now, device),
+            (Stage::Staged | Stage::Ordered, Some((hub, _))) => self.watch(now, hub),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The HAN leg and the read-back: looking at hubs whose devices are at work.
+//!
+//! The hub spreads the image by itself; we look at it every `poll_interval_s`, one request for all its
+//! devices. What counts as success is what the device says it runs, read back at the end.
+
+use std::time::Duration;
+
+use firmware_image::{Eui64, FileVersion};
+use transfer_engine::{HubId, Moment, Task};
+use wire::{HanDeviceStatus, HanState};
+
+use super::{Conductor, Due};
+use crate::order::CampaignId;
+use crate::stage::{Outcome, Stage};
+
+/// Looks that find a device idle although its activation was accepted, before the order is handed over
+/// again: hubs forget what they had not finished when they reboot, and gas meters sleep for half an hour.
+const IDLE_LOOKS: u8 = 12;
+
+/// Looks that find a hub on its old firmware before that counts as a rollback: it answers, so it is up.
+const OLD_VERSION_LOOKS: u8 = 3;
+
+impl Conductor {
+    /// Makes sure that a hub is looked at within the poll interval.
+    pub(super) fn watch(&mut self, now: Moment, hub: HubId) {
+        let interval = self.poll_interval(hub);
+        let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
+        let Some(entry) = self.hubs.get_mut(&name) else { return };
+        if entry.watch_at.is_none() {
+            entry.watch_at = Some(now + interval);
+            self.timers.insert((now + interval, Due::Watch(hub)));
+        }
+    }
+
+    fn poll_interval(&self, hub: HubId) -> Duration {
+        let seconds = self
+            .hub_named(hub)
+            .and_then(|hub| hub.channels.values().next())
+            .and_then(|device| self.under_way(*device))
+            .and_then(|(campaign, _)| self.campaigns.get(&campaign))
+            .map_or(300, |state| state.order.policy.poll_interval_s);
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    /// Looks at a hub, if any of its devices is at work.
+    pub(super) fn look_at(&mut self, now: Moment, hub: HubId) {
+        let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
+        let Some(entry) = self.hubs.get_mut(&name) else { return };
+        entry.watch_at = None;
+        let devices: Vec<(u8, Eui64)> = entry.channels.iter().map(|(channel, device)| (*channel, *device)).collect();
+        let mut han = false;
+        let mut itself = false;
+        for (channel, device) in devices {
+            let Some((campaign, stage)) = self.under_way(device) else { continue };
+            if self.is_overdue(now, &campaign, device, stage) {
+                continue;
+            }
+            let at_work = matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
+            han |= at_work && channel != 0;
+            itself |= stage == Stage::Ordered && channel == 0;
+        }
+        if han {
+            self.assign(now, hub, Task::ReadHanStatus, 0);
+        }
+        if itself {
+            self.assign(now, hub, Task::ReadVersion { channel: 0 }, 0);
+        }
+    }
+
+    /// Ends a device that has taken longer than the policy allows.
+    fn is_overdue(&mut self, now: Moment, campaign: &CampaignId, device: Eui64, stage: Stage) -> bool {
+        let Some(state) = self.campaigns.get(campaign) else { return true };
+        let policy = &state.order.policy;
+        let (limit_s, outcome) = match stage {
+            Stage::Staged => (policy.han_deadline_s, Outcome::HanTimeout),
+            Stage::Ordered => (policy.activation_deadline_s, Outcome::ActivationUnconfirmed),
+            _ => return false,
+        };
+        let since = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
+        if now.saturating_since(since) < Duration::from_secs(u64::from(limit_s)) {
+            return false;
+        }
+        let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
+        self.end(now, &campaign.clone(), device, outcome, reason, None);
+        true
+    }
+
+    pub(super) fn on_look_failed(&mut self, now: Moment, hub: HubId) {
+        self.watch(now, hub);
+    }
+
+    pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
+        for status in devices {
+            let Some(device) = self.device_on(hub, status.channel) else { continue };
+            // A meter may have been swapped since the inventory was made: trust the id, not the channel.
+            if device.to_bytes() == status.device {
+                self.on_device_status(now, hub, device, status);
+            }
+        }
+        let at_work = self.hub_named(hub).is_some_and(|hub| !hub.channels.is_empty());
+        if at_work {
+            self.watch(now, hub);
+        }
+    }
+
+    fn on_device_status(&mut self, now: Moment, hub: HubId, device: Eui64, status: &HanDeviceStatus) {
+        let Some((campaign, stage)) = self.under_way(device) else { return };
+        let Some(target) = self.target_version(&campaign, device) else { return };
+        let runs_target = status.running_version == target.0;
+        match (stage, status.state) {
+            (Stage::Staged, HanState::Verified) if status.staged_version == target.0 => {
+                self.on_delivered(now, device);
+            }
+            (Stage::Staged, HanState::Rejected) => {
+                let reason = "the device found the image wrong and discarded it".to_owned();
+                self.end(now, &campaign, device, Outcome::DeviceRejectedImage, reason, None);
+            }
+            (Stage::Ordered, HanState::OrderRefused) => {
+                let reason = "the device refused the activation order".to_owned();
+                self.end(now, &campaign, device, Outcome::OrderRefused, reason, None);
+            }
+            (Stage::Ordered, HanState::ActivationFailed) => {
+                if let Some(errand) = self.errands.get_mut(&device) {
+                    errand.rolled_back = true;
+                }
+                self.read_back(now, hub, device, status.channel);
+            }
+            (Stage::Staged | Stage::Ordered, _) if runs_target => self.read_back(now, hub, device, status.channel),
+            (Stage::Ordered, HanState::Verified) => self.on_idle_look(now, device),
+            _ => {}
+        }
+    }
+
+    /// The device holds the image and is not activating although it was told to.
+    fn on_idle_look(&mut self, now: Moment, device: Eui64) {
+        let Some(errand) = self.errands.get_mut(&device) else { return };
+        errand.idle_looks += 1;
+        if errand.idle_looks >= IDLE_LOOKS {
+            self.activate(now, device);
+        }
+    }
+
+    fn read_back(&mut self, now: Moment, hub: HubId, device: Eui64, channel: u8) {
+        let Some(errand) = self.errands.get_mut(&device) else { return };
+        if !errand.reading_version {
+            errand.reading_version = true;
+            self.assign(now, hub, Task::ReadVersion { channel }, 0);
+        }
+    }
+
+    pub(super) fn on_version(&mut self, now: Moment, hub: HubId, channel: u8, version: Option<u32>) {
+        let Some(device) = self.device_on(hub, channel) else { return };
+        let Some((campaign, stage)) = self.under_way(device) else { return };
+        let Some(target) = self.target_version(&campaign, device) else { return };
+        let Some(errand) = self.errands.get_mut(&device) else { return };
+        errand.reading_version = false;
+        let running = version.map(FileVersion);
+        let rolled_back = errand.rolled_back;
+        match running {
+            Some(running) if running == target => {
+                // Without an order of ours, somebody else brought it there.
+                let outcome =
+                    if stage == Stage::Ordered { Outcome::Activated } else { Outcome::AlreadyOnTarget };
+                let reason = "the device says it runs the target".to_owned();
+                self.end(now, &campaign, device, outcome, reason, Some(running));
+            }
+            Some(running) if rolled_back => {
+                let reason = "the new firmware did not come up".to_owned();
+                self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
+            }
+            Some(running) if channel == 0 => {
+                errand.idle_looks += 1;
+                if errand.idle_looks >= OLD_VERSION_LOOKS {
+                    let reason = "the hub came back with its old firmware".to_owned();
+                    self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
+                } else {
+                    self.watch(now, hub);
+                }
+            }
+            _ => self.watch(now, hub),
+        }
+    }
+
+    fn target_version(&self, campaign: &CampaignId, device: Eui64) -> Option<FileVersion> {
+        let image = self.image_for(campaign, device)?;
+        self.images.get(&image).map(|(image, _)| image.identity().file_version)
+    }
+}

@@ -1,0 +1,219 @@
+//! Waves: opening the next, halting, finishing.
+
+use firmware_image::{Eui64, FileVersion};
+use transfer_engine::Moment;
+
+use super::{Act, Conductor};
+use crate::order::CampaignId;
+use crate::record::{
+    FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OutcomeRecord, Record, WaveRecord,
+};
+use crate::stage::{Outcome, OutcomeClass, Stage};
+use crate::state::{CampaignState, Phase};
+
+/// The devices of one wave, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct WaveTally {
+    size: usize,
+    ended: usize,
+    done: usize,
+    blamed: usize,
+}
+
+impl WaveTally {
+    fn of(state: &CampaignState, wave: u16) -> WaveTally {
+        let mut tally = WaveTally::default();
+        for row in state.rows().filter(|row| row.wave == Some(wave)) {
+            tally.size += 1;
+            let Some((outcome, _)) = &row.outcome else { continue };
+            tally.ended += 1;
+            tally.done += usize::from(outcome.class() == OutcomeClass::Done);
+            tally.blamed += usize::from(outcome.blames_image());
+        }
+        tally
+    }
+}
+
+/// What is to be done about the waves of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Move {
+    Wait,
+    Open(u16),
+    Halt { wave: u16, reason: String },
+    Finish,
+}
+
+/// Decides about the waves. Only failures that blame the image count against it: a home without WAN says
+/// nothing about the firmware.
+fn next_move(state: &CampaignState) -> Move {
+    let policy = &state.order.policy;
+    let wave = state.waves_opened.saturating_sub(1);
+    let tally = WaveTally::of(state, wave);
+    for opened in 0..state.waves_opened {
+        let tally = WaveTally::of(state, opened);
+        if tally.blamed > policy.failure_threshold.of(tally.size) {
+            let reason = format!("{} of {} devices of wave {opened} failed on the image", tally.blamed, tally.size);
+            return Move::Halt { wave: opened, reason };
+        }
+    }
+    let last = state.rows().filter_map(|row| row.wave).max();
+    if last.is_none_or(|last| last <= wave) {
+        let pending = state.rows().any(|row| row.outcome.is_none());
+        return if pending { Move::Wait } else { Move::Finish };
+    }
+    if tally.ended < policy.open_next_at.of(tally.size) {
+        return Move::Wait;
+    }
+    let tried = tally.done + tally.blamed;
+    if tally.done * 1_000 >= tried * usize::from(policy.success_threshold.0) {
+        return Move::Open(wave + 1);
+    }
+    if tally.ended < tally.size {
+        return Move::Wait;
+    }
+    Move::Halt { wave, reason: format!("only {} of {tried} attempts of wave {wave} succeeded", tally.done) }
+}
+
+impl Conductor {
+    /// Looks at the waves of campaigns in which a device ended.
+    pub(super) fn settle(&mut self, now: Moment) {
+        while let Some(campaign) = self.unsettled.pop_first() {
+            let Some(state) = self.campaigns.get(&campaign) else { continue };
+            if state.phase != Phase::Running {
+                continue;
+            }
+            match next_move(state) {
+                Move::Wait => {}
+                Move::Open(wave) => {
+                    tracing::info!(%campaign, wave, "wave opened");
+                    self.record(now, &campaign, &Record::WaveOpened(WaveRecord { wave }), None);
+                    self.instruct_wave(now, &campaign, wave);
+                    // An empty or wholly refused wave settles at once.
+                    self.unsettled.insert(campaign);
+                }
+                Move::Halt { wave, reason } => self.halt(now, &campaign, wave, reason),
+                Move::Finish => self.finish(now, &campaign),
+            }
+        }
+    }
+
+    /// Instructs every device of a wave, in priority order.
+    pub(super) fn instruct_wave(&mut self, now: Moment, campaign: &CampaignId, wave: u16) {
+        let Some(state) = self.campaigns.get(campaign) else { return };
+        let mut devices: Vec<(u8, Eui64)> = state
+            .rows()
+            .filter(|row| row.wave == Some(wave) && row.stage == Stage::Planned)
+            .map(|row| (row.priority, row.device))
+            .collect();
+        devices.sort_unstable();
+        for (_, device) in devices {
+            self.instruct(now, campaign, device);
+        }
+    }
+
+    /// Asks the gate again and, if it still allows, instructs the device. Only here does a transfer begin.
+    fn instruct(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        let Some(image) = self.image_for(campaign, device) else { return };
+        let verdict = self.judge_again(now, campaign, device);
+        if !verdict.allowed {
+            self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
+            return;
+        }
+        if self.hub_of(now, device).is_none() {
+            let reason = "the inventory names no address for its hub".to_owned();
+            self.end(now, campaign, device, Outcome::NoWan, reason, None);
+            return;
+        }
+        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image });
+        self.record(now, campaign, &record, Some(Act::Stage(device)));
+    }
+
+    /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
+    pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
+        let again = self.campaigns.get(campaign).and_then(|state| {
+            let order = &state.order;
+            let party = order.instructing_party.parse().ok()?;
+            self.judge(now, &party, order.smso()?.as_str(), &order.targets, device)
+        });
+        again.unwrap_or_else(|| Judgement {
+            allowed: false,
+            row: "-".to_owned(),
+            code: "NO_IMAGE_FOR_MODEL".to_owned(),
+            dmc: None,
+            evidence: Vec::new(),
+            detail: "the device's model has changed since the order".to_owned(),
+        })
+    }
+
+    /// Records a device's outcome and forgets its errand.
+    pub(super) fn end(
+        &mut self,
+        now: Moment,
+        campaign: &CampaignId,
+        device: Eui64,
+        outcome: Outcome,
+        reason: String,
+        running: Option<FileVersion>,
+    ) {
+        tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
+        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running });
+        self.record(now, campaign, &record, None);
+        self.errands.remove(&device);
+        let place = self.campaigns.get(campaign).and_then(|state| state.row(device)).map(|row| (row.hub, row.channel));
+        if let Some((Some(hub), channel)) = place
+            && let Some(hub) = self.hubs.get_mut(&hub)
+            && hub.channels.get(&channel) == Some(&device)
+        {
+            hub.channels.remove(&channel);
+        }
+        self.unsettled.insert(campaign.clone());
+    }
+
+    /// Halts a campaign: durable first, and from then on nothing is sent or activated for it.
+    fn halt(&mut self, now: Moment, campaign: &CampaignId, wave: u16, reason: String) {
+        tracing::warn!(%campaign, wave, %reason, "campaign halted");
+        self.record(now, campaign, &Record::Halted(HaltedRecord { wave, reason: reason.clone() }), None);
+        // A device that may have had its activation is not called off: what it runs is still read back.
+        let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.activation_sent);
+        let pending: Vec<Eui64> = match self.campaigns.get(campaign) {
+            Some(state) => {
+                state.rows().filter(|row| row.outcome.is_none()).map(|row| row.device).filter(|one| !sent(one)).collect()
+            }
+            None => Vec::new(),
+        };
+        self.waiting.retain(|(_, act)| match act {
+            Act::Stage(device) | Act::Activate(device) => pending.binary_search(device).is_err(),
+        });
+        for device in pending {
+            self.call_off(now, device);
+            self.end(now, campaign, device, Outcome::Halted, reason.clone(), None);
+        }
+        self.unsettled.remove(campaign);
+    }
+
+    /// Takes back what the engine was told to do for a device, and gives its hub's other devices theirs again.
+    fn call_off(&mut self, now: Moment, device: Eui64) {
+        let Some(hub) = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub_id)) else {
+            return;
+        };
+        let (id, neighbours) = (hub.id, hub.channels.clone());
+        self.engine.abandon(now, id);
+        for (_, neighbour) in neighbours {
+            if neighbour != device {
+                self.resume_device(now, neighbour);
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Moment, campaign: &CampaignId) {
+        let Some(state) = self.campaigns.get(campaign) else { return };
+        let tally = state.tally();
+        let record = FinishedRecord {
+            done: tally.done as u32,
+            failed: tally.failed as u32,
+            excluded: tally.excluded as u32,
+        };
+        tracing::info!(%campaign, done = tally.done, failed = tally.failed, excluded = tally.excluded, "finished");
+        self.record(now, campaign, &Record::Finished(record), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! What the SMSO is instructed to do, and under which policy: the input of everything else.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use eligibility::{CplEntryId, InstructingParty, SmsoId};
+use firmware_image::{Eui64, FileDigest};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The name of a campaign: 1 to 64 letters, digits, `-`, `_` or `.`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CampaignId(String);
+
+impl CampaignId {
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CampaignId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for CampaignId {
+    type Err = OrderError;
+
+    fn from_str(text: &str) -> Result<CampaignId, OrderError> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(sound) {
+            return Err(OrderError::Id { found: text.chars().take(80).collect() });
+        }
+        Ok(CampaignId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for CampaignId {
+    type Error = OrderError;
+
+    fn try_from(text: String) -> Result<CampaignId, OrderError> {
+        text.parse()
+    }
+}
+
+impl From<CampaignId> for String {
+    fn from(id: CampaignId) -> String {
+        id.0
+    }
+}
+
+/// One image of an order and the product list entry it brings devices to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The file, by its SHA-256.
+    pub image: FileDigest,
+    /// The CPL entry that names this model with this firmware.
+    pub cpl_entry: CplEntryId,
+}
+
+/// A share of a whole, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Permille(pub u16);
+
+impl Permille {
+    /// Returns this share of a number, rounded up: a pilot of a few homes is never empty.
+    pub fn of(self, whole: usize) -> usize {
+        (whole * usize::from(self.0)).div_ceil(1_000)
+    }
+}
+
+/// How a campaign proceeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CampaignPolicy {
+    /// The pilot, then each wave, as shares of the eligible installations; the last wave takes the rest.
+    pub waves: Vec<Permille>,
+    /// The next wave opens when this share of the devices of the open one has ended, one way or another …
+    pub open_next_at: Permille,
+    /// … and at least this share of the attempts that ended was a success.
+    pub success_threshold: Permille,
+    /// The campaign halts as soon as more than this share of a wave's devices failed on the image.
+    pub failure_threshold: Permille,
+    /// How often a staging is tried before the device is given up (domain.md 1.5 names five attempts).
+    pub attempts: u8,
+    /// The first wait before another attempt, seconds; doubles each time.
+    pub retry_after_s: u32,
+    /// Between two looks at a hub whose HAN is at work, seconds.
+    pub poll_interval_s: u32,
+    /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
+    pub han_deadline_s: u32,
+    /// How long an activation may stay unconfirmed, seconds.
+    pub activation_deadline_s: u32,
+}
+
+impl Default for CampaignPolicy {
+    fn default() -> CampaignPolicy {
+        CampaignPolicy {
+            waves: vec![Permille(20), Permille(300)],
+            open_next_at: Permille(500),
+            success_threshold: Permille(900),
+            failure_threshold: Permille(100),
+            attempts: 5,
+            retry_after_s: 30,
+            poll_interval_s: 300,
+            han_deadline_s: 7 * 86_400,
+            activation_deadline_s: 86_400,
+        }
+    }
+}
+
+impl CampaignPolicy {
+    /// Returns the wait before attempt number `attempt` (from 1): doubling, capped at a day.
+    pub(crate) fn retry_after(&self, attempt: u8) -> Duration {
+        let doubled = u64::from(self.retry_after_s) << attempt.saturating_sub(1).min(20);
+        Duration::from_secs(doubled.min(86_400))
+    }
+
+    fn check(&self) -> Result<(), OrderError> {
+        let shares = [self.open_next_at, self.success_threshold, self.failure_threshold];
+        if self.waves.iter().chain(&shares).any(|share| share.0 > 1_000) {
+            return Err(OrderError::Policy("a share is above 1000 ‰"));
+        }
+        if self.waves.len() > 64 {
+            return Err(OrderError::Policy("more than 64 waves"));
+        }
+        if self.attempts == 0 || self.poll_interval_s == 0 {
+            return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
+        }
+        Ok(())
+    }
+}
+
+/// An order to bring firmware to devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignOrder {
+    /// Its name; an order with a known name is refused.
+    pub id: CampaignId,
+    /// Who instructs. Only the DCC may (gate row A1).
+    pub instructing_party: InstructingParty,
+    /// The SMSO that is addressed.
+    pub smso: SmsoId,
+    /// The images.
+    pub targets: Vec<Target>,
+    /// The devices, each once.
+    pub devices: Vec<Eui64>,
+    /// How to proceed.
+    pub policy: CampaignPolicy,
+}
+
+/// The most devices one order may name: the limit of DUIS service request 11.1 (domain.md 4.2).
+pub const MAX_DEVICES: usize = 50_000;
+
+/// Images one order may name: one per device model of an installation, and some to spare.
+pub const MAX_TARGETS: usize = 64;
+
+impl CampaignOrder {
+    /// Checks what can be checked without knowing the fleet.
+    pub(crate) fn check(&self) -> Result<(), OrderError> {
+        self.policy.check()?;
+        if self.targets.is_empty() || self.targets.len() > MAX_TARGETS {
+            return Err(OrderError::Targets { found: self.targets.len() });
+        }
+        if self.devices.is_empty() || self.devices.len() > MAX_DEVICES {
+            return Err(OrderError::Devices { found: self.devices.len() });
+        }
+        let mut seen = BTreeSet::new();
+        match self.devices.iter().find(|device| !seen.insert(**device)) {
+            Some(twice) => Err(OrderError::DeviceTwice(*twice)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why an order is not accepted at all. What concerns single devices is a verdict instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OrderError {
+    /// The name.
+    #[error("campaign id must be 1 to 64 letters, digits, '-', '_' or '.', found {found:?}")]
+    Id {
+        /// What was found, shortened.
+        found: String,
+    },
+    /// The name is taken.
+    #[error("campaign {0} exists already")]
+    Exists(CampaignId),
+    /// The policy.
+    #[error("policy: {0}")]
+    Policy(&'static str),
+    /// The number of images.
+    #[error("targets: expected 1 to {MAX_TARGETS}, found {found}")]
+    Targets {
+        /// How many were named.
+        found: usize,
+    },
+    /// The number of devices.
+    #[error("devices: expected 1 to {MAX_DEVICES}, found {found}")]
+    Devices {
+        /// How many were named.
+        found: usize,
+    },
+    /// A device is named twice.
+    #[error("devices: {0} is named twice")]
+    DeviceTwice(Eui64),
+    /// An image is not at the desk.
+    #[error("targets: no verified image {0} at the desk; hand it in first")]
+    UnknownImage(FileDigest),
+    /// A CPL entry is unknown.
+    #[error("targets: no entry {0} in the product list")]
+    UnknownEntry(CplEntryId),
+}

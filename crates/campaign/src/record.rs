@@ -1,0 +1,310 @@
+//! What a campaign writes into the ledger: one record per decision and per outcome.
+//!
+//! The ledger keeps opaque bytes; here they get their meaning. A record is JSON, one object, with its kind
+//! beside it in the entry, so that `ledger show` can be read by people and by any program. The formats are
+//! ours. Records are only ever added to: a new field must have a default.
+
+use eligibility::{SmsoId, VerdictRecord};
+use firmware_image::{Eui64, FileDigest, FileVersion, ImageDigest};
+use ledger::{Entry, NewEntry};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use transfer_engine::{LegReport, Moment};
+
+use crate::order::{CampaignId, CampaignPolicy, Target};
+use crate::stage::Outcome;
+
+/// One decision or outcome of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The order was accepted; its verdicts follow in the same append.
+    Order(OrderRecord),
+    /// The gate decided about one device of the order.
+    Verdict(PlanRecord),
+    /// A wave may begin.
+    WaveOpened(WaveRecord),
+    /// The image may be sent to the device's hub.
+    Instructed(InstructedRecord),
+    /// The hub holds and verified the image.
+    Staged(StagedRecord),
+    /// The device holds and verified the image.
+    Delivered(DeliveredRecord),
+    /// The device may be told to activate.
+    Ordered(OrderedRecord),
+    /// How it ended for a device.
+    Outcome(OutcomeRecord),
+    /// Nothing more is sent or activated.
+    Halted(HaltedRecord),
+    /// Every device has an outcome.
+    Finished(FinishedRecord),
+}
+
+/// See [`Record::Order`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// Who instructed.
+    pub instructing_party: String,
+    /// The SMSO addressed.
+    pub smso: String,
+    /// Images and the product list entries they lead to.
+    pub targets: Vec<Target>,
+    /// How to proceed.
+    pub policy: CampaignPolicy,
+    /// How many devices were ordered: as many verdicts follow.
+    pub devices: u32,
+}
+
+impl OrderRecord {
+    /// Returns the SMSO's id.
+    pub(crate) fn smso(&self) -> Option<SmsoId> {
+        self.smso.parse().ok()
+    }
+}
+
+/// See [`Record::Verdict`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// The device.
+    pub device: Eui64,
+    /// What kind of device, as in the inventory; empty when it is unknown there.
+    pub kind: String,
+    /// Its installation; empty when unknown.
+    pub installation: String,
+    /// Its hub, when known.
+    pub hub: Option<Eui64>,
+    /// Its channel on the hub.
+    pub channel: u8,
+    /// The gate's words.
+    pub verdict: Judgement,
+    /// The file it is to get, when allowed.
+    pub image: Option<FileDigest>,
+    /// Its wave, when allowed.
+    pub wave: Option<u16>,
+    /// Who goes first; 0 is a Dormant Meter (clause 4.24).
+    pub priority: u8,
+}
+
+/// A verdict as plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// True when the gate allows it.
+    pub allowed: bool,
+    /// The row of the gate table.
+    pub row: String,
+    /// The row's code.
+    pub code: String,
+    /// The combination it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dmc: Option<String>,
+    /// References of the documents it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+impl From<VerdictRecord> for Judgement {
+    fn from(record: VerdictRecord) -> Judgement {
+        Judgement {
+            allowed: record.allowed,
+            row: record.row,
+            code: record.code,
+            dmc: record.dmc,
+            evidence: record.evidence,
+            detail: record.detail,
+        }
+    }
+}
+
+/// See [`Record::WaveOpened`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveRecord {
+    /// Which wave; 0 is the pilot.
+    pub wave: u16,
+}
+
+/// See [`Record::Instructed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstructedRecord {
+    /// The device.
+    pub device: Eui64,
+    /// The gate's row when it was asked again at this moment.
+    pub row: String,
+    /// The file to be sent.
+    pub image: FileDigest,
+}
+
+/// See [`Record::Staged`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedRecord {
+    /// The device whose slot it is.
+    pub device: Eui64,
+    /// Blocks of the image.
+    pub blocks: u32,
+    /// Blocks sent, repairs included.
+    pub blocks_sent: u32,
+    /// Blocks sent more than once.
+    pub blocks_repaired: u32,
+    /// Blocks the hub held before.
+    pub blocks_held: u32,
+    /// Bytes sent, headers included.
+    pub bytes_sent: u64,
+    /// How long it took, milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl StagedRecord {
+    pub(crate) fn new(device: Eui64, report: &LegReport) -> StagedRecord {
+        StagedRecord {
+            device,
+            blocks: report.blocks,
+            blocks_sent: report.blocks_sent,
+            blocks_repaired: report.blocks_repaired,
+            blocks_held: report.blocks_held,
+            bytes_sent: report.bytes_sent,
+            elapsed_ms: report.elapsed.as_millis() as u64,
+        }
+    }
+}
+
+/// See [`Record::Delivered`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveredRecord {
+    /// The device.
+    pub device: Eui64,
+}
+
+/// See [`Record::Ordered`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedRecord {
+    /// The device.
+    pub device: Eui64,
+    /// The payload the order names.
+    pub image: ImageDigest,
+    /// The order's counter: strictly rising per device.
+    pub counter: u64,
+    /// The gate's row when it was asked again at this moment.
+    pub row: String,
+}
+
+/// See [`Record::Outcome`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeRecord {
+    /// The device.
+    pub device: Eui64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in one phrase; a gate code for refusals.
+    pub reason: String,
+    /// What the device says it runs, when it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<FileVersion>,
+}
+
+/// See [`Record::Halted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaltedRecord {
+    /// The wave whose devices failed.
+    pub wave: u16,
+    /// Why.
+    pub reason: String,
+}
+
+/// See [`Record::Finished`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishedRecord {
+    /// Devices that run the target.
+    pub done: u32,
+    /// Devices that were tried and do not.
+    pub failed: u32,
+    /// Devices that were not to be tried.
+    pub excluded: u32,
+}
+
+impl Record {
+    /// Returns the word under which it stands in the ledger.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Record::Order(_) => "order",
+            Record::Verdict(_) => "verdict",
+            Record::WaveOpened(_) => "wave-opened",
+            Record::Instructed(_) => "instructed",
+            Record::Staged(_) => "staged",
+            Record::Delivered(_) => "delivered",
+            Record::Ordered(_) => "activation-ordered",
+            Record::Outcome(_) => "outcome",
+            Record::Halted(_) => "halted",
+            Record::Finished(_) => "finished",
+        }
+    }
+
+    /// Makes the ledger entry.
+    pub fn to_entry(&self, now: Moment, campaign: &CampaignId) -> NewEntry {
+        let body = match self {
+            Record::Order(body) => serde_json::to_vec(body),
+            Record::Verdict(body) => serde_json::to_vec(body),
+            Record::WaveOpened(body) => serde_json::to_vec(body),
+            Record::Instructed(body) => serde_json::to_vec(body),
+            Record::Staged(body) => serde_json::to_vec(body),
+            Record::Delivered(body) => serde_json::to_vec(body),
+            Record::Ordered(body) => serde_json::to_vec(body),
+            Record::Outcome(body) => serde_json::to_vec(body),
+            Record::Halted(body) => serde_json::to_vec(body),
+            Record::Finished(body) => serde_json::to_vec(body),
+        };
+        NewEntry {
+            recorded_at_us: now.as_micros(),
+            kind: self.kind().to_owned(),
+            subject: campaign.as_str().to_owned(),
+            body: body.expect("records hold strings and numbers only"),
+        }
+    }
+
+    /// Reads a ledger entry.
+    pub fn from_entry(entry: &Entry) -> Result<Record, RecordError> {
+        fn body<T: DeserializeOwned>(entry: &Entry) -> Result<T, RecordError> {
+            serde_json::from_slice(&entry.body).map_err(|source| RecordError::Body {
+                index: entry.index.0,
+                kind: entry.kind.clone(),
+                source,
+            })
+        }
+        Ok(match entry.kind.as_str() {
+            "order" => Record::Order(body(entry)?),
+            "verdict" => Record::Verdict(body(entry)?),
+            "wave-opened" => Record::WaveOpened(body(entry)?),
+            "instructed" => Record::Instructed(body(entry)?),
+            "staged" => Record::Staged(body(entry)?),
+            "delivered" => Record::Delivered(body(entry)?),
+            "activation-ordered" => Record::Ordered(body(entry)?),
+            "outcome" => Record::Outcome(body(entry)?),
+            "halted" => Record::Halted(body(entry)?),
+            "finished" => Record::Finished(body(entry)?),
+            _ => return Err(RecordError::Kind { index: entry.index.0, kind: entry.kind.clone() }),
+        })
+    }
+}
+
+/// Why a ledger entry is no record of ours.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// The kind.
+    #[error("entry {index}: unknown kind {kind:?}")]
+    Kind {
+        /// Which entry.
+        index: u64,
+        /// What was found.
+        kind: String,
+    },
+    /// The body.
+    #[error("entry {index}: the body is no {kind} record")]
+    Body {
+        /// Which entry.
+        index: u64,
+        /// What was expected.
+        kind: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}

@@ -1,0 +1,298 @@
+//! The state of a campaign: a fold over its records, and nothing else.
+//!
+//! Crash recovery, audit and report read the same records through the same `apply`; there is no second
+//! copy of what happened.
+
+use std::collections::BTreeMap;
+
+use firmware_image::{Eui64, FileDigest, FileVersion};
+use thiserror::Error;
+use transfer_engine::Moment;
+
+use crate::order::CampaignId;
+use crate::record::{Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
+use crate::stage::{Outcome, OutcomeClass, Stage};
+
+/// Where a campaign as a whole stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Devices are being served.
+    Running,
+    /// It was stopped because too much failed; nothing more is sent or activated.
+    Halted,
+    /// Every device has its outcome.
+    Finished,
+}
+
+impl Phase {
+    /// Returns the phase's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Running => "running",
+            Phase::Halted => "halted",
+            Phase::Finished => "finished",
+        }
+    }
+}
+
+/// One device of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// The device.
+    pub device: Eui64,
+    /// What kind of device.
+    pub kind: String,
+    /// Its installation.
+    pub installation: String,
+    /// Its hub.
+    pub hub: Option<Eui64>,
+    /// Its channel on the hub.
+    pub channel: u8,
+    /// The gate's words when it was planned.
+    pub verdict: Judgement,
+    /// The file it is to get.
+    pub image: Option<FileDigest>,
+    /// Its wave.
+    pub wave: Option<u16>,
+    /// Who goes first.
+    pub priority: u8,
+    /// How far it has come.
+    pub stage: Stage,
+    /// How it ended.
+    pub outcome: Option<(Outcome, String)>,
+    /// What it said it runs, when it was asked.
+    pub running: Option<FileVersion>,
+    /// The counter of its activation order.
+    pub order_counter: Option<u64>,
+    /// When each stage was reached, by stage; `None` where it was not.
+    pub reached: [Option<Moment>; 6],
+    /// Bytes sent over the WAN for it.
+    pub wan_bytes: u64,
+    /// Blocks sent more than once.
+    pub blocks_repaired: u32,
+}
+
+impl DeviceRow {
+    fn new(at: Moment, plan: &PlanRecord) -> DeviceRow {
+        let mut reached = [None; 6];
+        reached[Stage::Planned as usize] = Some(at);
+        DeviceRow {
+            device: plan.device,
+            kind: plan.kind.clone(),
+            installation: plan.installation.clone(),
+            hub: plan.hub,
+            channel: plan.channel,
+            verdict: plan.verdict.clone(),
+            image: plan.image,
+            wave: plan.wave,
+            priority: plan.priority,
+            stage: Stage::Planned,
+            outcome: None,
+            running: None,
+            order_counter: None,
+            reached,
+            wan_bytes: 0,
+            blocks_repaired: 0,
+        }
+    }
+
+    /// Returns when the device reached a stage.
+    pub fn reached(&self, stage: Stage) -> Option<Moment> {
+        self.reached[stage as usize]
+    }
+
+    fn go(&mut self, at: Moment, stage: Stage) -> Result<(), FoldError> {
+        if !self.stage.may_become(stage) {
+            return Err(FoldError::Transition {
+                device: self.device,
+                from: self.stage.as_str(),
+                to: stage.as_str(),
+            });
+        }
+        self.stage = stage;
+        self.reached[stage as usize] = Some(at);
+        Ok(())
+    }
+}
+
+/// A campaign: what was ordered, and what became of each device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignState {
+    /// Its name.
+    pub id: CampaignId,
+    /// What was ordered.
+    pub order: OrderRecord,
+    /// When it was ordered.
+    pub ordered_at: Moment,
+    /// The latest record.
+    pub updated_at: Moment,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why it was halted.
+    pub halted_because: Option<String>,
+    /// Waves opened so far.
+    pub waves_opened: u16,
+    /// When each wave opened.
+    pub waves_opened_at: Vec<Moment>,
+    rows: BTreeMap<Eui64, DeviceRow>,
+}
+
+impl CampaignState {
+    /// Begins the fold with the order.
+    pub fn new(id: CampaignId, at: Moment, order: OrderRecord) -> CampaignState {
+        CampaignState {
+            id,
+            order,
+            ordered_at: at,
+            updated_at: at,
+            phase: Phase::Running,
+            halted_because: None,
+            waves_opened: 0,
+            waves_opened_at: Vec::new(),
+            rows: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the next record.
+    pub fn apply(&mut self, at: Moment, record: &Record) -> Result<(), FoldError> {
+        self.updated_at = at;
+        match record {
+            Record::Order(_) => return Err(FoldError::SecondOrder(self.id.clone())),
+            Record::Verdict(plan) => {
+                let fresh = self.rows.insert(plan.device, DeviceRow::new(at, plan)).is_none();
+                return if fresh { Ok(()) } else { Err(FoldError::SecondVerdict(plan.device)) };
+            }
+            Record::WaveOpened(wave) => {
+                self.waves_opened = wave.wave + 1;
+                self.waves_opened_at.push(at);
+            }
+            Record::Instructed(body) => self.row_mut(body.device)?.go(at, Stage::Instructed)?,
+            Record::Staged(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Staged)?;
+                row.wan_bytes += body.bytes_sent;
+                row.blocks_repaired += body.blocks_repaired;
+            }
+            Record::Delivered(body) => self.row_mut(body.device)?.go(at, Stage::Delivered)?,
+            Record::Ordered(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Ordered)?;
+                row.order_counter = Some(body.counter);
+            }
+            Record::Outcome(body) => self.row_mut(body.device)?.end(at, body)?,
+            Record::Halted(body) => {
+                self.phase = Phase::Halted;
+                self.halted_because = Some(body.reason.clone());
+            }
+            Record::Finished(_) => {
+                if self.phase == Phase::Running {
+                    self.phase = Phase::Finished;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn row_mut(&mut self, device: Eui64) -> Result<&mut DeviceRow, FoldError> {
+        self.rows.get_mut(&device).ok_or(FoldError::UnknownDevice(device))
+    }
+
+    /// Returns one device.
+    pub fn row(&self, device: Eui64) -> Option<&DeviceRow> {
+        self.rows.get(&device)
+    }
+
+    /// Returns all devices, by EUI-64.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &DeviceRow> {
+        self.rows.values()
+    }
+
+    /// Returns the sums, counted from the rows.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { ordered: self.rows.len(), ..Tally::default() };
+        for row in self.rows.values() {
+            *tally.by_stage.entry(row.stage).or_default() += 1;
+            let Some((outcome, reason)) = &row.outcome else {
+                tally.pending += 1;
+                continue;
+            };
+            *tally.by_outcome.entry(*outcome).or_default() += 1;
+            match outcome.class() {
+                OutcomeClass::Done => tally.done += 1,
+                OutcomeClass::Failed => tally.failed += 1,
+                OutcomeClass::Excluded => tally.excluded += 1,
+            }
+            if *outcome == Outcome::Refused {
+                *tally.by_refusal.entry(reason.clone()).or_default() += 1;
+            }
+        }
+        tally
+    }
+
+    /// Returns the share of attempts that succeeded: done / (done + failed), in thousandths; 1000 when
+    /// nothing was attempted.
+    pub fn success_permille(&self) -> u16 {
+        let tally = self.tally();
+        match tally.done + tally.failed {
+            0 => 1_000,
+            attempted => (tally.done * 1_000 / attempted) as u16,
+        }
+    }
+}
+
+impl DeviceRow {
+    fn end(&mut self, at: Moment, body: &OutcomeRecord) -> Result<(), FoldError> {
+        self.go(at, Stage::Ended)?;
+        self.outcome = Some((body.outcome, body.reason.clone()));
+        self.running = body.running;
+        Ok(())
+    }
+}
+
+/// The sums of a campaign. `ordered = done + failed + excluded + pending`, always.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Devices in the order.
+    pub ordered: usize,
+    /// Run the target.
+    pub done: usize,
+    /// Were tried and do not.
+    pub failed: usize,
+    /// Were not to be tried (any more).
+    pub excluded: usize,
+    /// Have no outcome yet.
+    pub pending: usize,
+    /// By stage.
+    pub by_stage: BTreeMap<Stage, usize>,
+    /// By outcome.
+    pub by_outcome: BTreeMap<Outcome, usize>,
+    /// Refusals by gate code.
+    pub by_refusal: BTreeMap<String, usize>,
+}
+
+/// Why a record does not fit those before it: the ledger was not written by this program, or by a bug.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FoldError {
+    /// A campaign has one order.
+    #[error("campaign {0} has a second order")]
+    SecondOrder(CampaignId),
+    /// A device has one verdict per campaign.
+    #[error("device {0} has a second verdict")]
+    SecondVerdict(Eui64),
+    /// The order does not name it.
+    #[error("device {0} is not in the order")]
+    UnknownDevice(Eui64),
+    /// The campaign was never ordered.
+    #[error("campaign {0} has no order")]
+    UnknownCampaign(CampaignId),
+    /// The life cycle does not allow it.
+    #[error("device {device} cannot go from {from} to {to}")]
+    Transition {
+        /// The device.
+        device: Eui64,
+        /// Where it stood.
+        from: &'static str,
+        /// Where the record puts it.
+        to: &'static str,
+    },
+}

@@ -1,0 +1,190 @@
+//! A release: one image, encoded once, of which every session sends slices.
+//!
+//! ```text
+//! image   | block 0 | block 1 | ... | last |
+//! frames  |wrapper+ACTION+block 0|wrapper+ACTION+block 1| ... |.. last|   one buffer, equal strides
+//! ```
+//!
+//! Unconfirmed blocks are the same bytes for every hub, so 250 blocks cost one encoding and a slice
+//! each, whatever the number of hubs. Confirmed blocks (TCP) carry an invoke-id, which we derive from
+//! the block number, so that they too are the same for every hub.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use wire::{ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+
+/// A release as the engine knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReleaseId(pub u32);
+
+/// The bytes of one image and the name under which hubs know it.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The `image_identifier` of class 18: we use the file's SHA-256 (the standard leaves the content open).
+    pub identification: Bytes,
+    /// The file as it travels.
+    pub bytes: Bytes,
+}
+
+/// How blocks travel: the two modes of wire.md's "fill a slow pipe inside the standard".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlockService {
+    /// Unconfirmed ACTION over UDP, repaired from the bitmap.
+    Unconfirmed,
+    /// Confirmed ACTION over TCP; the invoke-id is the block number modulo 16.
+    Confirmed,
+}
+
+/// Block sizes a hub may ask for. Below 16 B headers dominate beyond reason; above 8 KiB a UDP
+/// datagram is cut into so many fragments that one lost fragment loses them all.
+pub const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 16..=8_192;
+
+/// All block frames of one image for one slot, block size and service.
+#[derive(Debug)]
+pub(crate) struct EncodedBlocks {
+    frames: Bytes,
+    stride: usize,
+    count: u32,
+}
+
+impl EncodedBlocks {
+    fn encode(image: &[u8], channel: u8, block_size: u32, service: BlockService) -> EncodedBlocks {
+        let block_size = block_size as usize;
+        let stride = block_frame_len(block_size);
+        let mut frames = Vec::with_capacity(stride * image.len().div_ceil(block_size));
+        let mut count = 0;
+        for bytes in image.chunks(block_size) {
+            let invoke = match service {
+                BlockService::Unconfirmed => InvokeId { number: 1, confirmed: false, high_priority: true },
+                BlockService::Confirmed => {
+                    InvokeId { number: invoke_number(count), confirmed: true, high_priority: true }
+                }
+            };
+            let block = ImageBlock { number: count, bytes };
+            emit_block_frame(
+                WPort::PUBLIC_CLIENT,
+                WPort::MANAGEMENT,
+                invoke,
+                Obis::image_transfer(channel),
+                &block,
+                &mut frames,
+            );
+            count += 1;
+        }
+        EncodedBlocks { frames: Bytes::from(frames), stride, count }
+    }
+
+    /// Returns the number of blocks.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Returns the length of one frame that is not the last.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Returns the frames of blocks `first..first + blocks`, which lie side by side.
+    pub(crate) fn train(&self, first: u32, blocks: u32) -> Bytes {
+        let start = first as usize * self.stride;
+        let end = ((first + blocks) as usize * self.stride).min(self.frames.len());
+        self.frames.slice(start..end)
+    }
+}
+
+/// Returns the invoke-id number under which a confirmed block travels.
+pub(crate) fn invoke_number(block: u32) -> u8 {
+    (block % 16) as u8
+}
+
+/// What tells two encodings of an image apart.
+type EncodingKey = (ReleaseId, u8, u32, BlockService);
+
+/// The releases of an engine. Encodings live as long as some session uses them.
+#[derive(Debug, Default)]
+pub(crate) struct Releases {
+    releases: Vec<Release>,
+    encodings: BTreeMap<EncodingKey, Weak<EncodedBlocks>>,
+}
+
+impl Releases {
+    pub(crate) fn add(&mut self, release: Release) -> ReleaseId {
+        let id = ReleaseId(self.releases.len() as u32);
+        self.releases.push(release);
+        id
+    }
+
+    pub(crate) fn release(&self, id: ReleaseId) -> &Release {
+        &self.releases[id.0 as usize]
+    }
+
+    pub(crate) fn contains(&self, id: ReleaseId) -> bool {
+        (id.0 as usize) < self.releases.len()
+    }
+
+    /// Returns the encoding, making it at the first use.
+    pub(crate) fn encoding(
+        &mut self,
+        id: ReleaseId,
+        channel: u8,
+        block_size: u32,
+        service: BlockService,
+    ) -> Arc<EncodedBlocks> {
+        let key = (id, channel, block_size, service);
+        if let Some(encoded) = self.encodings.get(&key).and_then(Weak::upgrade) {
+            return encoded;
+        }
+        // Hubs choose block sizes: forget encodings that nobody uses, so that odd ones cannot pile up.
+        self.encodings.retain(|_, weak| weak.strong_count() > 0);
+        let image = &self.releases[id.0 as usize].bytes;
+        let encoded = Arc::new(EncodedBlocks::encode(image, channel, block_size, service));
+        self.encodings.insert(key, Arc::downgrade(&encoded));
+        encoded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Apdu, WanFrame};
+
+    fn release(len: usize) -> Release {
+        let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        Release { identification: Bytes::from_static(b"id"), bytes: bytes.into() }
+    }
+
+    #[test]
+    fn every_frame_of_a_train_parses_to_its_block() {
+        for service in [BlockService::Unconfirmed, BlockService::Confirmed] {
+            let mut releases = Releases::default();
+            let id = releases.add(release(1_000));
+            let encoded = releases.encoding(id, 2, 64, service);
+            assert_eq!(encoded.count(), 16);
+            let train = encoded.train(13, 3);
+            for (offset, frame) in train.chunks(encoded.stride()).enumerate() {
+                let frame = WanFrame::parse_datagram(frame).expect("a sound frame");
+                let Ok(Apdu::ActionRequest(action)) = Apdu::parse(frame.apdu) else { panic!("an ACTION") };
+                assert_eq!(action.method.instance, Obis::image_transfer(2));
+                assert_eq!(action.invoke.confirmed, service == BlockService::Confirmed);
+                let block = ImageBlock::parse_parameter(action.parameter.expect("a block")).expect("a block");
+                assert_eq!(block.number, 13 + offset as u32);
+                let start = block.number as usize * 64;
+                assert_eq!(block.bytes, &release(1_000).bytes[start..(start + 64).min(1_000)]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_encoding_is_made_once_while_somebody_uses_it() {
+        let mut releases = Releases::default();
+        let id = releases.add(release(5_000));
+        let first = releases.encoding(id, 1, 128, BlockService::Unconfirmed);
+        let second = releases.encoding(id, 1, 128, BlockService::Unconfirmed);
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        releases.encoding(id, 1, 256, BlockService::Unconfirmed);
+        assert_eq!(releases.encodings.len(), 1, "the unused one was forgotten");
+    }
+}

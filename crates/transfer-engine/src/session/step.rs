@@ -1,0 +1,159 @@
+//! The life cycle of a task, as one table.
+//!
+//! ```text
+//!            ┌─ Stage ────► ReadEnabled ─► ReadBlockSize ─► ReadStaged ─┬─ ours ────► ReadStatus ─┐
+//!            │                                                          └─ not ours ► Initiate ───┤
+//!            │        ┌──────────────────────────────────────────────────────────────────────────┘
+//! Associate ─┤        └► ReadFirstMissing ─┬─► ReadBitmap ─► SendBlocks ─► ReadFirstMissing ─► …
+//!            │                             └─► Verify ─► (AwaitVerify) ─► Confirm ─► done
+//!            ├─ Activate ─► WriteOrder ─► Activate ─► done   (no answer: ReconcileActivation)
+//!            ├─ ReadHanStatus ─► done
+//!            └─ ReadVersion ─► done
+//! ```
+//!
+//! Any step may fall back to `Associate` when the hub has lost its association (a reboot).
+//! The order of the requests is that of the Blue Book's image transfer procedure, IEC 62056-6-2.
+
+/// Where a task stands. Every step but `SendBlocks` is one request that waits for one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Step {
+    /// AARQ.
+    Associate,
+    /// Attribute 5.
+    ReadEnabled,
+    /// Attribute 2.
+    ReadBlockSize,
+    /// Attribute 7 before the transfer: is that our image already?
+    ReadStaged,
+    /// Attribute 6 of a slot that holds our image.
+    ReadStatus,
+    /// Method 1.
+    Initiate,
+    /// Attribute 4: cheap, so read first.
+    ReadFirstMissing,
+    /// Attribute 3: read only when attribute 4 is short.
+    ReadBitmap,
+    /// Method 2, many times.
+    SendBlocks,
+    /// Method 3.
+    Verify,
+    /// Attribute 6 while the hub verifies.
+    AwaitVerify,
+    /// Attribute 7 after the transfer: is that our image?
+    Confirm,
+    /// Our order object beside the slot.
+    WriteOrder,
+    /// Method 4.
+    Activate,
+    /// Attribute 6 after an activation that was not answered.
+    ReconcileActivation,
+    /// Our HAN status object.
+    ReadHanStatus,
+    /// Active firmware identifier.
+    ReadVersion,
+}
+
+impl Step {
+    /// All steps, in the order of the picture.
+    #[cfg(test)]
+    pub(crate) const ALL: [Step; 17] = [
+        Step::Associate,
+        Step::ReadEnabled,
+        Step::ReadBlockSize,
+        Step::ReadStaged,
+        Step::ReadStatus,
+        Step::Initiate,
+        Step::ReadFirstMissing,
+        Step::ReadBitmap,
+        Step::SendBlocks,
+        Step::Verify,
+        Step::AwaitVerify,
+        Step::Confirm,
+        Step::WriteOrder,
+        Step::Activate,
+        Step::ReconcileActivation,
+        Step::ReadHanStatus,
+        Step::ReadVersion,
+    ];
+
+    /// Says whether a task may go from this step to `next`.
+    pub(crate) fn may_become(self, next: Step) -> bool {
+        use Step::*;
+        match (self, next) {
+            // A hub that rebooted has forgotten us: begin again, the slot remembers its blocks.
+            (_, Associate) => true,
+            (Associate, ReadEnabled | WriteOrder | Activate | ReadHanStatus | ReadVersion) => true,
+            (ReadEnabled, ReadBlockSize) | (ReadBlockSize, ReadStaged) => true,
+            (ReadStaged, ReadStatus | Initiate) => true,
+            (ReadStatus, ReadFirstMissing | AwaitVerify | Initiate) => true,
+            (Initiate, ReadFirstMissing) => true,
+            (ReadFirstMissing, ReadBitmap | SendBlocks | Verify) => true,
+            (ReadBitmap, SendBlocks | Verify) => true,
+            (SendBlocks, ReadFirstMissing) => true,
+            (Verify, AwaitVerify | Confirm) => true,
+            (AwaitVerify, AwaitVerify | Confirm) => true,
+            (WriteOrder, Activate) => true,
+            (Activate, ReconcileActivation) | (ReconcileActivation, Activate) => true,
+            _ => false,
+        }
+    }
+
+    /// Names the request in errors.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Step::Associate => "AARQ",
+            Step::ReadEnabled => "GET image_transfer_enabled",
+            Step::ReadBlockSize => "GET image_block_size",
+            Step::ReadStaged | Step::Confirm => "GET image_to_activate_info",
+            Step::ReadStatus | Step::AwaitVerify | Step::ReconcileActivation => "GET image_transfer_status",
+            Step::Initiate => "ACTION image_transfer_initiate",
+            Step::ReadFirstMissing => "GET image_first_not_transferred_block_number",
+            Step::ReadBitmap => "GET image_transferred_blocks_status",
+            Step::SendBlocks => "ACTION image_block_transfer",
+            Step::Verify => "ACTION image_verify",
+            Step::WriteOrder => "SET activation order",
+            Step::Activate => "ACTION image_activate",
+            Step::ReadHanStatus => "GET HAN status",
+            Step::ReadVersion => "GET active firmware identifier",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_transitions_is_this_one() {
+        let table: Vec<String> = Step::ALL
+            .iter()
+            .map(|from| {
+                let to: Vec<String> = Step::ALL
+                    .iter()
+                    .filter(|to| from.may_become(**to) && **to != Step::Associate)
+                    .map(|to| format!("{to:?}"))
+                    .collect();
+                format!("{from:?}: {}", to.join(" "))
+            })
+            .collect();
+        let expected = "\
+Associate: ReadEnabled WriteOrder Activate ReadHanStatus ReadVersion
+ReadEnabled: ReadBlockSize
+ReadBlockSize: ReadStaged
+ReadStaged: ReadStatus Initiate
+ReadStatus: Initiate ReadFirstMissing AwaitVerify
+Initiate: ReadFirstMissing
+ReadFirstMissing: ReadBitmap SendBlocks Verify
+ReadBitmap: SendBlocks Verify
+SendBlocks: ReadFirstMissing
+Verify: AwaitVerify Confirm
+AwaitVerify: AwaitVerify Confirm
+Confirm: 
+WriteOrder: Activate
+Activate: ReconcileActivation
+ReconcileActivation: Activate
+ReadHanStatus: 
+ReadVersion: ";
+        assert_eq!(table.join("\n"), expected);
+    }
+}
