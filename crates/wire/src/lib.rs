@@ -3,6 +3,7 @@
 mod dlms;
 mod error;
 mod reader;
+mod zcl;
 
 pub use dlms::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
@@ -12,3 +13,9 @@ pub use dlms::{
     WPort, WRAPPER_LEN, WanFrame, block_frame_len, check_trigger_parameter, emit_block_frame, emit_wan,
 };
 pub use error::WireError;
+pub use zcl::{
+    AttributeId, AttributeList, AttributeRecord, AttributeValue, ImageBlockRequest, ImageBlockResponse,
+    ImageKey, ImageNotify, ImagePageRequest, MAX_ATTRIBUTES, NotifyScope, ORDER_COMMAND, ORDER_MANUFACTURER,
+    OrderFragment, OtaCommand, QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse,
+    UPGRADE_WHEN_TOLD, UpgradeEndRequest, UpgradeEndResponse, ZclFrame, ZclStatus,
+};
