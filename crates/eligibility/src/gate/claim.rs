@@ -1,0 +1,65 @@
+//! What is asked of the gate, and what it is configured with.
+//!
+//! There is deliberately no place here for anybody's confidence, approval or override.
+
+use std::collections::BTreeMap;
+
+use firmware_image::{Eui64, ImageDigest, ImageIdentity};
+use jiff::civil::Date;
+
+use crate::cpl::ImageSize;
+use crate::text::{CplEntryId, SmsoId};
+
+/// The question: may this device get this image, as a part of this order?
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The device.
+    pub device: Eui64,
+    /// What each device of the order is to run. Names at least this device and all others of its installation that the
+    /// order updates; devices of other installations may stand there and are not looked at.
+    pub targets: &'a BTreeMap<Eui64, CplEntryId>,
+    /// Who instructs.
+    pub instructed_by: &'a InstructingParty,
+    /// The SMSO that the instruction addresses.
+    pub addressed_smso: &'a SmsoId,
+    /// The image on offer.
+    pub image: &'a OfferedImage,
+}
+
+/// Who instructs a firmware update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstructingParty {
+    /// The DCC: the only party whose instruction counts (source: conclusions report).
+    Dcc,
+    /// Anybody else, by name.
+    Other(String),
+}
+
+/// What the image on offer says of itself, after its signature was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfferedImage {
+    /// The SHA-256 of the payload.
+    pub digest: ImageDigest,
+    /// The length of the payload.
+    pub size: ImageSize,
+    /// Manufacturer code, image type, version and hardware range of its header. The product list names models in
+    /// words, so the two codes are bound to a model only through the digest.
+    pub identity: ImageIdentity,
+}
+
+/// What the table leaves to configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateConfig {
+    /// The day TMAD V7.0 takes effect. Before it no early update is allowed: only row B1 is.
+    pub tmad_v7_effective: Date,
+    /// Whether hub and displays of a Mixed installation (one meter Dormant, one Active) may be updated. No public
+    /// wording was found for them, so the default is no (inference).
+    pub allow_shared_in_mixed: bool,
+}
+
+impl GateConfig {
+    /// TMAD V7.0 on 11 September 2020, the earliest day on which the conclusions report (section 7) expected it; shared
+    /// devices of Mixed installations refused.
+    pub const AS_EXPECTED: GateConfig =
+        GateConfig { tmad_v7_effective: jiff::civil::date(2020, 9, 11), allow_shared_in_mixed: false };
+}

@@ -1,0 +1,238 @@
+//! The ids and short texts of the trade, each its own type.
+//!
+//! Two shapes: a *word* (ids: visible ASCII, nothing that a list or a table would split on) and a *line* (names and
+//! references: any visible text on one line). Both are checked once, here, so that a row can always be written back.
+//! Cloning is cheap: the text itself is shared.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// The longest id, in bytes: generous for every id seen in public samples, and a bound for what a row can cost.
+const WORD_MAX: usize = 64;
+
+/// Why a text is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// There is nothing in it.
+    #[error("the text is empty")]
+    Empty,
+    /// It is longer than its kind may be.
+    #[error("the text is longer than {limit} characters")]
+    TooLong {
+        /// The longest text of this kind, in characters.
+        limit: usize,
+    },
+    /// It contains, or begins or ends with, a character it may not.
+    #[error("the character {found:?} may not stand at position {position}")]
+    Character {
+        /// The character.
+        found: char,
+        /// Its place in characters, counted from zero.
+        position: usize,
+    },
+    /// It is a word that means something else in these files.
+    #[error("the text {0:?} is reserved")]
+    Reserved(&'static str),
+}
+
+/// Checks a word: begins with a letter or digit, goes on with visible ASCII except `,` `;` and `"`.
+fn check_word(text: &str, limit: usize) -> Result<(), TextError> {
+    let good = |(position, found): (usize, char)| match position {
+        0 => found.is_ascii_alphanumeric(),
+        _ => found.is_ascii_graphic() && !matches!(found, ',' | ';' | '"'),
+    };
+    check(text, limit, good)?;
+    // The predecessor column says "N/A" for "no list", so no id may look like it.
+    if text == "N/A" { Err(TextError::Reserved("N/A")) } else { Ok(()) }
+}
+
+/// Checks a line: no control characters, no white space at either end.
+fn check_line(text: &str, limit: usize) -> Result<(), TextError> {
+    let last = text.chars().count().saturating_sub(1);
+    let good = |(position, found): (usize, char)| {
+        let at_an_end = position == 0 || position == last;
+        !(found.is_control() || at_an_end && found.is_whitespace())
+    };
+    check(text, limit, good)
+}
+
+fn check(text: &str, limit: usize, good: impl Fn((usize, char)) -> bool) -> Result<(), TextError> {
+    if text.is_empty() {
+        return Err(TextError::Empty);
+    }
+    for (position, found) in text.chars().enumerate() {
+        if position >= limit {
+            return Err(TextError::TooLong { limit });
+        }
+        if !good((position, found)) {
+            return Err(TextError::Character { found, position });
+        }
+    }
+    Ok(())
+}
+
+/// Texts met so far in a file, so that one that repeats is held once.
+#[derive(Debug, Default)]
+pub(crate) struct SharedTexts(HashSet<Arc<str>>);
+
+impl SharedTexts {
+    fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(text);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $limit:expr, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The longest text of this kind, in characters.
+            pub const MAX_LEN: usize = $limit;
+            pub(crate) const EXPECTED: &'static str = $expected;
+
+            /// Checks a text and takes it.
+            pub fn new(text: &str) -> Result<Self, TextError> {
+                $check(text, Self::MAX_LEN)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// Checks a text and takes it, sharing what was met before.
+            pub(crate) fn shared(text: &str, shared: &mut SharedTexts) -> Result<Self, TextError> {
+                $check(text, Self::MAX_LEN)?;
+                Ok(Self(shared.share(text)))
+            }
+
+            /// Returns the text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), &*self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = TextError;
+
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident) => {
+        text!($(#[$doc])* $name, check_word, WORD_MAX,
+            "an id of 1 to 64 visible ASCII characters, first a letter or digit, no comma, semicolon or quote");
+    };
+}
+
+word!(
+    /// A Device Model Combination (DMC): which models stand together in one home.
+    DmcId
+);
+word!(
+    /// An entry of the product list: one device model with one firmware version.
+    CplEntryId
+);
+word!(
+    /// A SMETS1 Smart Meter System Operator, who runs the head-end of an installation.
+    SmsoId
+);
+word!(
+    /// The energy supplier responsible for a meter.
+    SupplierId
+);
+word!(
+    /// The group of an SMSO's solution. The list of names is not public, so it is an opaque key.
+    GroupId
+);
+word!(
+    /// The communication services provider of an installation; part of its combination.
+    CommsProviderId
+);
+word!(
+    /// A SMETS1 Installation: the devices on one hub in one home.
+    InstallationId
+);
+word!(
+    /// The WAN cell a hub is on, as far as budgets care. Opaque.
+    CellId
+);
+text!(
+    /// Where a hub is reached. Opaque here; the head-end reads it as a socket address.
+    HubAddress, check_line, 255, "an address of 1 to 255 characters"
+);
+text!(
+    /// The document that a piece of evidence stands in.
+    DocRef, check_line, 200, "a document reference of 1 to 200 characters"
+);
+text!(
+    /// The manufacturer as the product list writes it (at most 30 characters in the DUIS inventory record).
+    ManufacturerName, check_line, 30, "a manufacturer's name of 1 to 30 characters"
+);
+text!(
+    /// The model as the product list writes it (at most 30 characters in the DUIS inventory record).
+    ModelName, check_line, 30, "a model of 1 to 30 characters"
+);
+text!(
+    /// The SMETS version of a model (1 to 20 characters in the DUIS inventory record).
+    SmetsVersion, check_line, 20, "a SMETS version of 1 to 20 characters"
+);
+text!(
+    /// Why an installation is excluded, when it is for none of the published categories.
+    ExclusionReason, check_line, 200, "a reason of 1 to 200 characters"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_word_that_no_table_or_list_would_split() {
+        for good in ["A", "DMC-17", "9", "a.b/c:d_e", &"x".repeat(64)] {
+            assert_eq!(DmcId::new(good).map(|id| id.to_string()), Ok(good.to_string()));
+        }
+        for bad in ["", " A", "A B", "a;b", "a,b", "a\"b", "=1+1", "-x", "é", "N/A", &"x".repeat(65)] {
+            assert!(DmcId::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_may_hold_spaces_inside_but_no_control_characters() {
+        assert!(DocRef::new("MT report, issue 2 (\"final\")").is_ok());
+        assert_eq!(DocRef::new("x\n").err(), Some(TextError::Character { found: '\n', position: 1 }));
+        assert_eq!(DocRef::new(" x").err(), Some(TextError::Character { found: ' ', position: 0 }));
+        assert_eq!(DocRef::new("x ").err(), Some(TextError::Character { found: ' ', position: 1 }));
+        assert_eq!(ModelName::new(&"m".repeat(31)).err(), Some(TextError::TooLong { limit: 30 }));
+    }
+
+    #[test]
+    fn a_text_met_twice_in_a_file_is_held_once() {
+        let mut shared = SharedTexts::default();
+        let first = SmsoId::shared("SECURE", &mut shared).expect("good");
+        let second = SmsoId::shared("SECURE", &mut shared).expect("good");
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+    }
+}
