@@ -1,0 +1,393 @@
+//! The boot record: which image runs, which one is armed, and how an attempt ends.
+//!
+//! Pure arithmetic on one small record; flash and time are left to [`crate::board`].
+//!
+//! ```text
+//!              arm                 power on             self-check passes
+//!   Settled ---------> Armed ------------------> Trial ------------------> Settled, new image, counter raised
+//!      ^                 |  image altered          | ^ |
+//!      +-----------------+                         | +-+ power on, boots left
+//!      +-------------------------------------------+ no boots left or image altered: the old image runs
+//! ```
+
+use firmware_image::{FileVersion, ImageDigest};
+
+use crate::bank::BankId;
+use crate::record::{FieldReader, FieldWriter};
+
+/// How often a new image may try to come up before the old one returns.
+///
+/// More than one, so that a supply that fails in those seconds does not cost the update (assumption: three, as in
+/// common boot loaders).
+pub(crate) const TRIAL_BOOTS: u8 = 3;
+
+/// How an activation ended; the numbers are those of the GBCS activate-firmware response (fact).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ActivationOutcome {
+    /// The new image runs and has confirmed itself.
+    Success = 0,
+    /// There was no verified image to activate.
+    NoImageHeld = 1,
+    /// The image read back from flash is not the one that was ordered.
+    HashMismatch = 2,
+    /// The new image did not come up, and the old one runs again.
+    ActivationFailure = 3,
+}
+
+impl ActivationOutcome {
+    const ALL: [ActivationOutcome; 4] = [
+        ActivationOutcome::Success,
+        ActivationOutcome::NoImageHeld,
+        ActivationOutcome::HashMismatch,
+        ActivationOutcome::ActivationFailure,
+    ];
+}
+
+/// How far an activation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BootPhase {
+    Settled = 0,
+    Armed = 1,
+    Trial = 2,
+}
+
+impl BootPhase {
+    const ALL: [BootPhase; 3] = [BootPhase::Settled, BootPhase::Armed, BootPhase::Trial];
+
+    /// Returns whether the life cycle has this step.
+    pub(crate) fn may_become(self, next: BootPhase) -> bool {
+        use BootPhase::{Armed, Settled, Trial};
+        matches!(
+            (self, next),
+            (Settled, Armed) | (Armed, Trial | Settled) | (Trial, Trial | Settled) | (Settled, Settled)
+        )
+    }
+}
+
+/// An image in a bank, as the boot loader knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BankImage {
+    pub(crate) bank: BankId,
+    pub(crate) version: FileVersion,
+    /// `None` for the image the factory put there, whose bytes are not simulated.
+    pub(crate) stored: Option<StoredExtent>,
+}
+
+/// What a stored image must be when it is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredExtent {
+    pub(crate) size: u32,
+    pub(crate) digest: ImageDigest,
+}
+
+/// The counter that forbids going back: the sequence number of the newest confirmed image, and which image that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SecurityCounter {
+    pub(crate) sequence: u64,
+    pub(crate) image: Option<ImageDigest>,
+}
+
+impl SecurityCounter {
+    /// Returns whether an image may follow: a higher number, or the same number for the same image.
+    pub(crate) fn admits(&self, sequence: u64, image: &ImageDigest) -> bool {
+        sequence > self.sequence
+            || (sequence == self.sequence && self.image.is_none_or(|known| known == *image))
+    }
+}
+
+/// The non-volatile record of the boot loader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BootRecord {
+    phase: BootPhase,
+    trial_boots: u8,
+    running: BankImage,
+    /// The image that ran before, as long as its bank is untouched.
+    fallback: Option<BankImage>,
+    /// The image being activated, and the sequence number it will raise the counter to.
+    armed: Option<(BankImage, Option<u64>)>,
+    counter: SecurityCounter,
+    order_counter: u64,
+    outcome: Option<ActivationOutcome>,
+}
+
+/// What the boot loader starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BootChoice {
+    /// The confirmed image, or the one it falls back to.
+    Confirmed,
+    /// The new image, on trial.
+    Trial,
+    /// No bank holds a genuine image.
+    Nothing,
+}
+
+impl BootRecord {
+    /// Returns the record of a device as it leaves the factory.
+    pub(crate) fn factory(version: FileVersion, sequence: u64) -> BootRecord {
+        BootRecord {
+            phase: BootPhase::Settled,
+            trial_boots: 0,
+            running: BankImage { bank: BankId(0), version, stored: None },
+            fallback: None,
+            armed: None,
+            counter: SecurityCounter { sequence, image: None },
+            order_counter: 0,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> BootPhase {
+        self.phase
+    }
+
+    pub(crate) fn running(&self) -> &BankImage {
+        &self.running
+    }
+
+    pub(crate) fn counter(&self) -> &SecurityCounter {
+        &self.counter
+    }
+
+    pub(crate) fn order_counter(&self) -> u64 {
+        self.order_counter
+    }
+
+    pub(crate) fn outcome(&self) -> Option<ActivationOutcome> {
+        self.outcome
+    }
+
+    /// Notes how an activation ended that never reached the boot loader.
+    pub(crate) fn set_outcome(&mut self, outcome: ActivationOutcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Returns whether the bank may be erased: it neither runs nor is armed.
+    pub(crate) fn is_spare(&self, bank: BankId) -> bool {
+        self.running.bank != bank && self.armed.is_none_or(|(image, _)| image.bank != bank)
+    }
+
+    /// Notes that a bank is about to be erased; returns whether the record changed.
+    pub(crate) fn forget_bank(&mut self, bank: BankId) -> bool {
+        let held = self.fallback.is_some_and(|image| image.bank == bank);
+        if held {
+            self.fallback = None;
+        }
+        held
+    }
+
+    /// Prepares the next boot to try `image`; the order's counter is spent with the same write.
+    pub(crate) fn arm(&mut self, image: BankImage, sequence: Option<u64>, order_counter: Option<u64>) {
+        self.become_phase(BootPhase::Armed);
+        self.armed = Some((image, sequence));
+        self.trial_boots = 0;
+        self.outcome = None;
+        if let Some(counter) = order_counter {
+            self.order_counter = self.order_counter.max(counter);
+        }
+    }
+
+    /// Decides what to start when power comes; `genuine` re-hashes an image from flash.
+    pub(crate) fn power_on(&mut self, mut genuine: impl FnMut(&BankImage) -> bool) -> BootChoice {
+        if let Some((image, _)) = self.armed {
+            let altered = !genuine(&image);
+            if !altered && self.trial_boots < TRIAL_BOOTS {
+                self.become_phase(BootPhase::Trial);
+                self.trial_boots += 1;
+                return BootChoice::Trial;
+            }
+            self.become_phase(BootPhase::Settled);
+            self.armed = None;
+            self.outcome = Some(if altered {
+                ActivationOutcome::HashMismatch
+            } else {
+                ActivationOutcome::ActivationFailure
+            });
+        }
+        if genuine(&self.running) {
+            return BootChoice::Confirmed;
+        }
+        match self.fallback.take() {
+            Some(image) if genuine(&image) => {
+                self.running = image;
+                BootChoice::Confirmed
+            }
+            _ => BootChoice::Nothing,
+        }
+    }
+
+    /// Makes the image on trial the running one; only now does the security counter rise.
+    pub(crate) fn confirm(&mut self) {
+        let (image, sequence) = self.armed.take().expect("only an armed image is on trial");
+        self.become_phase(BootPhase::Settled);
+        self.fallback = Some(self.running);
+        self.running = image;
+        self.outcome = Some(ActivationOutcome::Success);
+        if let (Some(sequence), Some(extent)) = (sequence, image.stored) {
+            self.counter = SecurityCounter { sequence, image: Some(extent.digest) };
+        }
+    }
+
+    fn become_phase(&mut self, next: BootPhase) {
+        debug_assert!(self.phase.may_become(next), "{:?} to {next:?}", self.phase);
+        self.phase = next;
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut fields = FieldWriter::default();
+        fields.u8(self.phase as u8).u8(self.trial_boots);
+        write_image(&mut fields, Some(&self.running));
+        write_image(&mut fields, self.fallback.as_ref());
+        write_image(&mut fields, self.armed.as_ref().map(|(image, _)| image));
+        let sequence = self.armed.and_then(|(_, sequence)| sequence);
+        fields.u8(u8::from(sequence.is_some())).u64(sequence.unwrap_or(0));
+        fields.u64(self.counter.sequence).u8(u8::from(self.counter.image.is_some()));
+        fields.bytes(self.counter.image.map_or([0; 32], |image| *image.as_bytes()).as_slice());
+        fields.u64(self.order_counter).u8(self.outcome.map_or(0xFF, |outcome| outcome as u8));
+        fields.finish()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<BootRecord> {
+        let mut fields = FieldReader(bytes);
+        let phase = fields.u8()?;
+        let trial_boots = fields.u8()?;
+        let running = read_image(&mut fields)??;
+        let fallback = read_image(&mut fields)?;
+        let armed = read_image(&mut fields)?;
+        let armed_sequence = (fields.u8()? == 1, fields.u64()?);
+        let sequence = fields.u64()?;
+        let counted_image = (fields.u8()? == 1, ImageDigest::from_bytes(fields.array()?));
+        let order_counter = fields.u64()?;
+        let outcome = fields.u8()?;
+        Some(BootRecord {
+            phase: *BootPhase::ALL.get(usize::from(phase))?,
+            trial_boots,
+            running,
+            fallback,
+            armed: armed.map(|image| (image, armed_sequence.0.then_some(armed_sequence.1))),
+            counter: SecurityCounter { sequence, image: counted_image.0.then_some(counted_image.1) },
+            order_counter,
+            outcome: ActivationOutcome::ALL.get(usize::from(outcome)).copied(),
+        })
+    }
+}
+
+fn write_image(fields: &mut FieldWriter, image: Option<&BankImage>) {
+    let Some(image) = image else {
+        fields.u8(0);
+        return;
+    };
+    fields.u8(if image.stored.is_some() { 2 } else { 1 }).u8(image.bank.0).u32(image.version.0);
+    if let Some(extent) = &image.stored {
+        fields.u32(extent.size).bytes(extent.digest.as_bytes());
+    }
+}
+
+/// Reads an optional image; the outer `None` means that the record is not one of ours.
+fn read_image(fields: &mut FieldReader<'_>) -> Option<Option<BankImage>> {
+    let form = fields.u8()?;
+    if form == 0 {
+        return Some(None);
+    }
+    let bank = BankId(fields.u8()?);
+    let version = FileVersion(fields.u32()?);
+    let stored = match form {
+        2 => Some(StoredExtent { size: fields.u32()?, digest: ImageDigest::from_bytes(fields.array()?) }),
+        _ => None,
+    };
+    Some(Some(BankImage { bank, version, stored }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent, TRIAL_BOOTS};
+    use crate::bank::BankId;
+    use firmware_image::{FileVersion, ImageDigest};
+
+    fn new_image() -> BankImage {
+        let stored = StoredExtent { size: 10, digest: ImageDigest::of(b"new") };
+        BankImage { bank: BankId(1), version: FileVersion(2), stored: Some(stored) }
+    }
+
+    fn armed() -> BootRecord {
+        let mut record = BootRecord::factory(FileVersion(1), 4);
+        record.arm(new_image(), Some(7), Some(3));
+        record
+    }
+
+    #[test]
+    fn the_life_cycle_has_exactly_these_steps() {
+        let mut table = String::new();
+        for from in BootPhase::ALL {
+            for to in BootPhase::ALL {
+                if from.may_become(to) {
+                    table += &format!("{from:?} -> {to:?}\n");
+                }
+            }
+        }
+        let expected = "Settled -> Settled\nSettled -> Armed\nArmed -> Settled\nArmed -> Trial\n\
+                        Trial -> Settled\nTrial -> Trial\n";
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn the_counter_rises_at_confirm_and_not_before() {
+        let mut record = armed();
+        assert_eq!((record.counter().sequence, record.order_counter()), (4, 3));
+        assert_eq!(record.power_on(|_| true), BootChoice::Trial);
+        assert_eq!(record.counter().sequence, 4);
+        record.confirm();
+        assert_eq!(record.counter().sequence, 7);
+        assert_eq!(record.running().version, FileVersion(2));
+        assert_eq!(record.outcome(), Some(ActivationOutcome::Success));
+    }
+
+    #[test]
+    fn an_image_that_never_confirms_gives_way_to_the_old_one() {
+        let mut record = armed();
+        for _ in 0..TRIAL_BOOTS {
+            assert_eq!(record.power_on(|_| true), BootChoice::Trial);
+        }
+        assert_eq!(record.power_on(|_| true), BootChoice::Confirmed);
+        assert_eq!(record.running().version, FileVersion(1));
+        assert_eq!(record.outcome(), Some(ActivationOutcome::ActivationFailure));
+        assert_eq!(record.counter().sequence, 4);
+    }
+
+    #[test]
+    fn an_image_altered_after_arming_is_not_tried() {
+        let mut record = armed();
+        assert_eq!(record.power_on(|image| image.stored.is_none()), BootChoice::Confirmed);
+        assert_eq!(record.outcome(), Some(ActivationOutcome::HashMismatch));
+    }
+
+    #[test]
+    fn a_running_image_that_rots_falls_back_to_the_one_before() {
+        let mut record = armed();
+        record.power_on(|_| true);
+        record.confirm();
+        assert_eq!(record.power_on(|image| image.bank == BankId(0)), BootChoice::Confirmed);
+        assert_eq!(record.running().version, FileVersion(1));
+        assert_eq!(record.power_on(|_| false), BootChoice::Nothing);
+    }
+
+    #[test]
+    fn the_record_survives_its_bytes() {
+        let mut record = armed();
+        assert_eq!(BootRecord::from_bytes(&record.to_bytes()), Some(record.clone()));
+        record.power_on(|_| true);
+        record.confirm();
+        assert_eq!(BootRecord::from_bytes(&record.to_bytes()), Some(record.clone()));
+        assert_eq!(BootRecord::from_bytes(&record.to_bytes()[..20]), None);
+    }
+
+    #[test]
+    fn the_security_counter_admits_higher_numbers_and_the_same_image_only() {
+        let mut record = armed();
+        record.power_on(|_| true);
+        record.confirm();
+        let (known, other) = (ImageDigest::of(b"new"), ImageDigest::of(b"other"));
+        let verdicts = [(6, known), (6, other), (7, known), (7, other), (8, known), (8, other)]
+            .map(|(sequence, image)| record.counter().admits(sequence, &image));
+        assert_eq!(verdicts, [false, false, true, false, true, true]);
+    }
+}

@@ -1,0 +1,238 @@
+//! Small non-volatile records: the newest whole one survives any power cut.
+//!
+//! What a record says is left to its owner. Two halves take turns, so that the newest record is never in the sector
+//! that is being erased:
+//!
+//! ```text
+//! half 0: | record 1 | record 2 | record 3 | 0xFF ...        append while there is room
+//! half 1: | 0xFF ...                                         else erase the other half and begin there
+//!
+//! record: | length u16 | sequence u32 | payload | first 8 bytes of SHA-256 over what precedes |   little-endian
+//! ```
+
+use sha2::{Digest, Sha256};
+
+use crate::flash::{Flash, FlashError, RegionId, SECTOR_LEN};
+use crate::sector_pool::SectorPool;
+
+/// How many sectors a record's region needs: one for each half.
+pub(crate) const RECORD_SECTORS: usize = 2;
+
+/// The longest payload; a record must fit into one half.
+pub(crate) const MAX_RECORD_LEN: usize = SECTOR_LEN - HEADER_LEN - SUM_LEN;
+
+const HEADER_LEN: usize = 6;
+const SUM_LEN: usize = 8;
+
+/// One region of flash that holds the history of one record.
+#[derive(Debug)]
+pub(crate) struct RecordLog {
+    region: RegionId,
+    half: usize,
+    /// Where the next record goes within the half; the half is full when it does not fit.
+    next: usize,
+    sequence: u32,
+}
+
+impl RecordLog {
+    /// Opens a region and returns its newest whole record, if there is one.
+    pub(crate) fn open(flash: &Flash, region: RegionId) -> (RecordLog, Option<Vec<u8>>) {
+        let mut log = RecordLog { region, half: 0, next: 0, sequence: 0 };
+        let mut newest = None;
+        for half in 0..RECORD_SECTORS {
+            let mut sector = vec![0; SECTOR_LEN];
+            flash.read(region, half * SECTOR_LEN, &mut sector);
+            let mut at = 0;
+            while let Some((sequence, payload, end)) = whole_record(&sector, at) {
+                if newest.is_none() || sequence > log.sequence {
+                    newest = Some(payload.to_vec());
+                    log.sequence = sequence;
+                    log.half = half;
+                }
+                at = end;
+            }
+            if newest.is_some() && log.half == half {
+                // Rests of a torn record cannot be programmed over: such a half counts as full.
+                let clean = sector[at..].iter().all(|byte| *byte == 0xFF);
+                log.next = if clean { at } else { SECTOR_LEN };
+            }
+        }
+        if newest.is_none() {
+            // Nothing is known of either half, so the first record erases before it writes.
+            log.half = RECORD_SECTORS - 1;
+            log.next = SECTOR_LEN;
+        }
+        (log, newest)
+    }
+
+    /// Writes a new record; when this returns, the record survives.
+    pub(crate) fn store(
+        &mut self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        payload: &[u8],
+    ) -> Result<(), FlashError> {
+        if payload.len() > MAX_RECORD_LEN {
+            return Err(FlashError::OutOfRange);
+        }
+        let len = HEADER_LEN + payload.len() + SUM_LEN;
+        let sequence = self.sequence.wrapping_add(1);
+        if self.next + len > SECTOR_LEN {
+            let half = (self.half + 1) % RECORD_SECTORS;
+            flash.erase(self.region, half)?;
+            self.half = half;
+            self.next = 0;
+        }
+        let mut record = Vec::with_capacity(len);
+        let payload_len = u16::try_from(payload.len()).expect("a record is shorter than a sector");
+        record.extend_from_slice(&payload_len.to_le_bytes());
+        record.extend_from_slice(&sequence.to_le_bytes());
+        record.extend_from_slice(payload);
+        let sum = checksum(&record);
+        record.extend_from_slice(&sum);
+        flash.program(pool, self.region, self.half * SECTOR_LEN + self.next, &record)?;
+        self.next += len;
+        self.sequence = sequence;
+        Ok(())
+    }
+}
+
+/// Reads the record at `at`, if a whole one is there: its sequence, payload and end.
+fn whole_record(sector: &[u8], at: usize) -> Option<(u32, &[u8], usize)> {
+    let header = sector.get(at..at + HEADER_LEN)?;
+    let len = usize::from(u16::from_le_bytes([header[0], header[1]]));
+    let sequence = u32::from_le_bytes([header[2], header[3], header[4], header[5]]);
+    let sum_at = at + HEADER_LEN + len;
+    let payload = sector.get(at + HEADER_LEN..sum_at)?;
+    let sum = sector.get(sum_at..sum_at + SUM_LEN)?;
+    (sum == checksum(&sector[at..sum_at])).then_some((sequence, payload, sum_at + SUM_LEN))
+}
+
+fn checksum(bytes: &[u8]) -> [u8; SUM_LEN] {
+    let digest = Sha256::digest(bytes);
+    let mut sum = [0; SUM_LEN];
+    sum.copy_from_slice(&digest[..SUM_LEN]);
+    sum
+}
+
+/// Writes the fields of a record, in order.
+#[derive(Debug, Default)]
+pub(crate) struct FieldWriter(Vec<u8>);
+
+impl FieldWriter {
+    pub(crate) fn u8(&mut self, value: u8) -> &mut FieldWriter {
+        self.0.push(value);
+        self
+    }
+
+    pub(crate) fn u16(&mut self, value: u16) -> &mut FieldWriter {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(crate) fn u32(&mut self, value: u32) -> &mut FieldWriter {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) -> &mut FieldWriter {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// Writes bytes whose count the reader knows.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut FieldWriter {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Writes bytes with their count in front.
+    pub(crate) fn counted(&mut self, bytes: &[u8]) -> &mut FieldWriter {
+        self.u16(u16::try_from(bytes.len()).expect("a record's field is short")).bytes(bytes)
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Reads the fields of a record, in order; `None` when the record is not one of ours.
+#[derive(Debug)]
+pub(crate) struct FieldReader<'a>(pub(crate) &'a [u8]);
+
+impl<'a> FieldReader<'a> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (now, later) = self.0.split_at_checked(len)?;
+        self.0 = later;
+        Some(now)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
+        let len = self.u16()?;
+        self.bytes(usize::from(len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RecordLog, RECORD_SECTORS};
+    use crate::flash::{CutMode, Flash, FlashFault, RegionId};
+    use crate::sector_pool::SectorPool;
+
+    const REGION: RegionId = RegionId(0);
+
+    /// Stores records 1, 2, 3, ... until the power goes; returns what the last whole store wrote.
+    fn store_until_cut(flash: &mut Flash, pool: &mut SectorPool) -> Option<u8> {
+        let (mut log, _) = RecordLog::open(flash, REGION);
+        let mut stored = None;
+        for value in 1..=60 {
+            if log.store(flash, pool, &[value; 200]).is_err() {
+                return stored;
+            }
+            stored = Some(value);
+        }
+        stored
+    }
+
+    #[test]
+    fn a_power_cut_at_any_operation_leaves_the_last_or_the_new_record() {
+        for mode in [CutMode::Before, CutMode::Torn, CutMode::After] {
+            for at_operation in 0..64 {
+                let pool = &mut SectorPool::new();
+                let mut flash = Flash::new([RECORD_SECTORS], Some(FlashFault { at_operation, mode }));
+                let stored = store_until_cut(&mut flash, pool).unwrap_or(0);
+                flash.power_on();
+                let (mut log, newest) = RecordLog::open(&flash, REGION);
+                let found = newest.map_or(0, |record| record[0]);
+                assert!(found == stored || found == stored + 1, "{mode:?} {at_operation}: {found} {stored}");
+                log.store(&mut flash, pool, &[99]).expect("power is back");
+                assert_eq!(RecordLog::open(&flash, REGION).1, Some(vec![99]));
+            }
+        }
+    }
+
+    #[test]
+    fn an_oversized_record_is_refused() {
+        let mut flash = Flash::new([RECORD_SECTORS], None);
+        let (mut log, none) = RecordLog::open(&flash, REGION);
+        assert_eq!(none, None);
+        assert!(log.store(&mut flash, &mut SectorPool::new(), &[0; 5000]).is_err());
+    }
+}
