@@ -235,6 +235,16 @@ impl Conductor {
         self.turn(now);
     }
 
+    /// Returns how many records were written since this conductor was made.
+    pub fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
+    /// Returns how many of them are known to be durable.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
     /// Returns what to send next. Poll [`Conductor::poll_append`] before and after.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
         self.turn(now);

@@ -1,1 +1,22 @@
-//! Drives the conductor with sockets, timers, a clock and a disk.
+//! The head-end: drives the conductor with sockets, timers, a clock and a disk.
+//!
+//! ```text
+//!   HeadEndHandle ──commands──►┌────────┐──records──► Keeper (thread) ──► ledger
+//!                              │ driver │◄─durable──────┘
+//!        hubs ◄──── Wires ────►└────────┘◄── Clock
+//! ```
+//!
+//! Nothing here decides anything: one loop waits, feeds the conductor and carries out what it says, with
+//! bounded work per turn. [`deliver`] is the same for a single device and without a campaign.
+
+mod clock; // where the time comes from
+mod delivery; // one image to one device
+mod driver; // the loop
+mod keeper; // the ledger's thread
+mod streams; // TCP, for hubs that are reached so
+mod wires; // UDP and TCP behind one door
+
+pub use clock::{Clock, WallClock};
+pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, deliver};
+pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
+pub use wires::Wires;

@@ -1,0 +1,172 @@
+//! One image to one DLMS device, without a campaign: what `lamplighter send` does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use transfer_engine::{
+    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, Patience, Priority, Release, Task, Transport,
+};
+
+use crate::clock::Clock;
+use crate::wires::{DATAGRAM_MAX, Incoming, Wires};
+
+/// What to deliver, where and how.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The file.
+    pub image: Bytes,
+    /// The `image_identifier` under which the device knows it.
+    pub identification: Bytes,
+    /// The device.
+    pub to: SocketAddr,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The rate at which the line is filled.
+    pub rate: ByteRate,
+    /// The image slot: 0 is the device itself.
+    pub channel: u8,
+    /// `None`: leave it staged. `Some`: activate, with this signed order if the device wants one.
+    pub activate: Option<Option<Bytes>>,
+    /// How long to wait for answers.
+    pub patience: Patience,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks sent so far, repairs included.
+    pub blocks_sent: u64,
+    /// Bytes sent so far, headers included.
+    pub bytes_sent: u64,
+}
+
+/// What came of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryReport {
+    /// The transfer.
+    pub leg: LegReport,
+    /// True when the device accepted the activation.
+    pub activated: bool,
+    /// What the device says it runs afterwards, if it was asked and has such an object.
+    pub running: Option<u32>,
+}
+
+/// Why a delivery failed.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    /// The device or the link.
+    #[error("{to}: {fault}")]
+    Fault {
+        /// The device.
+        to: SocketAddr,
+        /// What happened.
+        fault: Fault,
+    },
+    /// It was told to stop; the device keeps the blocks it has.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How often and how long apart the version is asked for after an activation: devices reboot.
+const READ_BACKS: u32 = 6;
+const READ_BACK_PAUSE: Duration = Duration::from_secs(5);
+
+/// Delivers an image: stage, verify, and activate if asked to.
+pub async fn deliver(
+    delivery: &Delivery,
+    wires: &mut Wires,
+    clock: &dyn Clock,
+    mut progress: impl FnMut(Progress),
+    stop: &CancellationToken,
+) -> Result<DeliveryReport, DeliveryError> {
+    let now = clock.now();
+    // The line's own pace is the only budget here; the shared ones are set so high that they never bind.
+    let ample = ByteRate(delivery.rate.0.saturating_mul(4).max(1_000_000));
+    let config = EngineConfig { global_rate: ample, patience: delivery.patience, ..EngineConfig::default() };
+    let mut engine = Engine::new(config, now);
+    let cell = engine.add_cell(ample);
+    let link = HubLink { address: delivery.to, transport: delivery.transport, cell, rate: delivery.rate };
+    let hub = engine.add_hub(now, link);
+    let release = engine
+        .add_release(Release { identification: delivery.identification.clone(), bytes: delivery.image.clone() });
+    let channel = delivery.channel;
+    let mut line = Line { engine, wires, clock, stop, hub, buffer: vec![0; DATAGRAM_MAX] };
+    let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
+        Ok(Answer::Staged(leg)) => leg,
+        Ok(_) => LegReport::default(),
+        Err(fault) => return Err(DeliveryError::Fault { to: delivery.to, fault }),
+    };
+    let Some(order) = delivery.activate.clone() else {
+        return Ok(DeliveryReport { leg, activated: false, running: None });
+    };
+    if let Err(fault) = line.run(Task::Activate { channel, order }, &mut progress).await? {
+        return Err(DeliveryError::Fault { to: delivery.to, fault });
+    }
+    let running = line.read_back(channel, &mut progress).await?;
+    Ok(DeliveryReport { leg, activated: true, running })
+}
+
+/// One engine with one hub on its wires.
+struct Line<'a> {
+    engine: Engine,
+    wires: &'a mut Wires,
+    clock: &'a dyn Clock,
+    stop: &'a CancellationToken,
+    hub: transfer_engine::HubId,
+    buffer: Vec<u8>,
+}
+
+impl Line<'_> {
+    async fn read_back(
+        &mut self,
+        channel: u8,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Option<u32>, DeliveryError> {
+        for _ in 0..READ_BACKS {
+            match self.run(Task::ReadVersion { channel }, progress).await? {
+                Ok(Answer::Version(version)) => return Ok(Some(version)),
+                // A device that knows only the standard's class 18 has no such object.
+                Ok(_) | Err(Fault::Refused { .. }) => return Ok(None),
+                Err(_) => tokio::time::sleep(READ_BACK_PAUSE).await,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs one task to its end.
+    async fn run(
+        &mut self,
+        task: Task,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Result<Answer, Fault>, DeliveryError> {
+        self.engine.assign(self.clock.now(), self.hub, task, Priority::default());
+        loop {
+            if let Some(event) = self.engine.poll_event() {
+                return Ok(event.result);
+            }
+            while let Some(transmit) = self.engine.poll_transmit(self.clock.now()) {
+                self.wires.send(&transmit).await;
+                tokio::task::yield_now().await;
+            }
+            let counters = self.engine.counters();
+            progress(Progress { blocks_sent: counters.blocks_sent, bytes_sent: counters.bytes_sent });
+            let wait = self.engine.poll_timeout().map_or(Duration::from_millis(100), |at| self.clock.wait_until(at));
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(DeliveryError::Interrupted),
+                incoming = self.wires.receive(&mut self.buffer) => {
+                    let now = self.clock.now();
+                    match incoming {
+                        Incoming::Datagram(from, len) => self.engine.handle_datagram(now, from, &self.buffer[..len]),
+                        Incoming::Frame(hub, frame) => self.engine.handle_frame(now, hub, &frame),
+                        Incoming::Disconnected(hub) => self.engine.handle_disconnect(now, hub),
+                    }
+                }
+                () = tokio::time::sleep(wait.min(Duration::from_millis(500))) => {}
+            }
+        }
+    }
+}

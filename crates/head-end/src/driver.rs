@@ -1,0 +1,243 @@
+//! The loop that drives a conductor: wait, feed, carry out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::Conductor;
+use ledger::{AppendError, Head, Ledger, Store};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use transfer_engine::{Counters, Moment};
+
+use crate::clock::Clock;
+use crate::keeper::{Keeper, Kept};
+use crate::wires::{DATAGRAM_MAX, Incoming, Wires};
+
+/// Datagrams sent and read in one turn. Enough to make the turn's own cost vanish, and few enough to hear
+/// what comes in meanwhile.
+const DATAGRAMS_PER_TURN: usize = 128;
+
+/// Commands on their way to the driver.
+const COMMANDS_QUEUED: usize = 256;
+
+/// The longest wait, so that a clock that was held back is looked at again.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// What is left to do for a command once everything it brought about is durable.
+type Reply = Box<dyn FnOnce(Pulse) + Send>;
+type Command = Box<dyn FnOnce(&mut Conductor, Moment) -> Reply + Send>;
+
+/// How the head-end is doing, at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// When.
+    pub now: Moment,
+    /// The durable head of the ledger.
+    pub head: Head,
+    /// What the engine has counted.
+    pub counters: Counters,
+    /// Hubs that are being talked to.
+    pub busy_hubs: usize,
+}
+
+/// The head-end has stopped and takes no more commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the head-end has stopped")]
+pub struct Stopped;
+
+/// Why the head-end stopped by itself.
+#[derive(Debug, Error)]
+pub enum HeadEndError {
+    /// The thread for the ledger.
+    #[error("cannot start the ledger's thread")]
+    Thread(#[source] std::io::Error),
+    /// The ledger. Nothing that was not durable has been acted on.
+    #[error("the ledger cannot be written")]
+    Ledger(#[source] AppendError),
+    /// The ledger's thread ended by itself.
+    #[error("the ledger's thread has ended")]
+    KeeperGone,
+}
+
+/// What others hold of a running head-end.
+#[derive(Clone)]
+pub struct HeadEndHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl HeadEndHandle {
+    /// Runs `act` on the conductor and returns its result when all that it brought about is durable.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Conductor, Moment) -> R + Send + 'static,
+    ) -> Result<(R, Pulse), Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |conductor, now| {
+            let result = act(conductor, now);
+            Box::new(move |pulse| {
+                // Whoever asked may have gone away meanwhile.
+                let _ = answer.send((result, pulse));
+            })
+        });
+        self.commands.send(command).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+/// A head-end that is ready to run.
+pub struct HeadEnd {
+    conductor: Conductor,
+    keeper: Keeper,
+    wires: Wires,
+    clock: Arc<dyn Clock>,
+    commands: mpsc::Receiver<Command>,
+    replies: VecDeque<(u64, Reply)>,
+    head: Head,
+}
+
+impl HeadEnd {
+    /// Joins a conductor that has been resumed with the ledger it was resumed from.
+    pub fn new<S: Store + Send + 'static>(
+        conductor: Conductor,
+        ledger: Ledger<S>,
+        wires: Wires,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(HeadEnd, HeadEndHandle), HeadEndError> {
+        let head = ledger.head();
+        let keeper = Keeper::start(ledger).map_err(HeadEndError::Thread)?;
+        let (sender, commands) = mpsc::channel(COMMANDS_QUEUED);
+        let head_end = HeadEnd { conductor, keeper, wires, clock, commands, replies: VecDeque::new(), head };
+        Ok((head_end, HeadEndHandle { commands: sender }))
+    }
+
+    /// Runs until it is told to stop or the ledger fails.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), HeadEndError> {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            let done = self.carry_out(now).await?;
+            self.answer(now);
+            let heard = self.drain(&mut buffer);
+            if done && !heard {
+                self.clock.caught_up(now);
+                self.wait(&mut buffer, &stop).await?;
+            } else {
+                // Let the streams' tasks run even when there is always something to do.
+                tokio::task::yield_now().await;
+                self.hear_keeper()?;
+            }
+        }
+        self.close().await
+    }
+
+    /// Carries out what the conductor says; `false` when there was more than one turn may do.
+    async fn carry_out(&mut self, now: Moment) -> Result<bool, HeadEndError> {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            self.append().await?;
+            match self.conductor.poll_transmit(now) {
+                Some(transmit) => self.wires.send(&transmit).await,
+                None => {
+                    self.append().await?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn append(&mut self) -> Result<(), HeadEndError> {
+        while let Some(batch) = self.conductor.poll_append() {
+            if !self.keeper.append(batch).await {
+                self.hear_keeper()?;
+                return Err(HeadEndError::KeeperGone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads datagrams that are there already; says whether there were any.
+    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        let mut heard = false;
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let Some((from, len)) = self.wires.receive_now(buffer) else { break };
+            self.conductor.handle_datagram(self.clock.now(), from, &buffer[..len]);
+            heard = true;
+        }
+        heard
+    }
+
+    async fn wait(&mut self, buffer: &mut [u8], stop: &CancellationToken) -> Result<(), HeadEndError> {
+        let timeout = self.conductor.poll_timeout().map_or(LONGEST_WAIT, |at| self.clock.wait_until(at));
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            Some(command) = self.commands.recv() => {
+                let reply = command(&mut self.conductor, self.clock.now());
+                self.replies.push_back((self.conductor.recorded(), reply));
+            }
+            kept = self.keeper.kept.recv() => match kept {
+                Some(kept) => self.on_kept(kept)?,
+                None => return Err(HeadEndError::KeeperGone),
+            },
+            incoming = self.wires.receive(buffer) => {
+                let now = self.clock.now();
+                match incoming {
+                    Incoming::Datagram(from, len) => self.conductor.handle_datagram(now, from, &buffer[..len]),
+                    Incoming::Frame(hub, frame) => self.conductor.handle_frame(now, hub, &frame),
+                    Incoming::Disconnected(hub) => self.conductor.handle_disconnect(now, hub),
+                }
+            }
+            () = tokio::time::sleep(timeout.min(LONGEST_WAIT)) => {}
+        }
+        self.hear_keeper()
+    }
+
+    fn hear_keeper(&mut self) -> Result<(), HeadEndError> {
+        while let Ok(kept) = self.keeper.kept.try_recv() {
+            self.on_kept(kept)?;
+        }
+        Ok(())
+    }
+
+    fn on_kept(&mut self, kept: Kept) -> Result<(), HeadEndError> {
+        match kept {
+            Kept::Durable { entries, head } => {
+                self.head = head;
+                self.conductor.handle_durable(self.clock.now(), entries);
+                Ok(())
+            }
+            Kept::Failed(error) => Err(HeadEndError::Ledger(error)),
+        }
+    }
+
+    /// Answers commands whose records are durable.
+    fn answer(&mut self, now: Moment) {
+        while let Some((needs, _)) = self.replies.front()
+            && *needs <= self.conductor.durable()
+        {
+            let Some((_, reply)) = self.replies.pop_front() else { break };
+            reply(Pulse {
+                now,
+                head: self.head,
+                counters: self.conductor.counters(),
+                busy_hubs: self.conductor.busy_hubs(),
+            });
+        }
+    }
+
+    /// Waits for what was recorded to become durable. Acts that follow from it are left to the next start.
+    async fn close(mut self) -> Result<(), HeadEndError> {
+        self.append().await?;
+        while self.conductor.durable() < self.conductor.recorded() {
+            match self.keeper.kept.recv().await {
+                Some(kept) => self.on_kept(kept)?,
+                None => return Err(HeadEndError::KeeperGone),
+            }
+            self.append().await?;
+        }
+        self.answer(self.clock.now());
+        Ok(())
+    }
+}
