@@ -157,7 +157,8 @@ mod tests {
         bitmap.emit_data(&mut data);
         assert_eq!(data, [4, 10, 0x80, 0x40]);
         assert_eq!(bitmap.count_set(), 2);
-        assert_eq!(bitmap.missing_runs().collect::<Vec<_>>(), [1..9]);
+        bitmap.set(4);
+        assert_eq!(bitmap.missing_runs().collect::<Vec<_>>(), [1..4, 5..9]);
     }
 
     #[test]
