@@ -30,8 +30,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId, Task,
-    Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId,
+    Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -303,14 +303,15 @@ impl Conductor {
     /// Returns the hub of a device, introducing it to the engine at the first use.
     fn hub_of(&mut self, now: Moment, device: Eui64) -> Option<(HubId, u8)> {
         let found = self.desk.inventory.device(device)?;
-        let (hub, channel) = (found.hub_id, found.channel.0);
+        let (hub, channel) = (found.hub, found.channel.0);
         let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
         let cell_name = found.cell.as_str().to_owned();
         if !self.hubs.contains_key(&hub) {
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
-            let link = HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
+            let link =
+                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
             self.hubs.insert(hub, Hub { id, channels: BTreeMap::new(), watch_at: None });

@@ -17,7 +17,10 @@ mod stage;
 mod state;
 
 pub use conductor::{Conductor, Desk, ReplayError, Settings};
-pub use order::{CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target};
+pub use order::{
+    CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,
+    instructing_party,
+};
 pub use record::{
     DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OrderRecord, OrderedRecord,
     OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,

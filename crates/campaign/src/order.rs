@@ -60,7 +60,46 @@ pub struct Target {
     /// The file, by its SHA-256.
     pub image: FileDigest,
     /// The CPL entry that names this model with this firmware.
+    #[serde(with = "as_text")]
     pub cpl_entry: CplEntryId,
+}
+
+/// Ids of the gate's files as their text.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// Returns the word for an instructing party, as it stands in ledgers and requests.
+pub(crate) fn party_word(party: &InstructingParty) -> &str {
+    match party {
+        InstructingParty::Dcc => "DCC",
+        InstructingParty::Other(name) => name,
+    }
+}
+
+/// Reads the word for an instructing party: `DCC` in any case is the DCC, and anything else is somebody else.
+pub fn instructing_party(word: &str) -> InstructingParty {
+    if word.eq_ignore_ascii_case("DCC") {
+        InstructingParty::Dcc
+    } else {
+        InstructingParty::Other(word.to_owned())
+    }
 }
 
 /// A share of a whole, in thousandths.

@@ -4,8 +4,8 @@
 //! beside it in the entry, so that `ledger show` can be read by people and by any program. The formats are
 //! ours. Records are only ever added to: a new field must have a default.
 
-use eligibility::{SmsoId, VerdictRecord};
-use firmware_image::{Eui64, FileDigest, FileVersion, ImageDigest};
+use eligibility::{SmsoId, Verdict};
+use firmware_image::{Eui64, FileDigest, ImageDigest};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -100,19 +100,41 @@ pub struct Judgement {
     /// References of the documents it rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// The day the evidence was complete, as YYYY-MM-DD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_on: Option<String>,
     /// One sentence for people.
     pub detail: String,
 }
 
-impl From<VerdictRecord> for Judgement {
-    fn from(record: VerdictRecord) -> Judgement {
+impl From<&Verdict> for Judgement {
+    fn from(verdict: &Verdict) -> Judgement {
+        let record = verdict.record();
+        let evidence =
+            record.evidence.into_iter().chain(record.reference.map(|dmc| format!("equivalent to {dmc}")));
         Judgement {
-            allowed: record.allowed,
-            row: record.row,
-            code: record.code,
+            allowed: matches!(verdict, Verdict::Allow(_)),
+            row: record.row.to_owned(),
+            code: record.code.to_owned(),
             dmc: record.dmc,
-            evidence: record.evidence,
+            evidence: evidence.collect(),
+            rests_on: record.rests_on,
             detail: record.detail,
+        }
+    }
+}
+
+impl Judgement {
+    /// A refusal of ours, which is no row of the gate.
+    pub(crate) fn refusal(code: &str, detail: &str) -> Judgement {
+        Judgement {
+            allowed: false,
+            row: "-".to_owned(),
+            code: code.to_owned(),
+            dmc: None,
+            evidence: Vec::new(),
+            rests_on: None,
+            detail: detail.to_owned(),
         }
     }
 }
@@ -199,7 +221,7 @@ pub struct OutcomeRecord {
     pub reason: String,
     /// What the device says it runs, when it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub running: Option<FileVersion>,
+    pub running: Option<String>,
 }
 
 /// See [`Record::Halted`].

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn only_what_the_device_says_it_runs_counts_as_done() {
-        let done: Vec<_> = Outcome::ALL.iter().filter(|outcome| outcome.class() == OutcomeClass::Done).collect();
+        let done: Vec<_> =
+            Outcome::ALL.iter().filter(|outcome| outcome.class() == OutcomeClass::Done).collect();
         assert_eq!(done, [&Outcome::Activated, &Outcome::AlreadyOnTarget]);
     }
 }

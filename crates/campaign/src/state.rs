@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use firmware_image::{Eui64, FileDigest, FileVersion};
+use firmware_image::{Eui64, FileDigest};
 use thiserror::Error;
 use transfer_engine::Moment;
 
@@ -61,7 +61,7 @@ pub struct DeviceRow {
     /// How it ended.
     pub outcome: Option<(Outcome, String)>,
     /// What it said it runs, when it was asked.
-    pub running: Option<FileVersion>,
+    pub running: Option<String>,
     /// The counter of its activation order.
     pub order_counter: Option<u64>,
     /// When each stage was reached, by stage; `None` where it was not.
@@ -244,7 +244,7 @@ impl DeviceRow {
     fn end(&mut self, at: Moment, body: &OutcomeRecord) -> Result<(), FoldError> {
         self.go(at, Stage::Ended)?;
         self.outcome = Some((body.outcome, body.reason.clone()));
-        self.running = body.running;
+        self.running.clone_from(&body.running);
         Ok(())
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{
-    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, Patience, Priority, Release, Task, Transport,
+    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, Patience, Priority, Release, Task,
+    Transport,
 };
 
 use crate::clock::Clock;
@@ -90,8 +91,10 @@ pub async fn deliver(
     let cell = engine.add_cell(ample);
     let link = HubLink { address: delivery.to, transport: delivery.transport, cell, rate: delivery.rate };
     let hub = engine.add_hub(now, link);
-    let release = engine
-        .add_release(Release { identification: delivery.identification.clone(), bytes: delivery.image.clone() });
+    let release = engine.add_release(Release {
+        identification: delivery.identification.clone(),
+        bytes: delivery.image.clone(),
+    });
     let channel = delivery.channel;
     let mut line = Line { engine, wires, clock, stop, hub, buffer: vec![0; DATAGRAM_MAX] };
     let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
@@ -153,7 +156,8 @@ impl Line<'_> {
             }
             let counters = self.engine.counters();
             progress(Progress { blocks_sent: counters.blocks_sent, bytes_sent: counters.bytes_sent });
-            let wait = self.engine.poll_timeout().map_or(Duration::from_millis(100), |at| self.clock.wait_until(at));
+            let wait =
+                self.engine.poll_timeout().map_or(Duration::from_millis(100), |at| self.clock.wait_until(at));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(DeliveryError::Interrupted),

@@ -72,7 +72,9 @@ fn cut(unfinished: &mut BytesMut) -> std::io::Result<Option<Bytes>> {
     let broken = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
     let consumed = match WanFrame::parse_stream(unfinished) {
         Ok(Some((_, consumed))) => consumed,
-        Ok(None) if unfinished.len() > UNFINISHED_MAX => return Err(broken("a frame without end".to_owned())),
+        Ok(None) if unfinished.len() > UNFINISHED_MAX => {
+            return Err(broken("a frame without end".to_owned()));
+        }
         Ok(None) => return Ok(None),
         // There is no way to find the next frame in a stream that lost its framing.
         Err(error) => return Err(broken(error.to_string())),

@@ -29,7 +29,9 @@ impl Conductor {
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
-        let (Some(counter), Some(file), priority) = (row.order_counter, row.image, row.priority) else { return };
+        let (Some(counter), Some(file), priority) = (row.order_counter, row.image, row.priority) else {
+            return;
+        };
         let Some((image, _)) = self.images.get(&file) else { return };
         let order = ActivationOrder { device, image: image.image_digest(), counter: OrderCounter(counter) };
         let signed = order.sign(&self.settings.order_key);

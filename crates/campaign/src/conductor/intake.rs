@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use eligibility::{Claim, Date, DeviceType, InstructingParty, MeterStatus, OfferedImage, Verdict, decide};
+use eligibility::{
+    Claim, CplEntryId, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
+    decide,
+};
 use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;
 use transfer_engine::Moment;
 
 use super::{Conductor, Desk, Errand};
-use crate::order::{CampaignId, CampaignOrder, OrderError, Target};
+use crate::order::{CampaignId, CampaignOrder, OrderError, Target, instructing_party, party_word};
 use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
 use crate::stage::Outcome;
@@ -26,7 +29,7 @@ mod code {
 pub(crate) fn date_of(now: Moment) -> Date {
     let micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
     let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
-    timestamp.to_zoned(TimeZone::UTC).date()
+    TimeZone::UTC.to_datetime(timestamp).date()
 }
 
 impl Conductor {
@@ -43,13 +46,13 @@ impl Conductor {
             if !self.images.contains_key(&target.image) {
                 return Err(OrderError::UnknownImage(target.image));
             }
-            if self.desk.register.cpl_entry(&target.cpl_entry).is_none() {
+            if self.desk.register.entry(&target.cpl_entry).is_none() {
                 return Err(OrderError::UnknownEntry(target.cpl_entry.clone()));
             }
         }
         let plans = self.plan(now, order);
         let opening = OrderRecord {
-            instructing_party: order.instructing_party.to_string(),
+            instructing_party: party_word(&order.instructing_party).to_owned(),
             smso: order.smso.to_string(),
             targets: order.targets.clone(),
             policy: order.policy.clone(),
@@ -72,11 +75,13 @@ impl Conductor {
 
     /// Judges an order and plans its waves without writing anything.
     pub fn plan(&self, now: Moment, order: &CampaignOrder) -> Vec<PlanRecord> {
-        let mut plans: Vec<PlanRecord> = order
+        let goals: BTreeMap<Eui64, CplEntryId> = order
             .devices
             .iter()
-            .map(|device| self.judge_for_plan(now, order, *device))
+            .filter_map(|device| Some((*device, self.target_for(&order.targets, *device)?.cpl_entry.clone())))
             .collect();
+        let mut plans: Vec<PlanRecord> =
+            order.devices.iter().map(|device| self.judge_for_plan(now, order, &goals, *device)).collect();
         let candidates: Vec<Candidate> = plans
             .iter()
             .filter(|plan| plan.verdict.allowed)
@@ -86,32 +91,34 @@ impl Conductor {
                 priority: plan.priority,
             })
             .collect();
-        let mut waves: BTreeMap<Eui64, u16> = BTreeMap::new();
-        for (candidate, wave) in candidates.iter().zip(deal_waves(&candidates, &order.policy.waves)) {
-            waves.insert(candidate.device, wave);
-        }
-        for plan in &mut plans {
-            plan.wave = waves.get(&plan.device).copied();
+        let waves = deal_waves(&candidates, &order.policy.waves);
+        for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.allowed).zip(waves) {
+            plan.wave = Some(wave);
         }
         plans
     }
 
-    fn judge_for_plan(&self, now: Moment, order: &CampaignOrder, device: Eui64) -> PlanRecord {
+    fn judge_for_plan(
+        &self,
+        now: Moment,
+        order: &CampaignOrder,
+        goals: &BTreeMap<Eui64, CplEntryId>,
+        device: Eui64,
+    ) -> PlanRecord {
         let found = self.desk.inventory.device(device);
-        let target = self.target_for(&order.targets, device);
         let verdict = if self.under_way(device).is_some() {
-            refusal(code::BUSY, "another campaign is at work on this device")
+            Judgement::refusal(code::BUSY, "another campaign is at work on this device")
         } else {
-            let judged = self.judge(now, &order.instructing_party, &order.smso.to_string(), &order.targets, device);
-            judged.unwrap_or_else(|| refusal(code::NO_IMAGE, "the order has no image for this device's model"))
+            self.judge(now, &order.instructing_party, &order.smso, &order.targets, goals, device)
         };
+        let image = self.target_for(&order.targets, device).map(|target| target.image);
         PlanRecord {
             device,
             kind: found.map(|found| found.device_type.to_string()).unwrap_or_default(),
-            installation: found.map(|found| found.installation_id.to_string()).unwrap_or_default(),
-            hub: found.map(|found| found.hub_id),
+            installation: found.map(|found| found.installation.to_string()).unwrap_or_default(),
+            hub: found.map(|found| found.hub),
             channel: found.map_or(0, |found| found.channel.0),
-            image: target.filter(|_| verdict.allowed).map(|target| target.image),
+            image: image.filter(|_| verdict.allowed),
             verdict,
             wave: None,
             priority: match found.map(|found| found.status) {
@@ -134,36 +141,53 @@ impl Conductor {
         }
     }
 
-    /// Asks the gate about a device; `None` when the order has no image for its model and the gate would
-    /// otherwise have nothing to judge.
+    /// Asks the gate about a device. `goals` names what each device of its installation is to run.
     pub(super) fn judge(
         &self,
         now: Moment,
-        instructing_party: &InstructingParty,
-        smso: &str,
+        instructed_by: &InstructingParty,
+        addressed_smso: &SmsoId,
         targets: &[Target],
+        goals: &BTreeMap<Eui64, CplEntryId>,
         device: Eui64,
-    ) -> Option<Judgement> {
+    ) -> Judgement {
         let Desk { register, inventory, gate } = &self.desk;
-        let image = match self.target_for(targets, device) {
-            Some(target) => Some(self.offered(target)?),
-            // An unknown device has a verdict of its own; a known one without an image has not.
-            None if inventory.device(device).is_some() => return None,
+        let offered = match self.target_for(targets, device) {
+            Some(target) => self.offered(target),
+            // The gate has a word of its own for devices that it does not know.
+            None if inventory.device(device).is_none() => {
+                targets.first().and_then(|target| self.offered(target))
+            }
             None => None,
         };
-        let fallback = targets.first()?;
-        let claim = Claim {
-            instructing_party: instructing_party.clone(),
-            smso: smso.parse().ok()?,
-            device,
-            targets: targets.iter().map(|target| target.cpl_entry.clone()).collect(),
-            image: match image {
-                Some(image) => image,
-                None => self.offered(fallback)?,
-            },
+        let Some(image) = &offered else {
+            return Judgement::refusal(code::NO_IMAGE, "the order has no image for this device's model");
         };
-        let verdict: Verdict = decide(&claim, register, inventory, date_of(now), gate);
-        Some(verdict.record().into())
+        let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image };
+        Judgement::from(&decide(&claim, register, inventory, date_of(now), gate))
+    }
+
+    /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
+    pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
+        let Some(state) = self.campaigns.get(campaign) else {
+            return Judgement::refusal(code::NO_IMAGE, "there is no such campaign");
+        };
+        let order = &state.order;
+        let Some(smso) = order.smso() else {
+            return Judgement::refusal(code::NO_IMAGE, "the order names no SMSO");
+        };
+        let installation = self.desk.inventory.device(device).map(|found| &found.installation);
+        // What the order still means to do in this home: devices that it gave up stay as they are.
+        let goals: BTreeMap<Eui64, CplEntryId> = installation
+            .into_iter()
+            .flat_map(|installation| self.desk.inventory.members(installation))
+            .filter(|member| state.row(member.id).is_some_and(|row| row.verdict.allowed))
+            .filter_map(|member| {
+                Some((member.id, self.target_for(&order.targets, member.id)?.cpl_entry.clone()))
+            })
+            .collect();
+        let party = instructing_party(&order.instructing_party);
+        self.judge(now, &party, &smso, &order.targets, &goals, device)
     }
 
     fn offered(&self, target: &Target) -> Option<OfferedImage> {
@@ -171,16 +195,16 @@ impl Conductor {
         Some(OfferedImage {
             identity: image.identity(),
             digest: image.image_digest(),
-            size: image.file().payload().len() as u64,
+            size: ImageSize(u32::try_from(image.file().payload().len()).ok()?),
         })
     }
 
     /// Returns the target of an order that fits a device: the same kind, manufacturer and model.
     pub(super) fn target_for<'a>(&self, targets: &'a [Target], device: Eui64) -> Option<&'a Target> {
         let Desk { register, inventory, .. } = &self.desk;
-        let current = register.cpl_entry(&inventory.device(device)?.cpl_entry)?;
+        let current = register.entry(&inventory.device(device)?.entry)?;
         targets.iter().find(|target| {
-            register.cpl_entry(&target.cpl_entry).is_some_and(|entry| {
+            register.entry(&target.cpl_entry).is_some_and(|entry| {
                 entry.device_type == current.device_type
                     && entry.manufacturer == current.manufacturer
                     && entry.model == current.model
@@ -196,16 +220,5 @@ impl Conductor {
     /// Says whether a device is a hub, which needs no HAN.
     pub(super) fn is_hub(&self, device: Eui64) -> bool {
         self.desk.inventory.device(device).is_some_and(|found| found.device_type == DeviceType::Chf)
-    }
-}
-
-fn refusal(code: &str, detail: &str) -> Judgement {
-    Judgement {
-        allowed: false,
-        row: "-".to_owned(),
-        code: code.to_owned(),
-        dmc: None,
-        evidence: Vec::new(),
-        detail: detail.to_owned(),
     }
 }

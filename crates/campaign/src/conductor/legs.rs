@@ -45,10 +45,12 @@ impl Conductor {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         let image = self.image_for(&campaign, device);
-        let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release) else {
+        let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release)
+        else {
             return;
         };
-        let priority = self.campaigns.get(&campaign).and_then(|state| state.row(device)).map_or(1, |row| row.priority);
+        let priority =
+            self.campaigns.get(&campaign).and_then(|state| state.row(device)).map_or(1, |row| row.priority);
         if !self.assign(now, hub, Task::Stage { release, channel }, priority) {
             // The hub's queue is full, which a hub with a handful of devices never brings about.
             self.after(now, Duration::from_secs(60), Due::Stage(device));
@@ -76,7 +78,9 @@ impl Conductor {
 
     fn on_staging_fault(&mut self, now: Moment, device: Eui64, fault: &Fault) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
-        let Some(policy) = self.campaigns.get(&campaign).map(|state| state.order.policy.clone()) else { return };
+        let Some(policy) = self.campaigns.get(&campaign).map(|state| state.order.policy.clone()) else {
+            return;
+        };
         let attempts = match self.errands.get_mut(&device) {
             Some(errand) => {
                 errand.attempts = errand.attempts.saturating_add(1);

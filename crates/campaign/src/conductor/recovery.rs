@@ -69,8 +69,9 @@ impl Conductor {
                         errand.activation_sent = true;
                     }
                 }
-                Record::Outcome(outcome) => {
-                    self.errands.remove(&outcome.device);
+                Record::Outcome(body) => {
+                    self.errands.remove(&body.device);
+                    self.note_outcome(&id, body.device, body.outcome);
                 }
                 _ => {}
             }
@@ -118,7 +119,9 @@ impl Conductor {
         for (device, stage) in devices {
             match stage {
                 // A crash may have come between the halt and the outcomes it brought.
-                Stage::Planned | Stage::Instructed | Stage::Staged | Stage::Delivered if phase == Phase::Halted => {
+                Stage::Planned | Stage::Instructed | Stage::Staged | Stage::Delivered
+                    if phase == Phase::Halted =>
+                {
                     let reason = "the campaign was halted".to_owned();
                     self.end(now, campaign, device, Outcome::Halted, reason, None);
                 }

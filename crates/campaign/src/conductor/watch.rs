@@ -47,7 +47,8 @@ impl Conductor {
         let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
         let Some(entry) = self.hubs.get_mut(&name) else { return };
         entry.watch_at = None;
-        let devices: Vec<(u8, Eui64)> = entry.channels.iter().map(|(channel, device)| (*channel, *device)).collect();
+        let devices: Vec<(u8, Eui64)> =
+            entry.channels.iter().map(|(channel, device)| (*channel, *device)).collect();
         let mut han = false;
         let mut itself = false;
         for (channel, device) in devices {
@@ -125,7 +126,9 @@ impl Conductor {
                 }
                 self.read_back(now, hub, device, status.channel);
             }
-            (Stage::Staged | Stage::Ordered, _) if runs_target => self.read_back(now, hub, device, status.channel),
+            (Stage::Staged | Stage::Ordered, _) if runs_target => {
+                self.read_back(now, hub, device, status.channel)
+            }
             (Stage::Ordered, HanState::Verified) => self.on_idle_look(now, device),
             _ => {}
         }

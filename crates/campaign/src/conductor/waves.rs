@@ -1,13 +1,12 @@
 //! Waves: opening the next, halting, finishing.
 
+use eligibility::DeviceChange;
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 
 use super::{Act, Conductor};
 use crate::order::CampaignId;
-use crate::record::{
-    FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OutcomeRecord, Record, WaveRecord,
-};
+use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
 use crate::stage::{Outcome, OutcomeClass, Stage};
 use crate::state::{CampaignState, Phase};
 
@@ -52,7 +51,8 @@ fn next_move(state: &CampaignState) -> Move {
     for opened in 0..state.waves_opened {
         let tally = WaveTally::of(state, opened);
         if tally.blamed > policy.failure_threshold.of(tally.size) {
-            let reason = format!("{} of {} devices of wave {opened} failed on the image", tally.blamed, tally.size);
+            let reason =
+                format!("{} of {} devices of wave {opened} failed on the image", tally.blamed, tally.size);
             return Move::Halt { wave: opened, reason };
         }
     }
@@ -128,23 +128,6 @@ impl Conductor {
         self.record(now, campaign, &record, Some(Act::Stage(device)));
     }
 
-    /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
-    pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
-        let again = self.campaigns.get(campaign).and_then(|state| {
-            let order = &state.order;
-            let party = order.instructing_party.parse().ok()?;
-            self.judge(now, &party, order.smso()?.as_str(), &order.targets, device)
-        });
-        again.unwrap_or_else(|| Judgement {
-            allowed: false,
-            row: "-".to_owned(),
-            code: "NO_IMAGE_FOR_MODEL".to_owned(),
-            dmc: None,
-            evidence: Vec::new(),
-            detail: "the device's model has changed since the order".to_owned(),
-        })
-    }
-
     /// Records a device's outcome and forgets its errand.
     pub(super) fn end(
         &mut self,
@@ -156,10 +139,16 @@ impl Conductor {
         running: Option<FileVersion>,
     ) {
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
+        let running = running.map(|version| version.to_string());
         let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running });
         self.record(now, campaign, &record, None);
+        self.note_outcome(campaign, device, outcome);
         self.errands.remove(&device);
-        let place = self.campaigns.get(campaign).and_then(|state| state.row(device)).map(|row| (row.hub, row.channel));
+        let place = self
+            .campaigns
+            .get(campaign)
+            .and_then(|state| state.row(device))
+            .map(|row| (row.hub, row.channel));
         if let Some((Some(hub), channel)) = place
             && let Some(hub) = self.hubs.get_mut(&hub)
             && hub.channels.get(&channel) == Some(&device)
@@ -169,6 +158,19 @@ impl Conductor {
         self.unsettled.insert(campaign.clone());
     }
 
+    /// Notes in the inventory what a device was read back to run, so that later verdicts rest on it.
+    pub(super) fn note_outcome(&mut self, campaign: &CampaignId, device: Eui64, outcome: Outcome) {
+        if outcome != Outcome::Activated {
+            return;
+        }
+        let targets =
+            self.campaigns.get(campaign).map(|state| state.order.targets.clone()).unwrap_or_default();
+        if let Some(entry) = self.target_for(&targets, device).map(|target| target.cpl_entry.clone()) {
+            // A device that has left the inventory meanwhile has nothing to note.
+            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
+        }
+    }
+
     /// Halts a campaign: durable first, and from then on nothing is sent or activated for it.
     fn halt(&mut self, now: Moment, campaign: &CampaignId, wave: u16, reason: String) {
         tracing::warn!(%campaign, wave, %reason, "campaign halted");
@@ -176,9 +178,12 @@ impl Conductor {
         // A device that may have had its activation is not called off: what it runs is still read back.
         let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.activation_sent);
         let pending: Vec<Eui64> = match self.campaigns.get(campaign) {
-            Some(state) => {
-                state.rows().filter(|row| row.outcome.is_none()).map(|row| row.device).filter(|one| !sent(one)).collect()
-            }
+            Some(state) => state
+                .rows()
+                .filter(|row| row.outcome.is_none())
+                .map(|row| row.device)
+                .filter(|one| !sent(one))
+                .collect(),
             None => Vec::new(),
         };
         self.waiting.retain(|(_, act)| match act {
@@ -193,7 +198,7 @@ impl Conductor {
 
     /// Takes back what the engine was told to do for a device, and gives its hub's other devices theirs again.
     fn call_off(&mut self, now: Moment, device: Eui64) {
-        let Some(hub) = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub_id)) else {
+        let Some(hub) = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub)) else {
             return;
         };
         let (id, neighbours) = (hub.id, hub.channels.clone());
