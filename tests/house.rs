@@ -1,1 +1,3 @@
 //! End-to-end scenarios through the whole house, and the architecture's rules as tests.
+
+mod architecture;

@@ -1,0 +1,152 @@
+//! A rehearsal: a world, the paperwork on its homes, and the order that a campaign on it would be.
+//!
+//! Simulation and demonstration begin with the same rehearsal; only the sockets and the clock differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::{CampaignId, CampaignOrder, CampaignPolicy, Desk, OrderError, Permille, Settings, Target};
+use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
+use firmware_image::{SigningKey, VerifiedImage};
+use thiserror::Error;
+use transfer_engine::{ByteRate, EngineConfig, Patience, Transport};
+
+use crate::device_trust::DeviceTrust;
+use crate::fleet::Fleet;
+use crate::random::Share;
+use crate::world::{DeviceKind, Paperwork, WorldSpec, paperwork};
+
+/// Everything that a campaign on a world begins with.
+pub struct Rehearsal {
+    /// The homes.
+    pub fleet: Fleet,
+    /// Lists, evidence and inventory.
+    pub desk: Desk,
+    /// The order.
+    pub order: CampaignOrder,
+    /// Budgets and keys of the head-end.
+    pub settings: Settings,
+    /// The images on offer.
+    pub images: Vec<VerifiedImage>,
+}
+
+/// What a rehearsal is made of.
+pub struct Cast<'a> {
+    /// The world.
+    pub spec: &'a WorldSpec,
+    /// The seed: the same seed gives the same run.
+    pub seed: u64,
+    /// The image for each kind of device; kinds without one are left as they are.
+    pub images: &'a BTreeMap<DeviceKind, VerifiedImage>,
+    /// What the devices believe.
+    pub trust: Arc<DeviceTrust>,
+    /// The key that signs activation orders.
+    pub order_key: SigningKey,
+    /// The port of the hubs on real sockets; any number in a simulation.
+    pub hub_port: u16,
+}
+
+/// Why a rehearsal cannot begin.
+#[derive(Debug, Error)]
+pub enum RehearsalError {
+    /// A name of the world does not fit its column.
+    #[error("a name of the world does not fit the lists")]
+    Text(#[from] TextError),
+    /// The lists contradict one another.
+    #[error("the lists of the world contradict one another")]
+    Lists(#[from] LoadError),
+    /// The order makes no sense, for example because it is too large.
+    #[error("the world makes no campaign order")]
+    Order(#[from] OrderError),
+    /// There is no image for any device.
+    #[error("no image fits a device of the world")]
+    NoImage,
+}
+
+impl Rehearsal {
+    /// Builds the homes, the paperwork and the order.
+    pub fn new(cast: Cast<'_>) -> Result<Rehearsal, RehearsalError> {
+        let spec = cast.spec;
+        let fleet = Fleet::build(spec, cast.seed, &cast.trust, spec.start);
+        let papers = paperwork(spec, fleet.homes(), cast.images, cast.hub_port)?;
+        let order = order(spec, cast.seed, &papers, cast.images)?;
+        let desk = Desk {
+            register: Register::from_rows(papers.register)?,
+            inventory: Inventory::from_rows(papers.inventory)?,
+            gate: GateConfig::AS_EXPECTED,
+        };
+        let settings = settings(spec, cast.order_key);
+        Ok(Rehearsal { fleet, desk, order, settings, images: cast.images.values().cloned().collect() })
+    }
+}
+
+fn order(
+    spec: &WorldSpec,
+    seed: u64,
+    papers: &Paperwork,
+    images: &BTreeMap<DeviceKind, VerifiedImage>,
+) -> Result<CampaignOrder, RehearsalError> {
+    // An entry names its image by the payload's digest; that is how the two lists find one another.
+    let entries: BTreeSet<_> = papers.targets.values().collect();
+    let targets: Vec<Target> = papers
+        .register
+        .cpl
+        .iter()
+        .filter(|entry| entries.contains(&entry.id))
+        .filter_map(|entry| {
+            let digest = entry.image.as_ref()?.digest;
+            let image = images.values().find(|image| image.image_digest() == digest)?;
+            Some(Target { image: image.file_digest(), cpl_entry: entry.id.clone() })
+        })
+        .collect();
+    let first = papers.inventory.first().ok_or(RehearsalError::NoImage)?;
+    if targets.is_empty() {
+        return Err(RehearsalError::NoImage);
+    }
+    let id: CampaignId = format!("{}-{seed}", spec.name).parse()?;
+    Ok(CampaignOrder {
+        id,
+        instructing_party: InstructingParty::Dcc,
+        smso: SmsoId::new(first.smso.as_str())?,
+        targets,
+        devices: papers.targets.keys().copied().collect(),
+        policy: policy(spec),
+    })
+}
+
+fn permille(share: Share) -> Permille {
+    Permille((share.value() * 1_000.0).round() as u16)
+}
+
+fn policy(spec: &WorldSpec) -> CampaignPolicy {
+    let campaign = &spec.campaign;
+    // The last wave takes the rest, whatever rounding has left.
+    let waves = std::iter::once(campaign.pilot_share).chain(campaign.wave_shares.iter().copied());
+    let mut waves: Vec<Permille> = waves.map(permille).collect();
+    waves.pop();
+    CampaignPolicy {
+        waves,
+        success_threshold: permille(campaign.success_threshold),
+        failure_threshold: permille(campaign.failure_threshold),
+        poll_interval_s: campaign.poll_interval_s.get(),
+        ..CampaignPolicy::default()
+    }
+}
+
+fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
+    let campaign = &spec.campaign;
+    let round_trip = Duration::from_millis(u64::from(campaign.link_round_trip_ms.get()));
+    let patience = Patience { first_timeout: round_trip * 4, ..Patience::default() };
+    Settings {
+        engine: EngineConfig {
+            global_rate: ByteRate(campaign.global_rate_bytes_per_s.get()),
+            patience,
+            ..EngineConfig::default()
+        },
+        cell_rate: ByteRate(campaign.cell_rate_bytes_per_s.get()),
+        link_rate: ByteRate(campaign.link_rate_bytes_per_s.get()),
+        transport: Transport::Datagram,
+        order_key,
+    }
+}

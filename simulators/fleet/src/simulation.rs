@@ -1,0 +1,159 @@
+//! A campaign under virtual time: the real conductor, the real devices, and a clock that jumps.
+//!
+//! ```text
+//!   Conductor ── datagrams ──► Fleet          time jumps to the earliest of what either waits for;
+//!       ▲ ◄───── datagrams ─────┘             nothing sleeps, nothing is random beyond the seed
+//!       └─ records ─► Ledger ─► durable
+//! ```
+//!
+//! The ledger is in memory and durable at once. The same seed gives the same ledger, byte for byte.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use campaign::{CampaignId, CampaignState, Conductor, OrderError, Phase};
+use ledger::{AppendError, Head, Ledger, MemoryStore, OpenError};
+use thiserror::Error;
+use transfer_engine::Moment;
+
+use crate::census::Census;
+use crate::fleet::Fleet;
+use crate::rehearsal::Rehearsal;
+use crate::world::{hub_address, hub_at};
+
+/// A campaign and its world.
+pub struct Simulation {
+    fleet: Fleet,
+    conductor: Conductor,
+    ledger: Ledger<MemoryStore>,
+    campaign: CampaignId,
+    port: u16,
+    now: Moment,
+    start: Moment,
+}
+
+/// Why a simulation cannot go on.
+#[derive(Debug, Error)]
+pub enum SimulationError {
+    /// The order.
+    #[error("the order was not accepted")]
+    Order(#[from] OrderError),
+    /// The ledger.
+    #[error("the ledger did not take the records")]
+    Ledger(#[from] AppendError),
+    /// The ledger.
+    #[error("the ledger did not open")]
+    Open(#[from] OpenError),
+    /// Something keeps the campaign from ending.
+    #[error("the campaign did not end within {limit:?} of simulated time; {pending} devices are pending")]
+    Endless {
+        /// The limit.
+        limit: Duration,
+        /// Devices without an outcome.
+        pending: usize,
+    },
+}
+
+impl Simulation {
+    /// Hands in the images and the order; nothing has been sent yet.
+    pub fn new(rehearsal: Rehearsal, start: Moment, port: u16) -> Result<Simulation, SimulationError> {
+        let Rehearsal { fleet, desk, order, settings, images } = rehearsal;
+        let mut conductor = Conductor::new(settings, desk, start);
+        for image in images {
+            conductor.add_image(image);
+        }
+        conductor.create(start, &order)?;
+        let ledger = Ledger::open(MemoryStore::new())?;
+        Ok(Simulation { fleet, conductor, ledger, campaign: order.id, port, now: start, start })
+    }
+
+    /// Runs until every device has its outcome; `progress` is called whenever time has jumped.
+    pub fn run(
+        &mut self,
+        limit: Duration,
+        mut progress: impl FnMut(Moment, &CampaignState),
+    ) -> Result<(), SimulationError> {
+        loop {
+            self.settle_moment()?;
+            let state = self.state();
+            progress(self.now, state);
+            let over = state.phase != Phase::Running && state.rows().all(|row| row.outcome.is_some());
+            let next = [self.conductor.poll_timeout(), self.fleet.poll_timeout()].into_iter().flatten().min();
+            let Some(next) = next.filter(|_| !over) else { break };
+            if next.saturating_since(self.start) > limit {
+                let pending = state.tally().pending;
+                return Err(SimulationError::Endless { limit, pending });
+            }
+            // Time never stands still: what is due in the past is done a microsecond from now.
+            self.now = next.max(self.now + Duration::from_micros(1));
+        }
+        let homes = self.fleet.hub_count() as usize;
+        self.fleet.settle(self.now, homes);
+        Ok(())
+    }
+
+    /// Does everything that is due at this moment.
+    fn settle_moment(&mut self) -> Result<(), SimulationError> {
+        self.keep()?;
+        while let Some(transmit) = self.conductor.poll_transmit(self.now) {
+            let hub = match transmit.address.ip() {
+                IpAddr::V4(address) => hub_at(address),
+                IpAddr::V6(_) => None,
+            };
+            if let Some(hub) = hub {
+                for datagram in transmit.contents.chunks(transmit.segment) {
+                    self.fleet.receive(self.now, hub, datagram);
+                }
+            }
+            self.keep()?;
+        }
+        self.keep()?;
+        self.fleet.advance(self.now);
+        while let Some((hub, datagram)) = self.fleet.poll_transmit(self.now) {
+            let from = SocketAddr::from((hub_address(hub), self.port));
+            self.conductor.handle_datagram(self.now, from, &datagram);
+            self.keep()?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was recorded durable, as often as that brings about new records.
+    fn keep(&mut self) -> Result<(), SimulationError> {
+        while let Some(batch) = self.conductor.poll_append() {
+            let entries = batch.len();
+            self.ledger.append(batch)?;
+            self.conductor.handle_durable(self.now, entries);
+        }
+        Ok(())
+    }
+
+    /// Returns the campaign's state.
+    pub fn state(&self) -> &CampaignState {
+        self.conductor.campaign(&self.campaign).expect("the order was accepted")
+    }
+
+    /// Returns the ledger.
+    pub fn ledger(&self) -> &Ledger<MemoryStore> {
+        &self.ledger
+    }
+
+    /// Returns the ledger's head.
+    pub fn head(&self) -> Head {
+        self.ledger.head()
+    }
+
+    /// Returns the conductor.
+    pub fn conductor(&self) -> &Conductor {
+        &self.conductor
+    }
+
+    /// Counts what the devices have been through.
+    pub fn census(&self) -> Census {
+        self.fleet.census()
+    }
+
+    /// Returns the moment at which the simulation stands.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+}
