@@ -29,6 +29,8 @@ mod cbor;
 mod digest;
 mod element;
 mod envelope;
+#[cfg(test)]
+mod forgery_tests;
 mod header;
 mod identity;
 mod inspect;

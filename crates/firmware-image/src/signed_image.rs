@@ -27,16 +27,15 @@ impl SignedImage {
         sequence: SequenceNumber,
         key: &SigningKey,
     ) -> Result<SignedImage, SignError> {
-        SignedImage::sign_as(Algorithm::Ed25519, file, sequence, key)
+        SignedImage::seal(file, sequence, |manifest| make_envelope(manifest, Algorithm::Ed25519, key))
     }
 
-    /// Signs in two passes: the header states the size of the whole file, so the envelope that binds the
+    /// Seals in two passes: the header states the size of the whole file, so the envelope that binds the
     /// header must know its own length before it is written. Every part of it has a length known in advance.
-    pub(crate) fn sign_as(
-        algorithm: Algorithm,
+    pub(crate) fn seal(
         file: &OtaFile,
         sequence: SequenceNumber,
-        key: &SigningKey,
+        envelope_of: impl Fn(&Manifest) -> Vec<u8>,
     ) -> Result<SignedImage, SignError> {
         if file.elements().any(|element| element.tag == ElementTag::ENVELOPE) {
             return Err(SignError::AlreadySigned);
@@ -50,18 +49,17 @@ impl SignedImage {
             header: Measure { digest: [0; 32], size: file.header_bytes().len() as u64 },
             elements: Measure::of_elements(file.elements()),
         };
-        let envelope_len = make_envelope(&manifest, algorithm, key).len();
+        let envelope_len = envelope_of(&manifest).len();
         let total = file.bytes().len() + ELEMENT_HEADER_LEN + envelope_len;
         if total > MAX_FILE_LEN {
             return Err(BuildError::TooLarge { found: total }.into());
         }
         manifest.header = Measure::of(&header_with_size(file.header(), total));
-        let envelope = make_envelope(&manifest, algorithm, key);
+        let envelope = envelope_of(&manifest);
+        assert_eq!(envelope.len(), envelope_len, "an envelope's length does not depend on its digests");
         let mut elements: Vec<_> = file.elements().map(|element| (element.tag, element.value)).collect();
         elements.push((ElementTag::ENVELOPE, &envelope));
-        let signed = OtaFile::assemble(*file.header(), &elements)?;
-        assert_eq!(signed.bytes().len(), total, "an envelope's length does not depend on its digests");
-        Ok(SignedImage { file: signed })
+        Ok(SignedImage { file: OtaFile::assemble(*file.header(), &elements)? })
     }
 
     /// Recognises a signed file: exactly one envelope, and nothing after it.
@@ -91,7 +89,8 @@ impl SignedImage {
     }
 }
 
-fn make_envelope(manifest: &Manifest, algorithm: Algorithm, key: &SigningKey) -> Vec<u8> {
+/// Makes the envelope of a manifest, under one of the two names of the algorithm.
+pub(crate) fn make_envelope(manifest: &Manifest, algorithm: Algorithm, key: &SigningKey) -> Vec<u8> {
     let manifest = manifest.encode();
     let digest = manifest_digest(&as_byte_string(&manifest));
     let seal = seal_detached(algorithm, &digest, key);

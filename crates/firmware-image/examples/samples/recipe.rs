@@ -128,7 +128,7 @@ fn pseudo_firmware(name: &str, len: usize) -> Vec<u8> {
         // Three in four halfwords are one of a few instructions, the fourth an operand.
         let choice = noise.halfword();
         let common = opcodes[usize::from(choice >> 8) % OPCODES];
-        let word = if choice % 4 == 0 { noise.halfword() } else { common };
+        let word = if choice.is_multiple_of(4) { noise.halfword() } else { common };
         image.extend_from_slice(&word.to_le_bytes());
     }
     while image.len() < len / 10 * 9 {

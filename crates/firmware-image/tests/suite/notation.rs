@@ -1,11 +1,14 @@
 //! How numbers, addresses and digests are written and read.
 
-use std::fmt::{Debug, Display};
+use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 
 use firmware_image::{
     Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion, ImageDigest, ImageType, ManufacturerCode,
 };
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+use serde::{Deserialize, Serialize};
 
 fn round_trip<T: FromStr<Err: Debug> + Display>(text: &str, canonical: &str) {
     assert_eq!(text.parse::<T>().unwrap().to_string(), canonical);
@@ -32,6 +35,23 @@ fn addresses_are_eight_bytes_with_dashes_in_either_case() {
     ] {
         assert!(wrong.parse::<Eui64>().is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn addresses_are_kept_in_documents_as_they_are_written() {
+    struct Kept(Eui64);
+    impl Display for Kept {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.serialize(formatter)
+        }
+    }
+    let read = |text: &'static str| {
+        let text: StrDeserializer<'static, Error> = text.into_deserializer();
+        Eui64::deserialize(text)
+    };
+    let address = read("00-0d-6f-00-0b-0a-0c-0d").unwrap();
+    assert_eq!(Kept(address).to_string(), "00-0D-6F-00-0B-0A-0C-0D");
+    assert!(read("meter").unwrap_err().to_string().starts_with("EUI-64: expected eight bytes"));
 }
 
 #[test]

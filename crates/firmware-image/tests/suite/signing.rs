@@ -90,7 +90,7 @@ fn an_element_added_before_the_envelope_is_refused() {
     let image = signed();
     let (body, envelope) = image.file().bytes().split_at(unsigned().bytes().len());
     let forged = [body, &element(0xf100, b"extra"), envelope].concat();
-    // The stated size is bound, so the forger must leave a hole of the same size somewhere.
+    // The stated size is signed, so it gives the addition away before the elements do.
     assert_eq!(refusal(&with_right_size(forged)), VerifyError::HeaderAltered);
 }
 
