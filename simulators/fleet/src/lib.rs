@@ -22,6 +22,6 @@ pub use random::{NotAShare, Share};
 pub use sector_pool::SectorPool;
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec, Evidence,
-    EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, StandingSpec, Standing, TroubleSpec, WorldError,
-    WorldSpec, hub_address, hub_at,
+    EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing, StandingSpec, TroubleSpec, WorldError,
+    WorldSpec, hub_address, hub_at, paperwork,
 };

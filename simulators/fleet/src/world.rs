@@ -3,11 +3,13 @@
 
 mod draw;
 mod error;
+mod paperwork;
 mod record;
 mod spec;
 
 pub(crate) use draw::HomePlan;
 pub use error::WorldError;
+pub use paperwork::{Paperwork, paperwork};
 pub use record::{
     Cell, DeviceKind, DeviceRecord, DeviceTrouble, Evidence, HomeRecord, Standing, hub_address, hub_at,
 };

@@ -176,10 +176,10 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
         .map(|kind| {
             let supplier = if kind == DeviceKind::Gas { &gas_supplier } else { &electricity_supplier };
             let is_active = match cards.standing {
-                Standing::Active | Standing::Enrolled => true,
+                Standing::Active => true,
                 // A shared device of a mixed home serves an Active meter too.
                 Standing::Mixed => kind != DeviceKind::Gas,
-                Standing::Dormant | Standing::Excluded => false,
+                Standing::Dormant | Standing::Enrolled | Standing::Excluded => false,
             };
             device_record(spec, kind, index, supplier, is_active)
         })

@@ -51,7 +51,7 @@ pub enum Standing {
     Active,
     /// The electricity meter Active, the gas meter Dormant.
     Mixed,
-    /// Enrolled in the DCC already.
+    /// Enrolled in the DCC already, so that the SMSO's own service to the supplier has ended.
     Enrolled,
     /// Dormant, but in an exclusion category.
     Excluded,

@@ -2,10 +2,15 @@
 
 use super::record::{DeviceKind, Standing};
 use super::*;
+use eligibility::{
+    Claim, GateConfig, ImageSize, InstructingParty, Inventory, OfferedImage, Register, decide,
+};
 use firmware_image::{
-    FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
+    FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode, OtaFile,
+    SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage,
 };
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use transfer_engine::HubId;
 
@@ -164,4 +169,67 @@ fn a_world_takes_over_the_model_of_any_image() {
     let gas = spec.device.of(DeviceKind::Gas);
     assert_eq!((gas.manufacturer, gas.image_type, gas.hardware, gas.wrong_hardware), (0x1234, 9, 7, 6));
     assert_eq!((gas.running_version, gas.target_version), (4, 5));
+}
+
+/// Signs a small image for each kind in `kinds`, as the world's models want it.
+fn images(spec: &WorldSpec, kinds: &[DeviceKind]) -> BTreeMap<DeviceKind, VerifiedImage> {
+    let key = SigningKey::generate_from_seed([1; 32]);
+    let trust = TrustStore::new(vec![key.public()]);
+    let image = |kind| {
+        let file = OtaFile::build(&spec.device.of(kind).target(), "test", &[7; 100]).expect("a sound image");
+        let signed = SignedImage::sign(&file, SequenceNumber(2), &key).expect("signing works");
+        (kind, trust.verify(signed).expect("our own signature holds"))
+    };
+    kinds.iter().copied().map(image).collect()
+}
+
+#[test]
+fn the_gate_answers_every_home_as_its_paperwork_says() {
+    let spec = WorldSpec::parse(DEMO).expect("demo.toml is sound");
+    let homes: Vec<HomeRecord> = draw_homes(&spec, 42).into_iter().map(|plan| plan.record).collect();
+    let images = images(&spec, &DeviceKind::ALL);
+    let Paperwork { register, inventory, targets } =
+        paperwork(&spec, &homes, &images, 4059).expect("the demo's names fit");
+    let register = Register::from_rows(register).expect("the lists agree");
+    let inventory = Inventory::from_rows(inventory).expect("the inventory agrees");
+    let mut tally: BTreeMap<String, u32> = BTreeMap::new();
+    for (home, device) in homes.iter().flat_map(|home| home.devices.iter().map(move |device| (home, device)))
+    {
+        if !targets.contains_key(&device.eui) {
+            assert_eq!(home.standing, Standing::Mixed);
+            continue;
+        }
+        let image = &images[&device.kind];
+        let offered = OfferedImage {
+            digest: image.image_digest(),
+            size: ImageSize(image.file().payload().len() as u32),
+            identity: image.identity(),
+        };
+        let claim = Claim {
+            device: device.eui,
+            targets: &targets,
+            instructed_by: &InstructingParty::Dcc,
+            addressed_smso: &inventory.device(device.eui).expect("it is on file").smso,
+            image: &offered,
+        };
+        let today = eligibility::Date::new(2020, 10, 5).expect("a date");
+        let verdict = decide(&claim, &register, &inventory, today, &GateConfig::AS_EXPECTED);
+        if verdict.basis().is_some() {
+            assert!(matches!(home.standing, Standing::Dormant | Standing::Mixed));
+        }
+        let word = verdict.code().to_string();
+        *tally.entry(word).or_default() += 1;
+    }
+    assert_eq!(tally.values().sum::<u32>() as usize, targets.len());
+    for word in [
+        "EPCL",
+        "EARLY_MT_SIT",
+        "EARLY_DMCT_REPORT",
+        "REJECT_ACTIVE",
+        "REJECT_ENROLLED",
+        "SE_NOT_FINAL",
+        "NO_EVIDENCE",
+    ] {
+        assert!(tally.contains_key(word), "{tally:?}");
+    }
 }
