@@ -55,6 +55,14 @@ pub struct RegisteredImage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageSize(pub u32);
 
+impl ImageSize {
+    /// Returns the length of a payload.
+    pub fn of(payload: &[u8]) -> ImageSize {
+        // No payload is near that long; one that were would match no registered size.
+        ImageSize(u32::try_from(payload.len()).unwrap_or(u32::MAX))
+    }
+}
+
 /// The state of a product list entry (DUIS `CPLStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CplStatus {

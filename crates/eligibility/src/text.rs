@@ -2,13 +2,15 @@
 //!
 //! Two shapes: a *word* (ids: visible ASCII, nothing that a list or a table would split on) and a *line* (names and
 //! references: any visible text on one line). Both are checked once, here, so that a row can always be written back.
-//! Cloning is cheap: the text itself is shared.
+//! Cloning is cheap: the text itself is shared. In serde's formats they are plain strings, checked again when read.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// The longest id, in bytes: generous for every id seen in public samples, and a bound for what a row can cost.
@@ -136,6 +138,19 @@ macro_rules! text {
 
             fn from_str(text: &str) -> Result<Self, TextError> {
                 Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::new(&text).map_err(D::Error::custom)
             }
         }
     };

@@ -3,8 +3,11 @@
 //! There is deliberately no place here for anybody's confidence, approval or override.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
 
-use firmware_image::{Eui64, ImageDigest, ImageIdentity};
+use firmware_image::{Eui64, ImageDigest, ImageIdentity, VerifiedImage};
 use jiff::civil::Date;
 
 use crate::cpl::ImageSize;
@@ -35,6 +38,25 @@ pub enum InstructingParty {
     Other(String),
 }
 
+/// `DCC`, or the other party's name.
+impl fmt::Display for InstructingParty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            InstructingParty::Dcc => "DCC",
+            InstructingParty::Other(name) => name,
+        })
+    }
+}
+
+/// Any text that is not exactly `DCC` names somebody else.
+impl FromStr for InstructingParty {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "DCC" { InstructingParty::Dcc } else { InstructingParty::Other(text.to_string()) })
+    }
+}
+
 /// What the image on offer says of itself, after its signature was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferedImage {
@@ -45,6 +67,14 @@ pub struct OfferedImage {
     /// Manufacturer code, image type, version and hardware range of its header. The product list names models in
     /// words, so the two codes are bound to a model only through the digest.
     pub identity: ImageIdentity,
+}
+
+impl OfferedImage {
+    /// Describes an image whose signature was verified.
+    pub fn of(image: &VerifiedImage) -> Self {
+        let size = ImageSize::of(image.file().payload());
+        Self { digest: image.image_digest(), size, identity: image.identity() }
+    }
 }
 
 /// What the table leaves to configuration.

@@ -30,10 +30,12 @@ pub enum Skip {
 /// A verdict as plain text, for who keeps or shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerdictRecord {
+    /// Whether the device may be updated.
+    pub allowed: bool,
     /// The row that decided.
-    pub row: &'static str,
+    pub row: String,
     /// The code.
-    pub code: &'static str,
+    pub code: String,
     /// The combination, once one was found.
     pub dmc: Option<String>,
     /// The combination relied on by equivalence.
@@ -101,8 +103,9 @@ impl Verdict {
         let basis = self.basis();
         let evidence = basis.map(Basis::evidence).unwrap_or_default();
         VerdictRecord {
-            row: self.row().as_str(),
-            code: self.code(),
+            allowed: basis.is_some(),
+            row: self.row().to_string(),
+            code: self.code().to_string(),
             dmc: self.dmc().map(DmcId::to_string),
             reference: basis.and_then(Basis::reference).map(DmcId::to_string),
             evidence: evidence
