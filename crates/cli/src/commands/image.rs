@@ -1,0 +1,55 @@
+//! `lamplighter image`: the signing desk.
+//!
+//! ```text
+//! keygen ─▶ NAME.key.pem ──────────┐
+//!           NAME.pub.pem ──────────┼──────────────┐
+//! payload ─ build ─▶ FILE.ota ─ sign ─▶ FILE.ota ─ verify, inspect
+//! ```
+
+mod build;
+mod facts;
+mod inspect;
+mod keygen;
+mod sign;
+mod verify;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use clap::Subcommand;
+use firmware_image::MAX_FILE_LEN;
+
+use crate::exit::Failure;
+use crate::files;
+use crate::output::Output;
+
+/// What the signing desk does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    Keygen(keygen::Arguments),
+    Build(build::Arguments),
+    Sign(sign::Arguments),
+    Verify(verify::Arguments),
+    Inspect(inspect::Arguments),
+}
+
+/// Runs one of them.
+pub(crate) fn run(command: ImageCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        ImageCommand::Keygen(arguments) => keygen::run(&arguments, output),
+        ImageCommand::Build(arguments) => build::run(&arguments, output),
+        ImageCommand::Sign(arguments) => sign::run(&arguments, output),
+        ImageCommand::Verify(arguments) => verify::run(&arguments, output),
+        ImageCommand::Inspect(arguments) => inspect::run(&arguments, output),
+    }
+}
+
+/// Reads an image file, or what claims to be one; nothing larger than can be ordered.
+fn read_image(path: &Path) -> Result<Bytes, Failure> {
+    files::read(path, MAX_FILE_LEN).map(Bytes::from)
+}
+
+/// Points at the command that explains what is wrong with a file.
+fn inspect_hint(path: &Path) -> String {
+    format!("`lamplighter image inspect {}` names everything odd about it", path.display())
+}

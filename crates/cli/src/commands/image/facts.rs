@@ -1,0 +1,35 @@
+//! What the signing desk says of an image, in one form for all its commands.
+
+use std::fmt;
+
+use firmware_image::ImageIdentity;
+use serde::Serialize;
+
+/// Who an image is for, each number written as the options of `image build` take it.
+#[derive(Debug, Serialize)]
+pub(super) struct IdentityFacts {
+    manufacturer_code: String,
+    image_type: String,
+    file_version: String,
+    hardware: Option<String>,
+}
+
+impl From<ImageIdentity> for IdentityFacts {
+    fn from(identity: ImageIdentity) -> IdentityFacts {
+        IdentityFacts {
+            manufacturer_code: identity.manufacturer.to_string(),
+            image_type: identity.image_type.to_string(),
+            file_version: format!("0x{}", identity.file_version),
+            hardware: identity.hardware.map(|range| range.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for IdentityFacts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "manufacturer  {}", self.manufacturer_code)?;
+        writeln!(formatter, "image type    {}", self.image_type)?;
+        writeln!(formatter, "file version  {}", self.file_version)?;
+        writeln!(formatter, "hardware      {}", self.hardware.as_deref().unwrap_or("any"))
+    }
+}

@@ -1,0 +1,137 @@
+//! `lamplighter image inspect`: what is in a file, whoever made it, and what is odd about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use firmware_image::{ElementTag, Inspection, Oddity, inspect};
+use serde::Serialize;
+
+use super::facts::IdentityFacts;
+use super::read_image;
+use crate::exit::{ExitCode, Failure};
+use crate::output::Output;
+
+/// Look into any OTA file and name everything odd about it.
+///
+/// Believes nothing and verifies no signature. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
+/// file, or not readable.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lamplighter image inspect vendor.ota\n  \
+lamplighter image inspect vendor.ota --json")]
+pub(crate) struct Arguments {
+    /// File to look into.
+    file: PathBuf,
+}
+
+/// What was seen.
+#[derive(Debug, Serialize)]
+struct InspectReport {
+    file: String,
+    size_bytes: usize,
+    sound: bool,
+    /// Whether there is a signature; nothing is said about whether it holds.
+    signed: bool,
+    #[serde(flatten)]
+    identity: Option<IdentityFacts>,
+    header_string: Option<String>,
+    elements: Vec<ElementReport>,
+    oddities: Vec<OddityReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ElementReport {
+    tag: String,
+    name: &'static str,
+    offset_bytes: usize,
+    length_bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct OddityReport {
+    what: String,
+    refused: bool,
+}
+
+impl InspectReport {
+    fn new(path: &Path, size_bytes: usize, seen: &Inspection) -> InspectReport {
+        InspectReport {
+            file: path.display().to_string(),
+            size_bytes,
+            sound: seen.is_sound(),
+            signed: seen.elements.iter().any(|element| element.tag == ElementTag::ENVELOPE),
+            identity: seen.identity.map(IdentityFacts::from),
+            header_string: seen.header.map(|header| printable(&header.header_string)),
+            elements: seen
+                .elements
+                .iter()
+                .map(|element| ElementReport {
+                    tag: format!("0x{:04X}", element.tag.0),
+                    name: element.tag.name(),
+                    offset_bytes: element.offset,
+                    length_bytes: element.len,
+                })
+                .collect(),
+            oddities: seen
+                .oddities
+                .iter()
+                .map(|oddity| OddityReport { what: oddity.to_string(), refused: oddity.is_refused() })
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for InspectReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "file          {} ({} bytes)", self.file, self.size_bytes)?;
+        if let Some(identity) = &self.identity {
+            write!(formatter, "{identity}")?;
+        }
+        if let Some(text) = &self.header_string {
+            writeln!(formatter, "header text   {text}")?;
+        }
+        writeln!(
+            formatter,
+            "signature     {}",
+            if self.signed { "present, not verified here" } else { "none" }
+        )?;
+        for element in &self.elements {
+            let ElementReport { tag, name, offset_bytes, length_bytes } = element;
+            writeln!(formatter, "element       {tag} {name}, {length_bytes} bytes at byte {offset_bytes}")?;
+        }
+        for oddity in &self.oddities {
+            let label = if oddity.refused { "odd, refused" } else { "odd" };
+            writeln!(formatter, "{label:<13} {}", oddity.what)?;
+        }
+        writeln!(formatter, "verdict       {}", if self.sound { "sound" } else { "would be refused" })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let path = &arguments.file;
+    let bytes = read_image(path)?;
+    let seen = inspect(&bytes);
+    if seen.identity.is_none() {
+        return Err(Failure::message(
+            ExitCode::BadInput,
+            format_args!("{}: expected an OTA file: {}", path.display(), named(&seen.oddities)),
+        ));
+    }
+    output.report(&InspectReport::new(path, bytes.len(), &seen))?;
+    if seen.is_sound() {
+        return Ok(());
+    }
+    let refused: Vec<Oddity> = seen.oddities.iter().copied().filter(Oddity::is_refused).collect();
+    let message = format!("{}: would be refused: {}", path.display(), named(&refused));
+    Err(Failure::message(ExitCode::Refused, message))
+}
+
+fn named(oddities: &[Oddity]) -> String {
+    oddities.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Returns the text up to its first NUL; what is no printable ASCII comes escaped.
+fn printable(header_string: &[u8]) -> String {
+    let end = header_string.iter().position(|byte| *byte == 0).unwrap_or(header_string.len());
+    header_string[..end].escape_ascii().to_string()
+}

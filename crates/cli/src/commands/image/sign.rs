@@ -1,0 +1,93 @@
+//! `lamplighter image sign`: a sound OTA file becomes one that devices can believe.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use firmware_image::{OtaFile, SequenceNumber, SignedImage, TrustStore};
+use serde::Serialize;
+
+use super::facts::IdentityFacts;
+use super::{inspect_hint, read_image};
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::files::{Destination, Overwrite};
+use crate::keys;
+use crate::output::Output;
+
+/// Sign an OTA file: bind its payload, header and elements to a key.
+///
+/// The signature is appended as one more element; the payload stays as it is. The key file must be readable by
+/// you alone. What was signed is verified before it is written.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  lamplighter image sign meter.ota --key keys/release.key.pem --out meter.signed.ota"
+)]
+pub(crate) struct Arguments {
+    /// Unsigned OTA file.
+    file: PathBuf,
+    /// Private key file, as `image keygen` writes it.
+    #[arg(long, value_name = "KEY")]
+    key: PathBuf,
+    /// Rollback counter: devices take no image below the one they run [default: the file version].
+    #[arg(long, value_name = "N")]
+    sequence: Option<u64>,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Replace the file to write if it exists.
+    #[arg(long)]
+    force: bool,
+}
+
+/// What was signed.
+#[derive(Debug, Serialize)]
+struct SignReport {
+    file: String,
+    size_bytes: usize,
+    #[serde(flatten)]
+    identity: IdentityFacts,
+    sequence: u64,
+    signer: String,
+    image_digest: String,
+    file_digest: String,
+}
+
+impl fmt::Display for SignReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "file          {} ({} bytes, signed)", self.file, self.size_bytes)?;
+        write!(formatter, "{}", self.identity)?;
+        writeln!(formatter, "sequence      {}", self.sequence)?;
+        writeln!(formatter, "signer        {}", self.signer)?;
+        writeln!(formatter, "image digest  {}", self.image_digest)?;
+        writeln!(formatter, "file digest   {}", self.file_digest)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let path = &arguments.file;
+    let overwrite = Overwrite::from_force(arguments.force);
+    let destination = Destination::new(&arguments.out, overwrite, &[path, &arguments.key])?;
+    let key = keys::read_signing_key(&arguments.key)?;
+    let file = OtaFile::parse(read_image(path)?)
+        .or_bad_input(format_args!("{}: expected a sound OTA file", path.display()))
+        .map_err(|failure| failure.hint(inspect_hint(path)))?;
+    let sequence = SequenceNumber(arguments.sequence.unwrap_or(file.identity().file_version.0.into()));
+    let signed = SignedImage::sign(&file, sequence, &key)
+        .or_bad_input(format_args!("{}: cannot be signed", path.display()))?;
+    let image = TrustStore::new(vec![key.public()])
+        .verify(signed)
+        .or_fail(ExitCode::Failed, "what was signed does not verify; nothing is written")?;
+    destination.write(image.bytes())?;
+    let out = arguments.out.display();
+    output.report(&SignReport {
+        file: out.to_string(),
+        size_bytes: image.bytes().len(),
+        identity: image.identity().into(),
+        sequence: image.sequence().0,
+        signer: image.signer().to_string(),
+        image_digest: image.image_digest().to_string(),
+        file_digest: image.file_digest().to_string(),
+    })?;
+    output.talk(format_args!("next: lamplighter image verify {out} --trust NAME.pub.pem"));
+    Ok(())
+}

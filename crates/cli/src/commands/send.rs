@@ -1,0 +1,201 @@
+//! `lamplighter send`: one image to one DLMS device.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Args;
+use firmware_image::{
+    ActivationOrder, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, OrderCounter, OtaFile, SigningKey,
+};
+use head_end::{Clock, Delivery, DeliveryError, Progress, WallClock, Wires, deliver};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use transfer_engine::{ByteRate, Fault, Patience, Transport};
+
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::keys;
+use crate::output::Output;
+use crate::progress::Teller;
+use crate::{development, files};
+
+/// Options of `send`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lamplighter send firmware-images/hub.ota --to 127.0.0.1:4059 --activate
+  lamplighter send meter.ota --to 127.0.0.1:4059 --tcp --rate 40000")]
+pub(crate) struct SendArguments {
+    /// The file to send, byte for byte.
+    image: PathBuf,
+    /// The device: a DLMS server with an image transfer object (class 18).
+    #[arg(long, value_name = "ADDR")]
+    to: SocketAddr,
+    /// Send confirmed blocks over TCP instead of unconfirmed ones over UDP.
+    #[arg(long)]
+    tcp: bool,
+    /// Fill the line at this many bits per second, headers included.
+    #[arg(long, value_name = "BITS", default_value_t = 8_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    rate: u64,
+    /// Activate the image once the device has verified it.
+    #[arg(long)]
+    activate: bool,
+    /// The image slot: 0 is the device itself, others are its HAN channels.
+    #[arg(long, default_value_t = 0)]
+    channel: u8,
+    /// The key that signs the activation order; by default the development key, which only simulated devices
+    /// believe.
+    #[arg(long, value_name = "KEY.pem", requires = "activate")]
+    order_key: Option<PathBuf>,
+    /// The device that the activation order names; by default the simulated hub's own id.
+    #[arg(long, value_name = "EUI-64", requires = "activate", default_value = development::HUB_EUI)]
+    device: Eui64,
+    /// The order's counter, which must rise from order to order; by default the seconds since 1970.
+    #[arg(long, requires = "activate")]
+    order_counter: Option<u64>,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct SendReport {
+    to: SocketAddr,
+    transport: &'static str,
+    bytes: usize,
+    sha256: String,
+    blocks: u32,
+    blocks_held_before: u32,
+    blocks_sent: u32,
+    blocks_repaired: u32,
+    bytes_sent: u64,
+    elapsed_ms: u64,
+    activated: bool,
+    running_version: Option<String>,
+}
+
+impl std::fmt::Display for SendReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "staged and verified on {} over {}", self.to, self.transport)?;
+        writeln!(f, "  file      {} bytes, sha-256 {}", self.bytes, self.sha256)?;
+        writeln!(
+            f,
+            "  blocks    {} of the image, {} held before, {} sent, {} of them repairs",
+            self.blocks, self.blocks_held_before, self.blocks_sent, self.blocks_repaired
+        )?;
+        writeln!(f, "  wire      {} bytes in {:.1} s", self.bytes_sent, self.elapsed_ms as f64 / 1_000.0)?;
+        match (&self.running_version, self.activated) {
+            (Some(version), _) => writeln!(f, "  activated the device says it runs version {version}"),
+            (None, true) => writeln!(f, "  activated the device accepted it and does not say what it runs"),
+            (None, false) => writeln!(f, "  activated no; send again with --activate, nothing is sent twice"),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Failure> {
+    let image = Bytes::from(files::read(&arguments.image, MAX_FILE_LEN)?);
+    if image.is_empty() {
+        let message = format!("{}: the file is empty", arguments.image.display());
+        return Err(Failure::message(ExitCode::BadInput, message));
+    }
+    let clock = WallClock::start();
+    let order = match arguments.activate {
+        true => Some(order(arguments, &image, &clock, output)?),
+        false => None,
+    };
+    let identification = FileDigest::of(&image);
+    let transport = if arguments.tcp { Transport::Stream { window: 12 } } else { Transport::Datagram };
+    let delivery = Delivery {
+        identification: Bytes::copy_from_slice(identification.as_bytes()),
+        image: image.clone(),
+        to: arguments.to,
+        transport,
+        rate: ByteRate(arguments.rate / 8),
+        channel: arguments.channel,
+        activate: order.map(Some),
+        patience: Patience { first_timeout: Duration::from_secs(2), ..Patience::default() },
+    };
+    let blocks = image.len().div_ceil(1_024);
+    let mut teller = Teller::new(blocks, output);
+    let began = Instant::now();
+    let told = |progress: Progress| {
+        let seconds = began.elapsed().as_secs_f64().max(0.001);
+        let message = format!("blocks · {:.0} kB/s", progress.bytes_sent as f64 / 1_000.0 / seconds);
+        teller.tell((progress.blocks_sent as usize).min(blocks), &message, output);
+    };
+    let delivered = carry(&delivery, &clock, told);
+    teller.finish();
+    let report = delivered?.map_err(|error| failure(error, arguments))?;
+    output.report(&SendReport {
+        to: arguments.to,
+        transport: if arguments.tcp { "TCP" } else { "UDP" },
+        bytes: image.len(),
+        sha256: identification.to_string(),
+        blocks: report.leg.blocks,
+        blocks_held_before: report.leg.blocks_held,
+        blocks_sent: report.leg.blocks_sent,
+        blocks_repaired: report.leg.blocks_repaired,
+        bytes_sent: report.leg.bytes_sent,
+        elapsed_ms: report.leg.elapsed.as_millis() as u64,
+        activated: report.activated,
+        running_version: report.running.map(|version| FileVersion(version).to_string()),
+    })
+}
+
+/// Signs the activation order: it names the device and the payload, so that it opens nothing else.
+fn order(arguments: &SendArguments, image: &Bytes, clock: &WallClock, output: &Output) -> Result<Bytes, Failure> {
+    let key: SigningKey = match &arguments.order_key {
+        Some(path) => keys::read_signing_key(path)?,
+        None => {
+            output.talk("note: the activation order is signed with the development key, which is public");
+            development::order_key()?
+        }
+    };
+    // A file that is no sound OTA file has no payload of its own: the whole of it is what the device hashes.
+    let digest = OtaFile::parse(image.clone()).map_or_else(|_| ImageDigest::of(image), |file| file.image_digest());
+    let counter = arguments.order_counter.unwrap_or(clock.now().as_micros() / 1_000_000);
+    let order = ActivationOrder { device: arguments.device, image: digest, counter: OrderCounter(counter) };
+    Ok(order.sign(&key).bytes().clone())
+}
+
+fn carry(
+    delivery: &Delivery,
+    clock: &WallClock,
+    told: impl FnMut(Progress),
+) -> Result<Result<head_end::DeliveryReport, DeliveryError>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_fail(ExitCode::Failed, "the tokio runtime")?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let local: IpAddr = match delivery.to {
+            SocketAddr::V4(_) => [0, 0, 0, 0].into(),
+            SocketAddr::V6(_) => [0u16; 8].into(),
+        };
+        let mut wires = Wires::open(SocketAddr::new(local, 0)).or_fail(ExitCode::Failed, "a UDP socket")?;
+        let work = deliver(delivery, &mut wires, clock, told, &stop);
+        tokio::select! {
+            delivered = work => Ok(delivered),
+            _ = tokio::signal::ctrl_c() => Ok(Err(DeliveryError::Interrupted)),
+        }
+    })
+}
+
+fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
+    let (code, hint) = match &error {
+        DeliveryError::Interrupted => {
+            (ExitCode::Interrupted, "the device keeps the blocks it has; the same command goes on from there")
+        }
+        DeliveryError::Fault { fault: Fault::Unreachable { .. } | Fault::AssociationLost(_), .. } => {
+            (ExitCode::Unreachable, "is the device listening there, and on this transport?")
+        }
+        DeliveryError::Fault { fault: Fault::VerificationFailed, .. } => {
+            (ExitCode::Refused, "the device does not believe the image: see its --trust, and `lamplighter image verify`")
+        }
+        DeliveryError::Fault { fault: Fault::Refused { .. }, .. } if arguments.activate => {
+            (ExitCode::Refused, "an order must be signed with a key the device believes, and name it: --order-key, --device")
+        }
+        DeliveryError::Fault { .. } => (ExitCode::Refused, "the device is reachable and will not take the image"),
+    };
+    Failure::new(code, error).hint(hint)
+}

@@ -1,0 +1,139 @@
+//! `lamplighter simulate`: a campaign on a world under virtual time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use firmware_image::{FileDigest, SigningKey, TrustStore};
+use fleet::{Cast, DeviceTrust, Rehearsal, Simulation, WorldSpec};
+use indicatif::ProgressBar;
+
+use crate::cast;
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::files;
+use crate::output::Output;
+use crate::progress;
+use crate::report::{self, ReportInput, Summary};
+
+/// Options of `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lamplighter simulate simulators/fleets/street.toml --seed 7
+  lamplighter simulate simulators/fleets/town.toml --seed 7 --json")]
+pub(crate) struct SimulateArguments {
+    /// The world: homes, links, troubles and the campaign's policy.
+    world: PathBuf,
+    /// The seed. The same seed gives the same run, down to the ledger's head hash.
+    #[arg(long)]
+    seed: u64,
+    /// Write report.html, devices.csv and summary.json into this folder.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Give up when the campaign has not ended after this many simulated days.
+    #[arg(long, value_name = "DAYS", default_value_t = 60)]
+    days: u32,
+}
+
+/// World files are a few kilobytes; a megabyte is somebody's mistake.
+pub(crate) const WORLD_FILE_MAX: usize = 1 << 20;
+
+/// Any port: nothing listens in a simulation, but inventories name addresses.
+const HUB_PORT: u16 = 4059;
+
+/// Reads a world file.
+pub(crate) fn read_world(path: &std::path::Path) -> Result<WorldSpec, Failure> {
+    let bytes = files::read(path, WORLD_FILE_MAX)?;
+    let text = String::from_utf8(bytes).or_bad_input(path.display())?;
+    WorldSpec::parse(&text).or_bad_input(path.display())
+}
+
+/// Makes a key from the seed: simulations must repeat to the byte, and their keys protect nothing.
+fn key(seed: u64, purpose: &str) -> SigningKey {
+    let digest = FileDigest::of(&Bytes::from(format!("lamplighter simulation key, {purpose}, seed {seed}")));
+    SigningKey::generate_from_seed(*digest.as_bytes())
+}
+
+pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), Failure> {
+    let spec = read_world(&arguments.world)?;
+    output.talk(format_args!("seed {}", arguments.seed));
+    let image_key = key(arguments.seed, "images");
+    let order_key = key(arguments.seed, "orders");
+    let images = cast::signed_samples(&spec, &image_key)?;
+    let trust = DeviceTrust {
+        images: TrustStore::new(vec![image_key.public()]),
+        orders: TrustStore::new(vec![order_key.public()]),
+        accept_unsigned: false,
+    };
+    let rehearsal = Rehearsal::new(Cast {
+        spec: &spec,
+        seed: arguments.seed,
+        images: &images,
+        trust: Arc::new(trust),
+        order_key,
+        hub_port: HUB_PORT,
+    })
+    .or_bad_input(arguments.world.display())?;
+    let mut simulation =
+        Simulation::new(rehearsal, spec.start, HUB_PORT).or_fail(ExitCode::BadInput, arguments.world.display())?;
+    let bar = progress::bar(simulation.state().rows().len(), output);
+    let limit = Duration::from_secs(u64::from(arguments.days) * 86_400);
+    let mut turn = 0u32;
+    let ran = simulation.run(limit, |_, state| {
+        turn = turn.wrapping_add(1);
+        // Counting rows costs more than a step of the simulation: look now and then.
+        if turn.is_multiple_of(4_096) {
+            show(&bar, state);
+        }
+    });
+    bar.finish_and_clear();
+    ran.or_fail(ExitCode::Failed, "the simulation")?;
+    finish(arguments, &spec, &simulation, output)
+}
+
+fn show(bar: &ProgressBar, state: &campaign::CampaignState) {
+    let tally = state.tally();
+    bar.set_position((tally.ordered - tally.pending) as u64);
+    bar.set_message(format!("wave {} · {} done · {} failed", state.waves_opened, tally.done, tally.failed));
+}
+
+fn finish(
+    arguments: &SimulateArguments,
+    spec: &WorldSpec,
+    simulation: &Simulation,
+    output: &Output,
+) -> Result<(), Failure> {
+    let counters = simulation.conductor().counters();
+    let input = ReportInput {
+        title: format!("Simulated campaign on {}", spec.name),
+        seed: Some(arguments.seed),
+        state: simulation.state(),
+        facts: vec![
+            ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
+            ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
+        ],
+        head: simulation.head(),
+    };
+    output.report(&Summary::of(&input))?;
+    if let Some(folder) = &arguments.report {
+        let files = report::write(folder, &input)?;
+        output.talk(format_args!("report  {}", files.html.display()));
+    }
+    judge(simulation.state())
+}
+
+/// A campaign that was halted, or that stayed below its threshold, is no success: exit code 5.
+pub(crate) fn judge(state: &campaign::CampaignState) -> Result<(), Failure> {
+    let threshold = state.order.policy.success_threshold.0;
+    let reached = state.success_permille();
+    if let Some(reason) = &state.halted_because {
+        return Err(Failure::message(ExitCode::BelowThreshold, format_args!("the campaign was halted: {reason}")));
+    }
+    if reached < threshold {
+        let message = format!("{reached} ‰ of the attempts succeeded, below the threshold of {threshold} ‰");
+        return Err(Failure::message(ExitCode::BelowThreshold, message));
+    }
+    Ok(())
+}
