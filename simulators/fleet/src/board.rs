@@ -62,6 +62,8 @@ pub(crate) struct Board {
     log: RecordLog,
     boot: BootRecord,
     power: Power,
+    /// How an activation ended since the device was last up.
+    concluded: Option<ActivationOutcome>,
 }
 
 /// The supply and the boot, as a life cycle.
@@ -108,7 +110,7 @@ impl Board {
             .collect();
         let (log, _) = RecordLog::open(&flash, RegionId(0));
         let boot = BootRecord::factory(plan.running_version, plan.factory_sequence);
-        Board { flash, plan, trust, banks, log, boot, power: Power::Up }
+        Board { flash, plan, trust, banks, log, boot, power: Power::Up, concluded: None }
     }
 
     /// Returns the region of the device's own record `number`.
@@ -191,6 +193,7 @@ impl Board {
                             self.lose_power(until);
                             continue;
                         }
+                        self.concluded = Some(ActivationOutcome::Success);
                     }
                     self.power = Power::Up;
                     return true;
@@ -214,6 +217,9 @@ impl Board {
         self.boot = boot;
         if self.boot != before {
             self.store_boot(pool)?;
+        }
+        if before.phase() != BootPhase::Settled && self.boot.phase() == BootPhase::Settled {
+            self.concluded = self.boot.outcome();
         }
         Ok(choice)
     }
@@ -293,6 +299,11 @@ impl Board {
         let image_in_bank = BankImage { bank, version, stored: Some(extent) };
         self.boot.arm(image_in_bank, image.sequence(), permit.counter());
         self.store_boot(pool).map_err(ArmError::Flash)
+    }
+
+    /// Returns, once, how an activation ended since the device was last up.
+    pub(crate) fn take_concluded(&mut self) -> Option<ActivationOutcome> {
+        self.concluded.take()
     }
 
     /// Notes how an activation ended that never reached the boot loader.

@@ -6,9 +6,11 @@ mod boot; // which image runs, which one is armed, how an attempt ends
 mod device_trust; // whom a device believes
 mod flash; // sectors, erase before write, power cuts
 mod link; // what a WAN link and a home's radio do to a datagram
+mod meter; // an OTA client with two banks
 mod record; // small records that survive any power cut
 mod random; // named streams of random numbers: the seed is the world
 mod sector_pool; // one copy of each distinct sector
+mod utc; // the cluster's clock
 mod world; // who lives where, with what trouble, and what is on file
 
 pub use board::BootFault;
@@ -18,6 +20,7 @@ pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };
+pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
 pub use random::{NotAShare, Share};
 pub use sector_pool::SectorPool;
 pub use world::{

@@ -1,0 +1,123 @@
+//! The meter's supply, its boots and its sleep.
+
+use std::time::Duration;
+
+use transfer_engine::Moment;
+
+use super::spare::SpareImage;
+use super::stage::Stage;
+use super::{Meter, MeterKind};
+use crate::board::Board;
+use crate::boot::ActivationOutcome;
+use crate::flash::FlashError;
+use crate::record::RecordLog;
+use crate::sector_pool::SectorPool;
+
+/// How long a gas meter listens at each wake, for frames its hub holds (assumption).
+const LISTEN: Duration = Duration::from_millis(250);
+
+/// The longest pause for which a gas meter with a download stays awake (ours).
+const LONGEST_NAP: Duration = Duration::from_secs(5);
+
+impl Meter {
+    /// Starts the meter again, as a short interruption of its supply would.
+    pub fn reboot(&mut self, now: Moment) {
+        self.board.restart(now);
+        self.forget();
+    }
+
+    /// Deals with what flash said: a power cut ends everything, anything else ends the download.
+    pub(super) fn settle(&mut self, now: Moment, pool: &mut SectorPool, result: Result<(), FlashError>) {
+        match result {
+            Ok(()) => {}
+            Err(FlashError::PowerLost) => self.lose_power(now),
+            Err(FlashError::NotErased | FlashError::OutOfRange) => {
+                self.counters.downloads_abandoned += 1;
+                if self.discard_spare(pool).is_err() {
+                    self.lose_power(now);
+                }
+            }
+        }
+    }
+
+    fn lose_power(&mut self, now: Moment) {
+        self.counters.power_cuts += 1;
+        self.board.lose_power(now);
+        self.outbox.clear();
+        self.forget();
+    }
+
+    /// Forgets everything that is not in flash.
+    fn forget(&mut self) {
+        self.stage = Stage::Normal;
+        self.download = None;
+        self.order.clear();
+        self.permit = None;
+        self.timer = None;
+        self.awaiting = false;
+        self.repeats = 0;
+        self.minimum_block_period = Duration::ZERO;
+    }
+
+    /// Reads the record after a boot and asks the hub, which learns the running version from the question.
+    pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
+        self.forget();
+        let (record, bytes) = RecordLog::open(&self.board.flash, Board::own_record(0));
+        self.record = record;
+        self.spare = bytes.as_deref().and_then(SpareImage::from_bytes);
+        let concluded = self.board.take_concluded();
+        match concluded {
+            Some(ActivationOutcome::Success) => self.counters.activations += 1,
+            Some(_) => self.counters.rollbacks += 1,
+            None => {}
+        }
+        let runs = self.spare.is_some_and(|spare| spare.bank == self.board.boot().running().bank);
+        if runs || (concluded.is_some() && self.spare.is_some()) {
+            self.discard_spare(pool)?;
+        }
+        if let MeterKind::Gas { wake_interval, .. } = self.config.kind {
+            self.next_wake = now + wake_interval;
+        }
+        self.wake(now);
+        self.stage = if self.spare.is_some_and(|spare| spare.verified) { Stage::Waiting } else { Stage::Normal };
+        self.start_query(now);
+        Ok(())
+    }
+
+    pub(super) fn wake_if_due(&mut self, now: Moment) {
+        let MeterKind::Gas { wake_interval, .. } = self.config.kind else {
+            return;
+        };
+        if self.next_wake > now {
+            return;
+        }
+        while self.next_wake <= now {
+            self.next_wake = self.next_wake + wake_interval.max(LISTEN);
+        }
+        self.wake(now);
+        // A reply that did not come while it was awake does not come now; ask anew.
+        if matches!(self.stage, Stage::Downloading | Stage::Waiting) {
+            self.awaiting = false;
+            self.timer = Some(now);
+        }
+    }
+
+    fn wake(&mut self, now: Moment) {
+        if let MeterKind::Gas { blocks_per_wake, .. } = self.config.kind {
+            self.listen_until = now + LISTEN;
+            self.requests_left = blocks_per_wake.max(1);
+        }
+    }
+
+    /// Returns whether a gas meter stays awake for what it is doing.
+    pub(super) fn is_busy(&self) -> bool {
+        let nap_ends = |timer: Moment| timer <= self.listen_until + LONGEST_NAP;
+        match self.stage {
+            Stage::Downloading => {
+                self.awaiting || (self.requests_left > 0 && self.timer.is_some_and(nap_ends))
+            }
+            Stage::Normal | Stage::Querying | Stage::Reporting | Stage::Waiting => self.awaiting,
+            Stage::Verifying | Stage::CountDown => false,
+        }
+    }
+}
