@@ -11,8 +11,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use campaign::{CampaignId, CampaignState, Conductor, OrderError, Phase};
-use ledger::{AppendError, Head, Ledger, MemoryStore, OpenError};
+use campaign::{CampaignId, CampaignState, Conductor, Desk, OrderError, Phase, ReplayError, Settings};
+use firmware_image::VerifiedImage;
+use ledger::{AppendError, EntryIndex, Head, Ledger, MemoryStore, OpenError, StoreError};
 use thiserror::Error;
 use transfer_engine::Moment;
 
@@ -44,6 +45,12 @@ pub enum SimulationError {
     /// The ledger.
     #[error("the ledger did not open")]
     Open(#[from] OpenError),
+    /// The ledger.
+    #[error("the ledger does not read back")]
+    Read(#[from] StoreError),
+    /// The ledger's records.
+    #[error("the campaign cannot be taken up from the ledger")]
+    Replay(#[from] ReplayError),
     /// Something keeps the campaign from ending.
     #[error("the campaign did not end within {limit:?} of simulated time; {pending} devices are pending")]
     Endless {
@@ -67,29 +74,64 @@ impl Simulation {
         Ok(Simulation { fleet, conductor, ledger, campaign: order.id, port, now: start, start })
     }
 
+    /// Kills the head-end and starts it again from the ledger, as after a power failure: sessions, timers and
+    /// everything that was not durable are gone; the fleet and the datagrams in the air are not.
+    pub fn restart_head_end(
+        &mut self,
+        settings: Settings,
+        desk: Desk,
+        images: Vec<VerifiedImage>,
+    ) -> Result<(), SimulationError> {
+        let mut conductor = Conductor::new(settings, desk, self.now);
+        for image in images {
+            conductor.add_image(image);
+        }
+        for entry in self.ledger.entries(EntryIndex(0)) {
+            conductor.replay(&[entry?])?;
+        }
+        conductor.resume(self.now)?;
+        self.conductor = conductor;
+        Ok(())
+    }
+
+    /// Runs up to a moment, or until every device has its outcome.
+    pub fn run_until(&mut self, until: Moment) -> Result<(), SimulationError> {
+        while self.now < until && self.advance_once()? {}
+        Ok(())
+    }
+
     /// Runs until every device has its outcome; `progress` is called whenever time has jumped.
     pub fn run(
         &mut self,
         limit: Duration,
         mut progress: impl FnMut(Moment, &CampaignState),
     ) -> Result<(), SimulationError> {
-        loop {
-            self.settle_moment()?;
-            let state = self.state();
-            progress(self.now, state);
-            let over = state.phase != Phase::Running && state.rows().all(|row| row.outcome.is_some());
-            let next = [self.conductor.poll_timeout(), self.fleet.poll_timeout()].into_iter().flatten().min();
-            let Some(next) = next.filter(|_| !over) else { break };
-            if next.saturating_since(self.start) > limit {
-                let pending = state.tally().pending;
+        while self.advance_once()? {
+            progress(self.now, self.state());
+            if self.now.saturating_since(self.start) > limit {
+                let pending = self.state().tally().pending;
                 return Err(SimulationError::Endless { limit, pending });
             }
-            // Time never stands still: what is due in the past is done a microsecond from now.
-            self.now = next.max(self.now + Duration::from_micros(1));
         }
         let homes = self.fleet.hub_count() as usize;
         self.fleet.settle(self.now, homes);
         Ok(())
+    }
+
+    /// Does what is due, then jumps to the next moment at which something is; `false` when all is over.
+    fn advance_once(&mut self) -> Result<bool, SimulationError> {
+        self.settle_moment()?;
+        let next = [self.conductor.poll_timeout(), self.fleet.poll_timeout()].into_iter().flatten().min();
+        let Some(next) = next.filter(|_| !self.is_over()) else { return Ok(false) };
+        // Time never stands still: what is due in the past is done a microsecond from now.
+        self.now = next.max(self.now + Duration::from_micros(1));
+        Ok(true)
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.state();
+        // The cheap question first: a running campaign has no end in sight.
+        state.phase != Phase::Running && state.rows().all(|row| row.outcome.is_some())
     }
 
     /// Does everything that is due at this moment.

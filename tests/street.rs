@@ -1,0 +1,68 @@
+//! The stage on which the scenarios play: a small world, two small images, keys from the seed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
+use fleet::{Cast, DeviceKind, DeviceTrust, Rehearsal, Simulation, WorldSpec};
+
+/// The street of ten homes, with small images so that a debug build takes seconds.
+pub(crate) const STREET: &str = include_str!("../simulators/fleets/street.toml");
+
+/// The demo's world: every kind of trouble.
+pub(crate) const DEMO: &str = include_str!("../simulators/fleets/demo.toml");
+
+pub(crate) const PORT: u16 = 4059;
+
+/// Reads a world and sets its size.
+pub(crate) fn world(text: &str, installations: u32) -> WorldSpec {
+    let mut spec = WorldSpec::parse(text).expect("a committed world is sound");
+    spec.installations = installations.try_into().expect("at least one home");
+    spec.cells = spec.cells.min(spec.installations);
+    spec
+}
+
+fn key(seed: u64, purpose: u8) -> SigningKey {
+    let mut bytes = [purpose; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    SigningKey::generate_from_seed(bytes)
+}
+
+/// Small signed images for the world's meters.
+pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, VerifiedImage> {
+    let key = key(seed, 1);
+    let trust = TrustStore::new(vec![key.public()]);
+    [(DeviceKind::Electricity, 9_000usize), (DeviceKind::Gas, 7_000)]
+        .into_iter()
+        .map(|(kind, len)| {
+            let payload: Vec<u8> = (0..len).map(|i| (i * 31 % 253) as u8).collect();
+            let file = OtaFile::build(&spec.device.of(kind).target(), "scenario", &payload).expect("it builds");
+            let sequence = SequenceNumber(u64::from(file.identity().file_version.0));
+            let signed = SignedImage::sign(&file, sequence, &key).expect("it signs");
+            (kind, trust.verify(signed).expect("it verifies"))
+        })
+        .collect()
+}
+
+/// A rehearsal on a world; the same arguments give the same one.
+pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64) -> Rehearsal {
+    let trust = DeviceTrust {
+        images: TrustStore::new(vec![key(seed, 1).public()]),
+        orders: TrustStore::new(vec![key(seed, 2).public()]),
+        accept_unsigned: false,
+    };
+    Rehearsal::new(Cast {
+        spec,
+        seed,
+        images: &images(spec, seed),
+        trust: Arc::new(trust),
+        order_key: key(seed, 2),
+        hub_port: PORT,
+    })
+    .expect("the world makes a campaign")
+}
+
+/// A simulation that has not begun.
+pub(crate) fn simulation(spec: &WorldSpec, seed: u64) -> Simulation {
+    Simulation::new(rehearsal(spec, seed), spec.start, PORT).expect("the order is accepted")
+}
