@@ -1,0 +1,10 @@
+//! The `lamplighter` command as scripts meet it: words, exit codes, one line of error, files on disk.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod desk;
+mod general;
+mod image_keys;
+mod image_refused;
+mod image_sound;
+mod ledger;
