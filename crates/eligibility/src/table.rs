@@ -6,7 +6,7 @@
 mod cell;
 mod fault;
 
-use std::io::Read;
+use std::io::{self, Read};
 
 pub(crate) use cell::{Cell, cell_from_text, cell_from_words};
 pub(crate) use fault::Faults;
@@ -71,31 +71,24 @@ pub(crate) fn number_lines<T>(rows: Vec<T>) -> Vec<Lined<T>> {
 
 /// Reads all good rows; what is not good goes to `faults`.
 pub(crate) fn read_lines<T: Table>(source: impl Read, faults: &mut Faults) -> Vec<Lined<T>> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
+    let mut lines = LineReader::new(source);
     let mut record = csv::ByteRecord::new();
-    let mut rows = Vec::new();
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => {}
-        Ok(false) => {
-            faults.add(Fault::of_line::<T>(1, "a header with the column names", "an empty file"));
-            return rows;
-        }
-        Err(error) => {
-            faults.add(Fault::of_line::<T>(1, "a readable file", &error.to_string()));
-            return rows;
-        }
-    }
-    let Some(positions) = read_header::<T>(&record, faults) else { return rows };
     let mut shared = SharedTexts::default();
+    let mut rows = Vec::new();
+    let mut positions = None;
     loop {
-        let line = match reader.read_byte_record(&mut record) {
-            Ok(true) => record.position().map_or(0, csv::Position::line),
-            Ok(false) => return rows,
-            Err(error) => {
-                let line = reader.position().line();
+        let line = match lines.read(&mut record) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err((line, error)) => {
                 faults.add(Fault::of_line::<T>(line, "a readable file", &error.to_string()));
                 return rows;
             }
+        };
+        let Some(positions) = &positions else {
+            let Some(found) = read_header::<T>(&record, line, faults) else { return rows };
+            positions = Some(found);
+            continue;
         };
         if record.len() != T::COLUMNS.len() {
             let (expected, found) =
@@ -107,7 +100,7 @@ pub(crate) fn read_lines<T: Table>(source: impl Read, faults: &mut Faults) -> Ve
             file: T::FILE,
             line,
             columns: T::COLUMNS,
-            positions: &positions,
+            positions,
             record: &record,
             faults: &mut *faults,
             shared: &mut shared,
@@ -116,10 +109,55 @@ pub(crate) fn read_lines<T: Table>(source: impl Read, faults: &mut Faults) -> Ve
             rows.push(Lined { line, row });
         }
     }
+    if positions.is_none() {
+        faults.add(Fault::of_line::<T>(1, "a header with the column names", "an empty file"));
+    }
+    rows
+}
+
+/// Reads records with the lines they really begin on.
+///
+/// The csv library says where it stood *before* it skipped empty lines, and after a record that ends in CR LF it still
+/// stands before the LF. So we have it end records at LF only, drop the CR ourselves, and count back from where a
+/// record ends.
+struct LineReader<R>(csv::Reader<R>);
+
+impl<R: Read> LineReader<io::Chain<R, &'static [u8]>> {
+    fn new(source: R) -> Self {
+        let mut options = csv::ReaderBuilder::new();
+        options.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
+        // With a last line end of our own, every record ends in one; an empty line too many is skipped.
+        Self(options.from_reader(source.chain(&b"\n"[..])))
+    }
+
+    /// Reads the next record and returns its first line, or `None` at the end.
+    fn read(&mut self, record: &mut csv::ByteRecord) -> Result<Option<u64>, (u64, csv::Error)> {
+        loop {
+            let earliest = self.0.position().line();
+            if !self.0.read_byte_record(record).map_err(|error| (earliest, error))? {
+                return Ok(None);
+            }
+            let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            // In a file that ends inside of a quoted cell our last line end is a part of the cell.
+            let line = self.0.position().line().saturating_sub(1 + inside).max(earliest);
+            if let Some(text) = record.as_slice().strip_suffix(b"\r") {
+                if text.is_empty() && record.len() == 1 {
+                    continue;
+                }
+                let last = record.len() - 1;
+                let shortened = record.iter().enumerate().map(|(index, cell)| match index == last {
+                    true => cell.strip_suffix(b"\r").unwrap_or(cell),
+                    false => cell,
+                });
+                *record = shortened.collect();
+            }
+            return Ok(Some(line));
+        }
+    }
 }
 
 /// Returns where each of our columns stands, or names every column that is missing, unknown or there twice.
-fn read_header<T: Table>(record: &csv::ByteRecord, faults: &mut Faults) -> Option<Vec<usize>> {
+fn read_header<T: Table>(record: &csv::ByteRecord, line: u64, faults: &mut Faults) -> Option<Vec<usize>> {
     let mut positions: Vec<Option<usize>> = vec![None; T::COLUMNS.len()];
     let mut sound = true;
     for (position, name) in record.iter().enumerate() {
@@ -135,12 +173,12 @@ fn read_header<T: Table>(record: &csv::ByteRecord, faults: &mut Faults) -> Optio
             None => "only the columns of this file",
         };
         sound = false;
-        faults.add(Fault::new(T::FILE, 1, Some(&name), expected, &name));
+        faults.add(Fault::new(T::FILE, line, Some(&name), expected, &name));
     }
     for (column, position) in T::COLUMNS.iter().zip(&positions) {
         if position.is_none() {
             sound = false;
-            faults.add(Fault::new(T::FILE, 1, Some(column), "a column of this name", "no such column"));
+            faults.add(Fault::new(T::FILE, line, Some(column), "a column of this name", "no such column"));
         }
     }
     if sound { positions.into_iter().collect() } else { None }

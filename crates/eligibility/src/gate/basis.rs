@@ -13,7 +13,7 @@ use crate::text::{CplEntryId, DmcId};
 ///
 /// Only `decide` makes one, so whoever asks for a `Basis` cannot be given anything else:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// # fn any<T>() -> T { unimplemented!() }
 /// let basis = eligibility::Basis { device: any(), ..any() };
 /// ```

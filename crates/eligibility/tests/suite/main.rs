@@ -1,0 +1,9 @@
+//! The gate and its files, from outside.
+
+mod world; // one home, its register and an order, to be altered by each test
+
+mod conditions; // block A, row by row
+mod every_state; // block B: all states of all evidence against the table, written a second time
+mod evidence; // block B, row by row
+mod files; // what is wrong with files, named
+mod round_trip; // any rows can be written and read; any bytes can be read
