@@ -92,7 +92,7 @@ pub enum DeviceTrouble {
     WrongHardware,
     /// New firmware does not come up on it.
     DoesNotComeUp,
-    /// Its spare flash slot has a defect.
+    /// An operation of its flash is torn: the supply fails while it stores an image.
     FlashDefect,
 }
 

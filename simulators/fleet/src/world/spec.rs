@@ -332,7 +332,7 @@ pub struct TroubleSpec {
     pub wrong_hardware_share: Share,
     /// The new firmware does not come up on a meter, which rolls back.
     pub does_not_come_up_share: Share,
-    /// A meter's spare flash slot has a defect.
+    /// An operation of a meter's flash is torn, because the supply fails while it stores an image.
     pub flash_defect_share: Share,
     /// The hub has no WAN although nobody knows.
     pub unreachable_share: Share,

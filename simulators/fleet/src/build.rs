@@ -1,0 +1,138 @@
+//! From a plan to a home: devices, links and radio as the world file and the draw say.
+
+use crate::board::BootFault;
+use crate::device_trust::{DeviceModel, DeviceTrust};
+use crate::flash::{CutMode, FlashFault};
+use crate::fleet::Member;
+use crate::home::{HUB_ADDRESS, Home};
+use crate::hub::{HanDevice, Hub, HubConfig};
+use crate::link::{Direction, HanLink, Link};
+use crate::meter::{Meter, MeterConfig, MeterKind};
+use crate::random::{Purpose, Stream};
+use crate::world::{DeviceKind, DeviceRecord, DeviceTrouble, HomePlan, WorldSpec};
+use firmware_image::{HardwareVersion, ImageType, ManufacturerCode};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use transfer_engine::{HubId, Moment};
+
+/// Flash operations among which a power cut is drawn: the first 500 fall into the erasing and storing of any image of
+/// more than 20 kB, so that the cut always strikes a download.
+const CUT_OPERATIONS: u64 = 500;
+
+/// Builds one home as it stands at `start`.
+pub(crate) fn build_home(
+    spec: &WorldSpec,
+    seed: u64,
+    plan: HomePlan,
+    trust: &Arc<DeviceTrust>,
+    start: Moment,
+) -> Member {
+    let HomePlan { record, link, outage_phase } = plan;
+    let hub_id = record.hub;
+    let stream = |purpose| Stream::open(seed, hub_id.0.into(), purpose);
+    let behind_hub = record.devices.iter().filter(|device| device.kind != DeviceKind::Hub);
+    let meters = behind_hub
+        .clone()
+        .map(|device| {
+            let config = meter_config(spec, seed, hub_id, device);
+            Meter::new(config, Arc::clone(trust), start)
+        })
+        .collect();
+    let devices = behind_hub
+        .map(|device| HanDevice {
+            channel: device.channel,
+            eui: device.eui,
+            short_address: short_address(device.kind),
+        })
+        .collect();
+    let hub_record = &record.devices[0];
+    let config = HubConfig {
+        model: Some(device_model(spec, hub_record)),
+        block_size: spec.device.hub.block_bytes.get(),
+        minimum_block_period: Duration::from_millis(spec.device.hub.minimum_block_period_ms.into()),
+        devices,
+        ..HubConfig::new(hub_record.eui, hub_record.firmware_version)
+    };
+    let hub = Hub::new(config, Arc::clone(trust), start);
+    let han = HanLink::new(spec.han.profile(), stream(Purpose::Han));
+    let wan = |direction, purpose| Link::new(Arc::clone(&link), direction, outage_phase, stream(purpose));
+    Member {
+        down: wan(Direction::Down, Purpose::WanDown),
+        up: wan(Direction::Up, Purpose::WanUp),
+        home: Home::new(hub, meters, han),
+        inbound: VecDeque::new(),
+        record,
+    }
+}
+
+/// Returns the HAN address of a device: the hub is the coordinator, the others follow their channels.
+fn short_address(kind: DeviceKind) -> u16 {
+    match kind {
+        DeviceKind::Hub => HUB_ADDRESS,
+        other => other.channel().into(),
+    }
+}
+
+fn device_model(spec: &WorldSpec, device: &DeviceRecord) -> DeviceModel {
+    let model = spec.device.of(device.kind);
+    let hardware = match device.trouble {
+        Some(DeviceTrouble::WrongHardware) => model.wrong_hardware,
+        _ => model.hardware,
+    };
+    DeviceModel {
+        manufacturer: ManufacturerCode(model.manufacturer),
+        image_type: ImageType(model.image_type),
+        hardware: HardwareVersion(hardware),
+    }
+}
+
+fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) -> MeterConfig {
+    let entity = u64::from(hub.0) << 8 | u64::from(device.channel);
+    let mut stream = Stream::open(seed, entity, Purpose::Device);
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let mains = match device.kind {
+        DeviceKind::Display => &spec.device.display,
+        _ => &spec.device.electricity,
+    };
+    let gas = &spec.device.gas;
+    let (kind, block_bytes, block_period_ms, query_interval) = match device.kind {
+        DeviceKind::Gas => {
+            let wake_interval = seconds(gas.wake_interval_s.get());
+            let kind = MeterKind::Gas { wake_interval, blocks_per_wake: gas.blocks_per_wake.get() };
+            // It asks whenever it is awake anyway.
+            (kind, gas.block_bytes, gas.block_period_ms, wake_interval)
+        }
+        other => {
+            let kind = match other {
+                DeviceKind::Display => MeterKind::Display,
+                _ => MeterKind::Electricity,
+            };
+            (kind, mains.block_bytes, mains.block_period_ms, seconds(mains.query_interval_s.get()))
+        }
+    };
+    let boot_fault = match device.trouble {
+        Some(DeviceTrouble::DoesNotComeUp) => BootFault::NewFirmwareDoesNotComeUp,
+        _ => BootFault::None,
+    };
+    // Every device draws both, whatever it needs, so that trouble in one does not change the habits of another.
+    let first_query = stream.span(query_interval);
+    let cut_at = stream.below(CUT_OPERATIONS);
+    let flash_fault = (device.trouble == Some(DeviceTrouble::FlashDefect))
+        .then_some(FlashFault { at_operation: cut_at, mode: CutMode::Torn });
+    MeterConfig {
+        kind,
+        block_len: block_bytes.get(),
+        block_period: Duration::from_millis(block_period_ms.into()),
+        query_interval,
+        first_query,
+        boot_fault,
+        flash_fault,
+        ..MeterConfig::new(
+            device.eui,
+            device_model(spec, device),
+            device.firmware_version,
+            short_address(device.kind),
+        )
+    }
+}

@@ -1,0 +1,174 @@
+//! The fleet: all homes of a world behind their WAN links, polled like a network interface.
+//!
+//! A driver, simulated or real, does the same four things: hand over datagrams (`receive`), let time pass
+//! (`advance`), take what arrives at the head-end (`poll_transmit`), and ask when to come back (`poll_timeout`).
+//!
+//! ```text
+//!  head-end ── receive ──► Link down ──► inbound queue of the hub ──► Home::receive_wan
+//!     ▲                                     (first of each in `due`)          │ at most one answer
+//!     └──── poll_transmit ◄── arrivals, ordered by (moment, hub, number) ◄── Link up
+//! ```
+//!
+//! Only datagrams are global events. What goes on inside a home is run when the next datagram reaches its hub, or
+//! when a driver has time to spare ([`Fleet::settle`]); the outcome is the same. Per hub the fleet keeps one
+//! entry of 16 bytes in `due`; inbound queues are bounded by the links.
+
+use crate::build::build_home;
+use crate::census::{Census, WanTraffic};
+use crate::device_trust::DeviceTrust;
+use crate::home::{Commons, Home};
+use crate::link::{Fate, Link};
+use crate::world::{HomeRecord, WorldSpec, draw_homes};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use transfer_engine::{HubId, Moment};
+
+/// A fleet of simulated homes under the caller's time.
+pub struct Fleet {
+    members: Vec<Member>,
+    commons: Commons,
+    /// When the first waiting datagram of each hub is due; hubs with none have no entry.
+    due: BinaryHeap<Reverse<(Moment, HubId)>>,
+    arrivals: BinaryHeap<Reverse<Arrival>>,
+    /// How many datagrams have been sent to the head-end; orders those of one hub and moment.
+    sent: u64,
+    /// The home that [`Fleet::settle`] goes on with.
+    next_to_settle: usize,
+    traffic: WanTraffic,
+}
+
+/// A home with its links and the datagrams on their way to it.
+pub(crate) struct Member {
+    pub(crate) record: HomeRecord,
+    pub(crate) home: Home,
+    pub(crate) down: Link,
+    pub(crate) up: Link,
+    pub(crate) inbound: VecDeque<(Moment, Vec<u8>)>,
+}
+
+/// A datagram on its way to the head-end.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Arrival {
+    at: Moment,
+    hub: HubId,
+    number: u64,
+    datagram: Vec<u8>,
+}
+
+impl Fleet {
+    /// Builds the homes of a world from a seed; every device trusts `trust`, and time begins at `start`.
+    pub fn build(spec: &WorldSpec, seed: u64, trust: &Arc<DeviceTrust>, start: Moment) -> Fleet {
+        let plans = draw_homes(spec, seed);
+        Fleet {
+            members: plans.into_iter().map(|plan| build_home(spec, seed, plan, trust, start)).collect(),
+            commons: Commons::default(),
+            due: BinaryHeap::new(),
+            arrivals: BinaryHeap::new(),
+            sent: 0,
+            next_to_settle: 0,
+            traffic: WanTraffic::default(),
+        }
+    }
+
+    /// Returns what is on file about each home, in the order of their hubs.
+    pub fn homes(&self) -> impl ExactSizeIterator<Item = &HomeRecord> {
+        self.members.iter().map(|member| &member.record)
+    }
+
+    /// Returns the number of hubs; their ids are the numbers below it.
+    pub fn hub_count(&self) -> u32 {
+        self.members.len() as u32
+    }
+
+    /// Sends a datagram from the head-end into the link towards a hub; one for no hub of ours vanishes.
+    pub fn receive(&mut self, now: Moment, hub: HubId, datagram: &[u8]) {
+        let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
+        let fate = member.down.judge(now, datagram.len());
+        self.traffic.down.count(fate, datagram.len());
+        let (at, copies) = match fate {
+            Fate::Deliver(at) => (at, 1),
+            Fate::DeliverTwice(at) => (at, 2),
+            Fate::Lost(_) => return,
+        };
+        if member.inbound.is_empty() {
+            self.due.push(Reverse((at, hub)));
+        }
+        for _ in 0..copies {
+            let mut copy = self.commons.buffer();
+            copy.extend_from_slice(datagram);
+            member.inbound.push_back((at, copy));
+        }
+    }
+
+    /// Lets time pass to `now`: everything that reaches a hub by then is handled, and its answers set off.
+    pub fn advance(&mut self, now: Moment) {
+        while let Some(Reverse((at, hub))) = self.due.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.due.pop();
+            self.run_inbound(now, hub);
+        }
+    }
+
+    /// Returns a datagram that has arrived at the head-end by `now`, with the hub that sent it.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<(HubId, Vec<u8>)> {
+        if self.arrivals.peek()?.0.at > now {
+            return None;
+        }
+        self.arrivals.pop().map(|Reverse(arrival)| (arrival.hub, arrival.datagram))
+    }
+
+    /// Returns when the next datagram reaches a hub or the head-end.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let inbound = self.due.peek().map(|Reverse((at, _))| *at);
+        let outbound = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
+        inbound.into_iter().chain(outbound).min()
+    }
+
+    /// Runs the insides of up to `homes` homes up to `now`, going round; a driver with time to spare calls it, so
+    /// that the work of a home does not all fall on the moment when its hub is asked.
+    ///
+    /// A census tells the truth about `now` after all homes have been settled.
+    pub fn settle(&mut self, now: Moment, homes: usize) {
+        self.advance(now);
+        for _ in 0..homes.min(self.members.len()) {
+            let member = &mut self.members[self.next_to_settle];
+            member.home.run(now, &mut self.commons);
+            self.next_to_settle = (self.next_to_settle + 1) % self.members.len();
+        }
+    }
+
+    /// Counts what each device runs and has been through, as of when it was last run.
+    pub fn census(&self) -> Census {
+        Census::take(&self.members, self.traffic)
+    }
+
+    /// Handles every datagram that has reached one hub by `now`.
+    fn run_inbound(&mut self, now: Moment, hub: HubId) {
+        let member = &mut self.members[hub.0 as usize];
+        while let Some((at, datagram)) = member.inbound.pop_front_if(|(at, _)| *at <= now) {
+            let mut reply = Vec::new();
+            member.home.receive_wan(at, &datagram, &mut reply, &mut self.commons);
+            self.commons.give_back(datagram);
+            if reply.is_empty() {
+                continue;
+            }
+            let fate = member.up.judge(at, reply.len());
+            self.traffic.up.count(fate, reply.len());
+            let (at, again) = match fate {
+                Fate::Deliver(at) => (at, None),
+                Fate::DeliverTwice(at) => (at, Some(reply.clone())),
+                Fate::Lost(_) => continue,
+            };
+            for datagram in std::iter::once(reply).chain(again) {
+                self.sent += 1;
+                self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
+            }
+        }
+        if let Some((at, _)) = member.inbound.front() {
+            self.due.push(Reverse((*at, hub)));
+        }
+    }
+}
