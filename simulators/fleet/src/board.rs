@@ -146,6 +146,15 @@ impl Board {
         self.power == Power::Up
     }
 
+    /// Returns whether the device is up, or is done booting its confirmed image, at this moment.
+    pub(crate) fn is_up_at(&self, now: Moment) -> bool {
+        match self.power {
+            Power::Up => true,
+            Power::Booting { until, choice } => choice == BootChoice::Confirmed && until <= now,
+            Power::Restarting { .. } | Power::Dead => false,
+        }
+    }
+
     /// Returns whether no bank holds an image that boots.
     pub(crate) fn is_dead(&self) -> bool {
         self.power == Power::Dead

@@ -2,10 +2,13 @@
 //!
 //! Signatures are checked by `firmware-image`; here stands what a device makes of the answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use firmware_image::{
-    ActivationOrder, Eui64, FileDigest, HardwareVersion, ImageDigest, ImageIdentity, ImageType, KeyFingerprint,
-    ManufacturerCode, OtaFile, SequenceNumber, SignedOrder, TrustStore, VerifiedImage, inspect,
+    ActivationOrder, Eui64, FileDigest, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
+    KeyFingerprint, ManufacturerCode, OtaFile, SequenceNumber, SignedOrder, TrustStore, VerifiedImage,
+    inspect,
 };
 
 use crate::bank::StoredImage;
@@ -48,7 +51,6 @@ impl DeviceModel {
 /// An image that a device read back from its flash and accepted; only [`DeviceTrust::examine`] makes one.
 #[derive(Clone, Debug)]
 pub(crate) struct AcceptedImage {
-    bytes: Bytes,
     /// `None` for raw bytes without an OTA header.
     identity: Option<ImageIdentity>,
     image_digest: ImageDigest,
@@ -58,16 +60,12 @@ pub(crate) struct AcceptedImage {
 
 #[derive(Clone, Debug)]
 enum Proof {
-    Signed(VerifiedImage),
+    Signed(Arc<VerifiedImage>),
     /// Complete, and otherwise unknown; possible only with `accept_unsigned`.
     Complete,
 }
 
 impl AcceptedImage {
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
     pub(crate) fn identity(&self) -> Option<&ImageIdentity> {
         self.identity.as_ref()
     }
@@ -158,11 +156,10 @@ impl DeviceTrust {
     fn examine_bytes(&self, bytes: Bytes) -> Result<AcceptedImage, RefusedImage> {
         match self.images.verify_bytes(bytes.clone()) {
             Ok(image) => Ok(AcceptedImage {
-                bytes,
                 identity: Some(image.identity()),
                 image_digest: image.image_digest(),
                 file_digest: image.file_digest(),
-                proof: Proof::Signed(image),
+                proof: Proof::Signed(Arc::new(image)),
             }),
             Err(_) if self.accept_unsigned => Ok(complete(bytes)),
             Err(error) => {
@@ -215,5 +212,5 @@ fn complete(bytes: Bytes) -> AcceptedImage {
         Ok(file) => (Some(file.identity()), file.image_digest()),
         Err(_) => (inspect(&bytes).identity, ImageDigest::of(&bytes)),
     };
-    AcceptedImage { bytes, identity, image_digest, file_digest, proof: Proof::Complete }
+    AcceptedImage { identity, image_digest, file_digest, proof: Proof::Complete }
 }

@@ -5,6 +5,7 @@ mod board; // flash, banks, boot record and power of one device
 mod boot; // which image runs, which one is armed, how an attempt ends
 mod device_trust; // whom a device believes
 mod flash; // sectors, erase before write, power cuts
+mod hub; // a DLMS server towards the WAN, an OTA server towards the home
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
 mod record; // small records that survive any power cut
@@ -17,6 +18,7 @@ pub use board::BootFault;
 pub use boot::ActivationOutcome;
 pub use device_trust::{DeviceModel, DeviceTrust};
 pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
+pub use hub::{HanDevice, Hub, HubConfig, HubCounters, StageError};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };

@@ -192,7 +192,7 @@ impl<'a> FieldReader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RecordLog, RECORD_SECTORS};
+    use super::{RECORD_SECTORS, RecordLog};
     use crate::flash::{CutMode, Flash, FlashFault, RegionId};
     use crate::sector_pool::SectorPool;
 

@@ -39,7 +39,8 @@ impl Outgoing {
             Message::Attributes(list) => OtaCommand::ReadAttributesResponse(attributes(&list)),
         };
         // Only a failed Upgrade End has no answer of its own, and wants the default one.
-        let has_own_answer = !matches!(self.message, Message::End { status, .. } if status != ZclStatus::Success);
+        let has_own_answer =
+            !matches!(self.message, Message::End { status, .. } if status != ZclStatus::Success);
         ZclFrame {
             transaction: self.transaction,
             from_server: false,

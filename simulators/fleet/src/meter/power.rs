@@ -79,7 +79,8 @@ impl Meter {
             self.next_wake = now + wake_interval;
         }
         self.wake(now);
-        self.stage = if self.spare.is_some_and(|spare| spare.verified) { Stage::Waiting } else { Stage::Normal };
+        self.stage =
+            if self.spare.is_some_and(|spare| spare.verified) { Stage::Waiting } else { Stage::Normal };
         self.start_query(now);
         Ok(())
     }

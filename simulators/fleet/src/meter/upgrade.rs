@@ -27,11 +27,7 @@ const UPGRADE_END_RESPONSE: u8 = 0x07;
 
 impl Meter {
     /// Reads the image back from flash and decides whether it is one for this meter.
-    pub(super) fn finish_verifying(
-        &mut self,
-        now: Moment,
-        pool: &mut SectorPool,
-    ) -> Result<(), FlashError> {
+    pub(super) fn finish_verifying(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.download = None;
         let Some(spare) = self.spare else {
             self.stage = Stage::Normal;

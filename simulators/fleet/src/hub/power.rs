@@ -1,0 +1,98 @@
+//! The hub's supply and boots: what is forgotten, and what is found again in flash.
+
+use transfer_engine::Moment;
+use wire::{BlockBitmap, HanState, ImageTransferStatus};
+
+use super::Hub;
+use crate::boot::ActivationOutcome;
+use crate::flash::FlashError;
+use crate::sector_pool::SectorPool;
+
+impl Hub {
+    /// Starts the hub again, as a short interruption of its supply would.
+    pub fn reboot(&mut self, now: Moment) {
+        self.restart(now);
+    }
+
+    /// Restarts; associations, timers and waiting frames are gone, slots and orders are not.
+    pub(super) fn restart(&mut self, now: Moment) {
+        self.board.restart(now);
+        self.clients.clear();
+        self.seats.clear();
+        self.outbox.clear();
+    }
+
+    /// Deals with what flash said.
+    pub(super) fn settle(&mut self, now: Moment, result: Result<(), FlashError>) {
+        let Err(error) = result else {
+            return;
+        };
+        // A record that does not fit is a fault of ours; a restart at least returns to what flash says.
+        debug_assert_eq!(error, FlashError::PowerLost, "records and blocks fit their places");
+        self.counters.power_cuts += 1;
+        self.restart(now);
+        self.board.lose_power(now);
+    }
+
+    /// Finds everything again after a boot.
+    pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
+        match self.board.take_concluded() {
+            Some(ActivationOutcome::Success) => self.counters.activations += 1,
+            Some(_) => self.counters.rollbacks += 1,
+            None => {}
+        }
+        for number in 0..self.slots.len() {
+            let slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
+            self.slots[number] = slot;
+            self.restore_bitmap(number);
+            self.slots[number].peer.last_heard = Some(now);
+        }
+        for slot in 0..self.slots.len() {
+            self.restore_work(now, pool, slot)?;
+        }
+        Ok(())
+    }
+
+    fn restore_bitmap(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        slot.bitmap = slot.record.image.as_ref().map(|image| {
+            let bank = self.board.bank(image.bank);
+            let mut bitmap = BlockBitmap::new(bank.unit_count(image.size));
+            bank.each_marked(&self.board.flash, image.size, |block| {
+                bitmap.set(block);
+            });
+            bitmap
+        });
+    }
+
+    /// Goes on with what was under way.
+    fn restore_work(&mut self, now: Moment, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
+        match self.slots[slot].record.status {
+            ImageTransferStatus::VerificationInitiated => self.resume_verifying(now, slot),
+            ImageTransferStatus::ActivationInitiated if slot == 0 => {
+                // The boot record knows how it ended; a cut before it was armed counts as failed too.
+                let image = self.slots[0].record.image.as_ref();
+                let runs = image.is_some_and(|image| self.board.boot().running().bank == image.bank);
+                self.slots[0].become_status(if runs {
+                    ImageTransferStatus::ActivationSuccessful
+                } else {
+                    ImageTransferStatus::ActivationFailed
+                });
+                self.store_slot(pool, 0)?;
+            }
+            _ => {}
+        }
+        let Some(device) = self.slots[slot].record.device else {
+            return Ok(());
+        };
+        if device.released {
+            self.begin_activation(now, slot);
+        } else if matches!(device.state, HanState::Waiting | HanState::Downloading)
+            && self.slots[slot].is_offered()
+        {
+            // The device may have given up while nobody answered.
+            self.announce(now, slot);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! The methods of an ImageTransfer instance: initiate, block, verify, activate (IEC 62056-6-2, class 18).
+
+use transfer_engine::Moment;
+use wire::{AccessResult, BlockBitmap, HanState, ImageBlock, ImageInitiate, ImageTransferStatus};
+
+use super::Hub;
+use super::slot::{MAX_IDENTIFICATION_LEN, Offer, SlotImage};
+use crate::bank::BankId;
+use crate::board::{ArmError, verify_time};
+use crate::boot::ActivationOutcome;
+use crate::device_trust::{AcceptedImage, RefusedImage};
+use crate::flash::FlashError;
+use crate::sector_pool::SectorPool;
+use firmware_image::MAX_FILE_LEN;
+
+impl Hub {
+    pub(super) fn initiate(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        parameter: Option<&[u8]>,
+    ) -> Result<AccessResult, FlashError> {
+        let Some(Ok(ImageInitiate { identification, size })) = parameter.map(ImageInitiate::parse_parameter)
+        else {
+            return Ok(AccessResult::TypeUnmatched);
+        };
+        if self.slots[slot].record.status == ImageTransferStatus::ActivationInitiated {
+            return Ok(AccessResult::TemporaryFailure);
+        }
+        self.begin_image(pool, slot, identification, size)
+    }
+
+    /// Makes room for an image, or finds that another slot already holds it.
+    pub(super) fn begin_image(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        identification: &[u8],
+        size: u32,
+    ) -> Result<AccessResult, FlashError> {
+        let sizes = 1..=MAX_FILE_LEN as u32;
+        if !sizes.contains(&size) || identification.len() > MAX_IDENTIFICATION_LEN {
+            return Ok(AccessResult::OtherReason);
+        }
+        let donor = self.donor(pool, slot, identification, size);
+        self.clear_slot(pool, slot)?;
+        let (bank, mut bitmap) = match donor {
+            Some(bank) => (bank, BlockBitmap::new(self.board.bank(bank).unit_count(size))),
+            None => {
+                let bank = self.free_bank();
+                self.board.empty_bank(pool, bank, size)?;
+                (bank, BlockBitmap::new(self.board.bank(bank).unit_count(size)))
+            }
+        };
+        if donor.is_some() {
+            (0..bitmap.len()).for_each(|block| {
+                bitmap.set(block);
+            });
+        }
+        let record = &mut self.slots[slot].record;
+        record.image = Some(SlotImage { bank, size, identification: identification.to_vec() });
+        self.slots[slot].bitmap = Some(bitmap);
+        self.slots[slot].become_status(ImageTransferStatus::Initiated);
+        self.store_slot(pool, slot)?;
+        Ok(AccessResult::Success)
+    }
+
+    /// Forgets the slot's image before anything is erased, so that no record ever names erased sectors.
+    fn clear_slot(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
+        let slot_state = &mut self.slots[slot];
+        slot_state.become_status(ImageTransferStatus::NotInitiated);
+        slot_state.bitmap = None;
+        slot_state.verified_at = None;
+        slot_state.peer.page = None;
+        slot_state.peer.activation = None;
+        slot_state.peer.notice = None;
+        slot_state.record.image = None;
+        slot_state.record.offer = None;
+        slot_state.record.order.clear();
+        if let Some(device) = &mut slot_state.record.device {
+            device.released = false;
+            if device.state != HanState::Verified {
+                device.state = HanState::Idle;
+            }
+        }
+        self.store_slot(pool, slot)
+    }
+
+    /// Finds a bank that already holds this very file. Only a digest that the bytes in flash really have counts:
+    /// other vendors' clients choose names such as "ID", which prove nothing.
+    fn donor(&self, pool: &mut SectorPool, slot: usize, identification: &[u8], size: u32) -> Option<BankId> {
+        let others = self.slots.iter().enumerate().filter(|(index, _)| *index != slot);
+        for (_, other) in others.filter(|(_, other)| other.is_complete()) {
+            let Some(image) = &other.record.image else { continue };
+            if image.size != size || image.identification != identification {
+                continue;
+            }
+            let examined = self.board.examine(pool, image.bank, size);
+            if examined.is_ok_and(|accepted| accepted.file_digest().as_bytes() == identification) {
+                return Some(image.bank);
+            }
+        }
+        None
+    }
+
+    /// Finds a bank that no slot refers to. There is one bank more than slots, and the running image takes one at
+    /// the most; the slot that asks has just let go of its own.
+    fn free_bank(&self) -> BankId {
+        let held = |bank: BankId| {
+            self.slots.iter().any(|slot| slot.record.image.as_ref().is_some_and(|image| image.bank == bank))
+        };
+        let mut banks = self.board.bank_ids();
+        banks
+            .find(|bank| self.board.boot().is_spare(*bank) && !held(*bank))
+            .expect("one bank more than slots")
+    }
+
+    pub(super) fn take_block(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        parameter: Option<&[u8]>,
+    ) -> Result<AccessResult, FlashError> {
+        let Some(Ok(block)) = parameter.map(ImageBlock::parse_parameter) else {
+            self.counters.refused_blocks += 1;
+            return Ok(AccessResult::TypeUnmatched);
+        };
+        let result = self.store_block(pool, slot, &block)?;
+        if result != AccessResult::Success {
+            self.counters.refused_blocks += 1;
+        }
+        Ok(result)
+    }
+
+    pub(super) fn store_block(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        block: &ImageBlock<'_>,
+    ) -> Result<AccessResult, FlashError> {
+        let slot = &mut self.slots[slot];
+        let (Some(image), Some(bitmap)) = (&slot.record.image, &mut slot.bitmap) else {
+            return Ok(AccessResult::OtherReason);
+        };
+        let bank = self.board.bank(image.bank);
+        let range = bank.unit_range(block.number, image.size);
+        if block.number >= bitmap.len() || range.len() != block.bytes.len() {
+            return Ok(AccessResult::OtherReason);
+        }
+        if bitmap.is_set(block.number) {
+            self.counters.duplicate_blocks += 1;
+            return Ok(AccessResult::Success);
+        }
+        match bank.write(&mut self.board.flash, pool, range.start, block.bytes) {
+            Ok(()) => {}
+            Err(FlashError::PowerLost) => return Err(FlashError::PowerLost),
+            // A torn block lies there, and this one is not the same: only initiate helps.
+            Err(FlashError::NotErased | FlashError::OutOfRange) => return Ok(AccessResult::HardwareFault),
+        }
+        bank.mark(&mut self.board.flash, pool, block.number)?;
+        bitmap.set(block.number);
+        self.counters.blocks_received += 1;
+        Ok(AccessResult::Success)
+    }
+
+    pub(super) fn verify(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        slot: usize,
+    ) -> Result<AccessResult, FlashError> {
+        Ok(match self.slots[slot].record.status {
+            ImageTransferStatus::Initiated if self.slots[slot].is_complete() => {
+                self.start_verifying(now, pool, slot)?;
+                AccessResult::TemporaryFailure
+            }
+            ImageTransferStatus::VerificationInitiated => AccessResult::TemporaryFailure,
+            ImageTransferStatus::VerificationSuccessful
+            | ImageTransferStatus::ActivationInitiated
+            | ImageTransferStatus::ActivationSuccessful => AccessResult::Success,
+            ImageTransferStatus::NotInitiated
+            | ImageTransferStatus::Initiated
+            | ImageTransferStatus::VerificationFailed
+            | ImageTransferStatus::ActivationFailed => AccessResult::OtherReason,
+        })
+    }
+
+    fn start_verifying(&mut self, now: Moment, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
+        self.slots[slot].become_status(ImageTransferStatus::VerificationInitiated);
+        self.store_slot(pool, slot)?;
+        self.resume_verifying(now, slot);
+        Ok(())
+    }
+
+    pub(super) fn resume_verifying(&mut self, now: Moment, slot: usize) {
+        let size = self.slots[slot].record.image.as_ref().map_or(0, |image| image.size);
+        self.slots[slot].verified_at = Some(now + verify_time(size));
+    }
+
+    /// Reads the image back from flash, decides, and offers it to whom it may concern.
+    pub(super) fn finish_verifying(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        slot: usize,
+    ) -> Result<(), FlashError> {
+        self.slots[slot].verified_at = None;
+        let Some(image) = self.slots[slot].record.image.clone() else {
+            return Ok(());
+        };
+        let bank = self.board.bank(image.bank);
+        bank.seal(&mut self.board.flash, pool, image.size);
+        let examined = self.board.examine(pool, image.bank, image.size);
+        match examined.and_then(|accepted| self.judge(slot, accepted)) {
+            Ok(accepted) => {
+                self.counters.images_verified += 1;
+                self.slots[slot].become_status(ImageTransferStatus::VerificationSuccessful);
+                let own = slot == 0 && !self.is_foreign(&accepted);
+                let adopts = self.board.model().is_none();
+                let offer = accepted.identity().filter(|_| !own || adopts).map(Offer::of);
+                self.slots[slot].record.offer = offer;
+                self.announce(now, slot);
+            }
+            Err(error) => {
+                tracing::debug!(hub = %self.board.eui(), %error, "image refused");
+                self.counters.images_rejected += 1;
+                self.slots[slot].become_status(ImageTransferStatus::VerificationFailed);
+            }
+        }
+        self.store_slot(pool, slot)
+    }
+
+    /// Holds an image for the hub itself against the hub's model and counter; what is for others only passes.
+    fn judge(&self, slot: usize, image: AcceptedImage) -> Result<AcceptedImage, RefusedImage> {
+        if slot == 0 && !self.is_foreign(&image) {
+            self.board.admit(&image)?;
+        }
+        Ok(image)
+    }
+
+    /// Returns whether the hub has a model of its own and the image names another.
+    fn is_foreign(&self, image: &AcceptedImage) -> bool {
+        match (self.board.model(), image.identity()) {
+            (Some(model), Some(identity)) => !model.is_named_by(identity),
+            _ => false,
+        }
+    }
+
+    /// Activates the hub's own image: checks order and flash, arms, reboots.
+    pub(super) fn activate_self(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+    ) -> Result<AccessResult, FlashError> {
+        if let Some(result) = self.not_yet_activated(now, pool, 0)? {
+            return Ok(result);
+        }
+        let Some(SlotImage { bank, size, .. }) = self.slots[0].record.image.clone() else {
+            return Ok(AccessResult::OtherReason);
+        };
+        let Ok(image) = self.board.examine(pool, bank, size) else {
+            return self.fail_own_activation(pool);
+        };
+        let order = self.order_of(0);
+        let last = self.board.boot().order_counter();
+        let permit = self.board.trust().permit(order, self.board.eui(), image.image_digest(), last);
+        let permit = match permit {
+            Ok(permit) if !self.is_foreign(&image) => permit,
+            refused => {
+                tracing::debug!(hub = %self.board.eui(), ?refused, "activation refused");
+                self.counters.orders_refused += 1;
+                return Ok(AccessResult::ReadWriteDenied);
+            }
+        };
+        self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
+        self.store_slot(pool, 0)?;
+        match self.board.arm(pool, bank, size, &permit) {
+            Ok(()) => {
+                self.release_strangers(pool)?;
+                self.restart(now);
+                Ok(AccessResult::Success)
+            }
+            Err(ArmError::Flash(error)) => Err(error),
+            Err(error) => {
+                tracing::debug!(hub = %self.board.eui(), %error, "activation failed");
+                self.slots[0].become_status(ImageTransferStatus::ActivationFailed);
+                self.store_slot(pool, 0)?;
+                Ok(AccessResult::OtherReason)
+            }
+        }
+    }
+
+    /// Notes that the image in flash is not what was verified.
+    fn fail_own_activation(&mut self, pool: &mut SectorPool) -> Result<AccessResult, FlashError> {
+        self.board.set_outcome(ActivationOutcome::HashMismatch);
+        self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
+        self.slots[0].become_status(ImageTransferStatus::ActivationFailed);
+        self.store_slot(pool, 0)?;
+        Ok(AccessResult::OtherReason)
+    }
+
+    /// Returns the answer where there is nothing to activate now, or it has happened already.
+    pub(super) fn not_yet_activated(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        slot: usize,
+    ) -> Result<Option<AccessResult>, FlashError> {
+        Ok(match self.slots[slot].record.status {
+            ImageTransferStatus::VerificationSuccessful | ImageTransferStatus::ActivationFailed => None,
+            // Activate verifies first where that was not done (IEC 62056-6-2, image_activate).
+            ImageTransferStatus::Initiated => Some(self.verify(now, pool, slot)?),
+            ImageTransferStatus::VerificationInitiated | ImageTransferStatus::ActivationInitiated => {
+                Some(AccessResult::TemporaryFailure)
+            }
+            ImageTransferStatus::ActivationSuccessful => Some(AccessResult::Success),
+            ImageTransferStatus::NotInitiated | ImageTransferStatus::VerificationFailed => {
+                Some(AccessResult::OtherReason)
+            }
+        })
+    }
+
+    pub(super) fn order_of(&self, slot: usize) -> Option<&[u8]> {
+        let order = &self.slots[slot].record.order;
+        (!order.is_empty()).then_some(order.as_slice())
+    }
+}
