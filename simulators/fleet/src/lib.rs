@@ -1,32 +1,50 @@
 //! Hubs, meters, links, flash and faults under virtual time.
+//!
+//! ```text
+//!  WorldSpec + seed ─► Fleet: homes behind WAN links ◄── Hub ◄── HAN ──► Meter (flash, banks, boot)
+//!         └─► Paperwork ─► Rehearsal ─► Simulation: the real Conductor against the fleet
+//! ```
+//!
+//! Everything here is pure: time is the caller's, randomness is the seed's.
 
 mod bank; // room for one image in flash, and the marks of what has arrived
 mod board; // flash, banks, boot record and power of one device
 mod boot; // which image runs, which one is armed, how an attempt ends
+mod build; // from a plan to a home
+mod census; // what every device runs and has been through
 mod device_trust; // whom a device believes
 mod flash; // sectors, erase before write, power cuts
+mod fleet; // all homes behind their links, polled like a network interface
+mod home; // one home, run up to the moment somebody asks
 mod hub; // a DLMS server towards the WAN, an OTA server towards the home
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
-mod record; // small records that survive any power cut
 mod random; // named streams of random numbers: the seed is the world
+mod record; // small records that survive any power cut
+mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
 mod sector_pool; // one copy of each distinct sector
+mod simulation; // a campaign under virtual time
 mod utc; // the cluster's clock
 mod world; // who lives where, with what trouble, and what is on file
 
 pub use board::BootFault;
 pub use boot::ActivationOutcome;
+pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
 pub use device_trust::{DeviceModel, DeviceTrust};
 pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
+pub use fleet::Fleet;
+pub use home::HanTraffic;
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, StageError};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };
 pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
 pub use random::{NotAShare, Share};
+pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;
+pub use simulation::{Simulation, SimulationError};
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec, Evidence,
-    EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing, StandingSpec, TroubleSpec, WorldError,
-    WorldSpec, hub_address, hub_at, paperwork,
+    EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing, StandingSpec, TroubleSpec,
+    WorldError, WorldSpec, hub_address, hub_at, paperwork,
 };
