@@ -1,0 +1,65 @@
+//! What the adapter asks of the engine. Whoever runs a conductor implements it: the `lamplighter` command with
+//! a head-end, the tests in memory.
+
+use bytes::Bytes;
+use campaign::{CampaignId, CampaignOrder, Conductor, OrderError};
+use firmware_image::{IntakeError, VerifiedImage};
+use ledger::Head;
+use thiserror::Error;
+
+/// A running engine, as the API needs it.
+pub trait CampaignDesk: Send + Sync + 'static {
+    /// Verifies a file and, if it is believed, keeps it for good before this returns.
+    fn take_image(&self, file: Bytes) -> impl Future<Output = Result<Taken, TakeImageError>> + Send;
+
+    /// Accepts an order; it is durable with its verdicts when this returns.
+    fn create(&self, order: CampaignOrder) -> impl Future<Output = Result<(), CreateError>> + Send;
+
+    /// Looks at the conductor. Returns what was seen once all of it is durable, and the ledger's head then.
+    fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Conductor) -> R + Send + 'static,
+    ) -> impl Future<Output = Result<(R, Head), Unavailable>> + Send;
+
+    /// Makes an id for an order that brings none; never the same twice.
+    fn fresh_id(&self) -> CampaignId;
+}
+
+/// An image that was handed in and believed.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The image.
+    pub image: VerifiedImage,
+    /// True when the desk had it before.
+    pub known: bool,
+}
+
+/// The engine takes no commands: it is stopping, or has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the engine takes no commands")]
+pub struct Unavailable;
+
+/// Why an image is not taken.
+#[derive(Debug, Error)]
+pub enum TakeImageError {
+    /// It is no sound file, or not believed.
+    #[error(transparent)]
+    Refused(#[from] IntakeError),
+    /// It is believed, and could not be kept.
+    #[error("the image cannot be stored")]
+    Store(#[source] std::io::Error),
+    /// There is no engine.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why an order is not accepted.
+#[derive(Debug, Error)]
+pub enum CreateError {
+    /// The order makes no sense.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// There is no engine.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

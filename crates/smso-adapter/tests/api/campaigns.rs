@@ -1,0 +1,142 @@
+//! Ordering a campaign, showing it, and paging through its devices.
+
+use serde_json::{Value, json};
+use smso_adapter::{CampaignView, DevicePage, Limits, OrderRequest};
+
+use crate::desk::{MemoryDesk, meter_image};
+use crate::http::{Served, start};
+
+async fn with_image() -> (Served, String) {
+    let api = start(MemoryDesk::new(), Limits::default()).await;
+    let answer = api.post_file(&meter_image()).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let digest = answer.json()["file_digest"].as_str().expect("a digest").to_owned();
+    (api, digest)
+}
+
+fn order(digest: &str, devices: Value) -> Value {
+    json!({
+        "id": "autumn",
+        "instructing_party": "DCC",
+        "smso": "S",
+        "targets": [{"image": digest, "cpl_entry": "E-NEW"}],
+        "devices": devices,
+        "policy": {"waves": [500]},
+    })
+}
+
+#[tokio::test]
+async fn an_order_for_all_names_the_devices_of_the_targets_models_and_partitions_the_rejected() {
+    let (api, digest) = with_image().await;
+    let answer = api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(answer.header("location"), Some("/v1/campaigns/autumn"));
+    let expected = json!({
+        "id": "autumn",
+        "tally": {"ordered": 3, "done": 1, "failed": 0, "excluded": 1, "pending": 1},
+        "verdicts": [
+            {"allowed": true, "row": "B1", "code": "EPCL", "devices": 1},
+            {"allowed": false, "row": "A0", "code": "ALREADY_ON_TARGET", "devices": 1},
+            {"allowed": false, "row": "A2", "code": "REJECT_ACTIVE", "devices": 1},
+        ],
+        "rejections": [
+            {"outcome": "already_on_target", "code": "ALREADY_ON_TARGET", "count": 1,
+             "devices": ["00-0D-6F-00-00-00-03-01"]},
+            {"outcome": "refused", "code": "REJECT_ACTIVE", "count": 1, "devices": ["00-0D-6F-00-00-00-02-01"]},
+        ],
+    });
+    assert_eq!(answer.json(), expected);
+    let rejections = api.get("/v1/campaigns/autumn/rejections").await.json();
+    assert_eq!(rejections["rejections"], expected["rejections"]);
+}
+
+#[tokio::test]
+async fn an_order_without_a_name_is_given_one() {
+    let (api, digest) = with_image().await;
+    let mut order = order(&digest, json!(["00-0D-6F-00-00-00-01-01"]));
+    order.as_object_mut().expect("an object").remove("id");
+    let answer = api.post_json("/v1/campaigns", &order).await;
+    assert_eq!((answer.status, &answer.json()["id"]), (201, &json!("c-1")));
+}
+
+#[tokio::test]
+async fn the_same_order_again_is_a_conflict_and_changes_nothing() {
+    let (api, digest) = with_image().await;
+    let order = order(&digest, json!("all"));
+    assert_eq!(api.post_json("/v1/campaigns", &order).await.status, 201);
+    let before = api.get("/v1/campaigns/autumn").await.json();
+    let again = api.post_json("/v1/campaigns", &order).await;
+    assert_eq!(again.status, 409);
+    assert_eq!(again.json()["type"], "/problems/campaign-exists");
+    assert_eq!(api.get("/v1/campaigns/autumn").await.json(), before);
+}
+
+#[tokio::test]
+async fn a_campaign_is_shown_with_sums_waves_counters_and_the_head_of_the_ledger() {
+    let (api, digest) = with_image().await;
+    api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await;
+    let answer = api.get("/v1/campaigns/autumn").await;
+    let view: CampaignView = serde_json::from_str(&answer.body).expect("a campaign");
+    assert_eq!(view.summary.phase, "running");
+    assert_eq!(view.summary.ordered_at, "2020-10-05T00:00:00.000000Z");
+    assert_eq!(view.by_stage["instructed"], 1);
+    assert_eq!(view.by_outcome["refused"], 1);
+    assert_eq!(view.by_refusal["REJECT_ACTIVE"], 1);
+    assert_eq!(view.summary.success_permille, 1_000);
+    assert_eq!((view.waves[0].devices, view.waves[0].ended), (1, 0));
+    assert_eq!(view.waves[0].opened_at.as_deref(), Some("2020-10-05T00:00:00.000000Z"));
+    // Order, three verdicts, two outcomes, the opened wave, the instruction.
+    assert_eq!((view.ledger.entries, view.ledger.hash.len()), (8, 64));
+    let list = api.get("/v1/campaigns").await.json();
+    assert_eq!(list["campaigns"][0]["id"], "autumn");
+    assert_eq!(list["campaigns"][0]["tally"], answer.json()["tally"]);
+}
+
+#[tokio::test]
+async fn devices_come_in_pages_and_by_outcome() {
+    let (api, digest) = with_image().await;
+    api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await;
+    let page = |query: &'static str| {
+        let api = &api;
+        async move {
+            let answer = api.get(&format!("/v1/campaigns/autumn/devices{query}")).await;
+            serde_json::from_str::<DevicePage>(&answer.body).expect("a page")
+        }
+    };
+    let table = [
+        ("", 3, 3, None),
+        ("?limit=2", 3, 2, Some(2)),
+        ("?limit=2&offset=2", 3, 1, None),
+        ("?limit=1000&offset=7", 3, 0, None),
+        ("?offset=18446744073709551615", 3, 0, None),
+        ("?outcome=pending", 1, 1, None),
+        ("?outcome=refused", 1, 1, None),
+        ("?outcome=activated", 0, 0, None),
+    ];
+    for (query, total, shown, next) in table {
+        let page = page(query).await;
+        assert_eq!((page.total, page.devices.len(), page.next), (total, shown, next), "{query}");
+    }
+    let refused = page("?outcome=refused").await;
+    assert_eq!(refused.devices[0].verdict.clause.code, "REJECT_ACTIVE");
+    assert_eq!(refused.devices[0].installation, "home-2");
+}
+
+#[tokio::test]
+async fn somebody_else_than_the_dcc_is_accepted_as_an_order_and_refused_device_by_device() {
+    let (api, digest) = with_image().await;
+    let mut order = order(&digest, json!("all"));
+    order["instructing_party"] = json!("A supplier");
+    let answer = api.post_json("/v1/campaigns", &order).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.json()["tally"]["pending"], 0);
+    assert_eq!(answer.json()["rejections"][0]["code"], "REJECT_NOT_DCC");
+}
+
+#[test]
+fn an_order_reads_back_as_it_was_written() {
+    let text = order(&"ab".repeat(32), json!(["00-0D-6F-00-00-00-01-01"]));
+    let request: OrderRequest = serde_json::from_value(text).expect("an order");
+    let again = serde_json::to_string(&request).expect("it writes");
+    assert_eq!(serde_json::from_str::<OrderRequest>(&again).expect("it reads"), request);
+}
