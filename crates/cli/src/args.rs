@@ -21,13 +21,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
     /// Write one JSON document to stdout instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     json: bool,
     /// Say more on stderr; repeat for more still.
-    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(long, short, global = true, help_heading = COMMON, action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
     /// Say nothing on stderr but errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = COMMON)]
     quiet: bool,
 }
 
@@ -82,6 +82,9 @@ fn option_with_environment(arg: Arg) -> Arg {
 /// What must be typed each time: an export forgotten in a profile must not overwrite files, lower the
 /// guard or silence a command. Logging has `RUST_LOG`.
 const NEVER_FROM_ENVIRONMENT: [&str; 5] = ["accept-unsigned", "force", "quiet", "verbose", "yes"];
+
+/// Keeps the options of every command apart from the options of this one.
+const COMMON: &str = "Common options";
 
 const EXAMPLES: &str = "\
 Examples:

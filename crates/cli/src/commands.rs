@@ -1,4 +1,7 @@
 //! The commands, one file each: a variant here, an arm in `run`, and the rest in the command's file.
+//!
+//! A command's file holds its clap `Args` with one sentence and an example, its report (`Serialize` for
+//! `--json`, `Display` for text), and `run(&arguments, &output) -> Result<(), Failure>`.
 
 mod image;
 mod ledger;

@@ -73,6 +73,9 @@ fn a_damaged_ledger_is_refused_and_can_still_be_shown() {
     connection.execute("UPDATE entry SET body = x'666f72676564' WHERE entry_index = 29", []).unwrap();
     drop(connection);
     desk.run("ledger verify l.sqlite").failed(4, &["l.sqlite", "entry 29 does not hold"]);
+    let ended = desk.run("ledger verify l.sqlite --json");
+    ended.failed(4, &["entry 29"]);
+    assert_eq!((&ended.json()["verdict"], &ended.json()["entry"]), (&"refused".into(), &29.into()));
     let shown = desk.run("ledger show l.sqlite --from 29").succeeded();
     assert!(shown.stdout.contains("forged"), "{shown:?}");
 }

@@ -1,9 +1,11 @@
 //! What a killed process leaves: the files as they are at some moment, with no close and no checkpoint.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use ledger::{EntryIndex, Ledger, SqliteStore, Store};
+use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore, Store};
 use rusqlite::Connection;
 
 use crate::{entry, fill, open};
@@ -94,4 +96,48 @@ fn the_file_is_durable_as_documented() {
     let store: SqliteStore = ledger.into_store();
     assert_eq!(store.last().unwrap().unwrap().index, EntryIndex(0));
     Ledger::open(store).unwrap();
+}
+
+/// Set in the environment of the process that is going to be killed: the ledger it writes.
+const VICTIM: &str = "LEDGER_TEST_VICTIM";
+
+/// The other half of the test below; by itself it does nothing.
+#[test]
+fn a_writer_that_is_going_to_be_killed() {
+    let Some(path) = std::env::var_os(VICTIM) else { return };
+    let mut ledger = Ledger::open(SqliteStore::open(Path::new(&path)).unwrap()).unwrap();
+    // Ends by itself should the killer die first.
+    for n in 0..100_000 {
+        let range = ledger.append((n * 7..n * 7 + 7).map(entry).collect()).unwrap();
+        writeln!(std::io::stderr(), "durable {}", range.end).unwrap();
+    }
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_loses_nothing_it_had_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    for (round, acknowledgements) in [1, 2, 5, 17, 40].into_iter().enumerate() {
+        let path = folder.path().join(format!("round-{round}.sqlite"));
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::a_writer_that_is_going_to_be_killed", "--nocapture"])
+            .env(VICTIM, &path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
+        let mut acknowledged = 0;
+        for _ in 0..acknowledgements {
+            let line = lines.next().unwrap().unwrap();
+            acknowledged = line.strip_prefix("durable ").unwrap().parse().unwrap();
+        }
+        assert!(matches!(SqliteStore::open(&path), Err(OpenStoreError::InUse)), "another process has it");
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let mut reopened = Ledger::open(SqliteStore::open(&path).unwrap()).unwrap();
+        let head = reopened.verify().unwrap();
+        assert!(head.count >= acknowledged, "{head} after {acknowledged} were acknowledged");
+        assert_eq!(head.count % 7, 0, "appends are whole");
+        reopened.append(vec![entry(head.count)]).unwrap();
+    }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::open;
 use crate::exit::{ExitCode, Failure, OrFail};
-use crate::output::Output;
+use crate::output::{Format, Output};
 
 /// Verify that no entry of a ledger was changed, removed or moved.
 ///
@@ -42,6 +42,21 @@ impl fmt::Display for VerifyReport {
     }
 }
 
+/// Where it breaks; for programs, people read the error line.
+#[derive(Debug, Serialize)]
+struct RefusalReport {
+    file: String,
+    verdict: &'static str,
+    entry: u64,
+    reason: String,
+}
+
+impl fmt::Display for RefusalReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "refused       {}: entry {} {}", self.file, self.entry, self.reason)
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = arguments.file.display();
     let ledger = match Ledger::open(open(&arguments.file)?) {
@@ -49,11 +64,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             let code = code_of(&error);
             return Err(error).or_fail(code, format_args!("{path}: cannot be verified"));
         }
-        Err(OpenError::Verify(error)) => return broken(arguments, error),
+        Err(OpenError::Verify(error)) => return broken(arguments, error, output),
         Ok(ledger) => ledger,
     };
     match ledger.verify_against(arguments.head.unwrap_or(ledger.head())) {
-        Err(error) => broken(arguments, error),
+        Err(error) => broken(arguments, error, output),
         Ok(head) => output.report(&VerifyReport {
             file: path.to_string(),
             verdict: "verified",
@@ -63,12 +78,17 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     }
 }
 
-fn broken(arguments: &Arguments, error: VerifyError) -> Result<(), Failure> {
+fn broken(arguments: &Arguments, error: VerifyError, output: &Output) -> Result<(), Failure> {
     let code = match &error.what {
         Difference::Unreadable(error) => code_of(error),
         _ => ExitCode::Refused,
     };
-    Err(error).or_fail(code, format_args!("{}: the ledger does not hold", arguments.file.display()))
+    let file = arguments.file.display().to_string();
+    if code == ExitCode::Refused && output.format() == Format::Json {
+        let (entry, reason) = (error.index.0, error.what.to_string());
+        output.report(&RefusalReport { file: file.clone(), verdict: "refused", entry, reason })?;
+    }
+    Err(error).or_fail(code, format_args!("{file}: the ledger does not hold"))
 }
 
 /// A row that was never written so is tampering; a disk that does not answer is not.
