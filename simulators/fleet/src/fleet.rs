@@ -172,3 +172,6 @@ impl Fleet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,3 +276,6 @@ impl Home {
 fn due(timeout: Option<Moment>) -> Moment {
     timeout.unwrap_or(Moment::MAX)
 }
+
+#[cfg(test)]
+mod tests;

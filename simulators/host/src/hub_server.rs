@@ -6,7 +6,6 @@ use crate::clock::Clock;
 use crate::error::HostError;
 use crate::event::DeviceEvent;
 use crate::han_door::HanDoor;
-use crate::preload::preload;
 use crate::store::{open_folder, read_image, write_image};
 use crate::stream::BoundTcp;
 use crate::udp::{BoundUdp, Reach};
@@ -135,16 +134,15 @@ impl ServedHub {
         }
     }
 
-    /// Takes back what the store holds; an image that the hub refuses is told like any other.
+    /// Takes back what the store holds; an image that the hub does not take ends the start.
     fn reload(&mut self, now: Moment, tell: &mut impl FnMut(DeviceEvent)) -> Result<(), HostError> {
         let Some(store) = &self.store else { return Ok(()) };
         open_folder(store)?;
         for channel in 0..=u8::MAX {
             let path = slot_file(store, channel);
             let Some(image) = read_image(&path, MAX_FILE_LEN)? else { continue };
-            if !preload(&mut self.hub, &mut self.pool, now, channel, &image) {
-                let reason = "the hub has no slot for it".to_string();
-                return Err(HostError::StoredImage { path, reason });
+            if let Err(error) = self.hub.stage(now, &mut self.pool, channel, &image) {
+                return Err(HostError::StoredImage { path, reason: error.to_string() });
             }
             self.held.insert(channel, FileDigest::of(&image));
             tell(DeviceEvent::Reloaded { path, len: image.len() });

@@ -8,7 +8,9 @@ use super::error::WorldError;
 use super::record::DeviceKind;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
-use firmware_image::{FileVersion, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode};
+use firmware_image::{
+    FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
+};
 use serde::{Deserialize, Deserializer, de::Error};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -221,18 +223,19 @@ pub struct DeviceSpec {
 }
 
 impl DeviceSpec {
-    /// Returns the identity that an image for this model carries, without a hardware range.
+    /// Returns the identity that an image for this model carries; it allows every revision of the model's hardware
+    /// version (the high byte, as ZCL OTA defines hardware versions).
     pub fn target(&self) -> ImageIdentity {
+        let hardware = HardwareRange {
+            min: HardwareVersion(self.hardware & 0xFF00),
+            max: HardwareVersion(self.hardware | 0x00FF),
+        };
         ImageIdentity {
             manufacturer: ManufacturerCode(self.manufacturer),
             image_type: ImageType(self.image_type),
             file_version: FileVersion(self.target_version),
-            hardware: None,
+            hardware: Some(hardware),
         }
-    }
-
-    pub(crate) fn hardware(&self) -> HardwareVersion {
-        HardwareVersion(self.hardware)
     }
 }
 

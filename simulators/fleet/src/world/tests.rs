@@ -152,7 +152,7 @@ fn identifiers_are_unique_and_the_already_current_run_the_target() {
     assert_eq!(ids.len(), all);
     for device in devices() {
         let current = device.trouble == Some(DeviceTrouble::AlreadyCurrent);
-        assert_eq!(device.firmware_version == FileVersion(0x0102_0400), current);
+        assert_eq!(device.firmware_version == FileVersion(0x0102_0304), current);
     }
 }
 
