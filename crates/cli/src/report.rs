@@ -85,8 +85,7 @@ pub(crate) fn write(dir: &Path, input: &ReportInput<'_>) -> Result<ReportFiles, 
 impl Summary {
     /// Returns the summary as the file holds it: the document that `--json` prints, with its end of line.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, Failure> {
-        let mut json =
-            serde_json::to_vec_pretty(self).or_fail(ExitCode::Failed, "the summary as JSON")?;
+        let mut json = serde_json::to_vec_pretty(self).or_fail(ExitCode::Failed, "the summary as JSON")?;
         json.push(b'\n');
         Ok(json)
     }

@@ -150,8 +150,11 @@ pub(crate) fn headline(state: &CampaignState) -> String {
     let tally = state.tally();
     let run = if tally.done == 1 { "runs" } else { "run" };
     let mut parts = vec![format!("{} {run} the target firmware", units::count(tally.done))];
-    let others =
-        [(tally.failed, "tried and failed"), (tally.excluded, "excluded by rule"), (tally.pending, "under way")];
+    let others = [
+        (tally.failed, "tried and failed"),
+        (tally.excluded, "excluded by rule"),
+        (tally.pending, "under way"),
+    ];
     for (number, what) in others {
         if number > 0 {
             let verb = if number == 1 { "was" } else { "were" };
@@ -188,7 +191,11 @@ impl fmt::Display for Summary {
         writeln!(formatter, "success       {} of attempts", units::percent(self.success_permille))?;
         write_counts(formatter, "outcomes", self.by_outcome.iter())?;
         write_counts(formatter, "refused", self.by_refusal.iter())?;
-        writeln!(formatter, "took          {}", units::span(std::time::Duration::from_secs(self.makespan_s)))?;
+        writeln!(
+            formatter,
+            "took          {}",
+            units::span(std::time::Duration::from_secs(self.makespan_s))
+        )?;
         writeln!(formatter, "wan           {}", units::bytes(self.wan_bytes))?;
         write!(formatter, "ledger        {}", self.ledger.head)
     }
@@ -199,6 +206,7 @@ fn write_counts<'a, K: fmt::Display + 'a>(
     label: &str,
     counts: impl Iterator<Item = (K, &'a usize)>,
 ) -> fmt::Result {
-    let words: Vec<String> = counts.map(|(word, number)| format!("{} {word}", units::count(*number))).collect();
+    let words: Vec<String> =
+        counts.map(|(word, number)| format!("{} {word}", units::count(*number))).collect();
     if words.is_empty() { Ok(()) } else { writeln!(formatter, "{label:<14}{}", words.join(" · ")) }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use transfer_engine::Moment;
 
 /// Writes a count with thousands separators, as `1,893`.
@@ -68,7 +67,17 @@ pub(crate) fn span(span: Duration) -> String {
 
 /// Writes a moment for people, as `2026-11-23 09:00:05 UTC`.
 pub(crate) fn utc(moment: Moment) -> String {
-    timestamp(moment).to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    timestamp(moment).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Writes a moment as a short label within a whole of that length: the time of day, with the day if it takes long.
+pub(crate) fn clock(moment: Moment, whole: Duration) -> String {
+    let format = match whole.as_secs() {
+        0..1_800 => "%H:%M:%S",
+        1_800..86_400 => "%H:%M",
+        _ => "%d %b %H:%M",
+    };
+    timestamp(moment).strftime(format).to_string()
 }
 
 /// Writes a moment for programs, as `2026-11-23T09:00:05.25Z`.
@@ -81,13 +90,51 @@ fn timestamp(moment: Moment) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
 
+/// Returns a round step that cuts a span into at most `most` parts.
+pub(crate) fn round_step(span: Duration, most: u32) -> Duration {
+    let least = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).div_ceil(u64::from(most.max(1))).max(1);
+    let step = ROUND_STEPS_MS.iter().copied().find(|step| *step >= least);
+    // Beyond the list: whole weeks.
+    Duration::from_millis(step.unwrap_or_else(|| least.div_ceil(WEEK_MS).saturating_mul(WEEK_MS)))
+}
+
+const WEEK_MS: u64 = 7 * 86_400_000;
+
+/// Steps that divide the next larger unit, so that ticks fall on times one can say.
+const ROUND_STEPS_MS: [u64; 24] = [
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    10_800_000,
+    14_400_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    172_800_000,
+    WEEK_MS,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_have_thousands_separators() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count::<u64>), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0u64, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
         assert_eq!([0, 987, 1_000].map(percent), ["0.0 %", "98.7 %", "100.0 %"]);
         assert_eq!([12, 1_250, 9_999_999].map(bytes), ["12 B", "1.2 kB", "9.9 MB"]);
@@ -103,6 +150,14 @@ mod tests {
         assert_eq!(told(150_000), "2 min 30 s");
         assert_eq!(told(3_600_000), "1 h");
         assert_eq!(told(2 * 86_400_000 + 3_600_000), "2 d 1 h");
+    }
+
+    #[test]
+    fn steps_are_round_and_few() {
+        let step = |span_s, most| round_step(Duration::from_secs(span_s), most).as_secs();
+        assert_eq!([step(44 * 60, 48), step(3_600, 12), step(7 * 86_400, 48)], [60, 300, 14_400]);
+        assert_eq!(step(1_000 * 86_400, 48), 3 * 7 * 86_400);
+        assert!(round_step(Duration::ZERO, 0) > Duration::ZERO, "a loop over steps ends");
     }
 
     #[test]

@@ -1,0 +1,186 @@
+//! `report.html`: the page, put together from tables and drawings by a template.
+//!
+//! The template escapes every text; only drawings go in as they are.
+
+use anyhow::Context;
+use campaign::CampaignState;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::charts::{self, Figure};
+use super::delivery::{self, Histogram};
+use super::progress::Progress;
+use super::table::Table;
+use super::{ReportInput, breakdown, summary, units};
+
+/// Makes the page: one HTML file that needs nothing else.
+pub(crate) fn render(input: &ReportInput<'_>) -> anyhow::Result<String> {
+    let page = Page::of(input)?;
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A line of the template that only directs leaves no line on the page.
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.context("the syntax of the template")?);
+    // The name decides that texts are escaped for HTML.
+    environment.add_template("report.html", TEMPLATE).context("the template of the report")?;
+    let template = environment.get_template("report.html").context("the template of the report")?;
+    template.render(Serde(page)).context("the report as a page")
+}
+
+const TEMPLATE: &str = include_str!("page.html");
+
+/// Everything the template shows.
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    campaign: &'a str,
+    phase: &'static str,
+    halted_because: Option<&'a str>,
+    headline: String,
+    equation: String,
+    sums: [(&'static str, String); 4],
+    facts: Vec<(&'a str, String)>,
+    sections: Vec<Section>,
+    head: String,
+    entries: String,
+}
+
+/// A heading with what belongs beneath it.
+#[derive(Debug, Serialize)]
+struct Section {
+    id: &'static str,
+    heading: &'static str,
+    notes: Vec<&'static str>,
+    parts: Vec<Part>,
+}
+
+/// A drawing with the same numbers as a table, or either alone.
+#[derive(Debug, Serialize)]
+struct Part {
+    figure: Option<Figure>,
+    table: Option<Table>,
+}
+
+impl Part {
+    fn table(table: Table) -> Option<Part> {
+        (!table.is_empty()).then_some(Part { figure: None, table: Some(table) })
+    }
+}
+
+impl<'a> Page<'a> {
+    fn of(input: &'a ReportInput<'_>) -> anyhow::Result<Page<'a>> {
+        let state = input.state;
+        let tally = state.tally();
+        Ok(Page {
+            title: &input.title,
+            campaign: state.id.as_str(),
+            phase: state.phase.as_str(),
+            halted_because: state.halted_because.as_deref(),
+            headline: summary::headline(state),
+            equation: summary::equation(state),
+            sums: [
+                ("done", units::count(tally.done)),
+                ("failed", units::count(tally.failed)),
+                ("excluded", units::count(tally.excluded)),
+                ("pending", units::count(tally.pending)),
+            ],
+            facts: facts(input),
+            sections: sections(state)?,
+            head: input.head.to_string(),
+            entries: units::count(input.head.count),
+        })
+    }
+}
+
+fn facts<'a>(input: &'a ReportInput<'_>) -> Vec<(&'a str, String)> {
+    let state = input.state;
+    let order = &state.order;
+    let repaired: u64 = state.rows().map(|row| u64::from(row.blocks_repaired)).sum();
+    let wan_bytes: u64 = state.rows().map(|row| row.wan_bytes).sum();
+    let mut facts = vec![
+        ("Campaign", state.id.to_string()),
+        ("Instructed by", order.instructing_party.clone()),
+        ("SMSO", order.smso.clone()),
+        ("Ordered", units::utc(state.ordered_at)),
+        ("Last record", units::utc(state.updated_at)),
+        ("Took", units::span(state.updated_at.saturating_since(state.ordered_at))),
+        ("Success of attempts", units::percent(state.success_permille())),
+        ("WAN traffic", format!("{}, {} blocks repaired", units::bytes(wan_bytes), units::count(repaired))),
+    ];
+    facts.extend(input.seed.map(|seed| ("Seed", seed.to_string())));
+    facts.extend(
+        order
+            .targets
+            .iter()
+            .map(|target| ("Target", format!("{}, image {}", target.cpl_entry, target.image))),
+    );
+    facts.extend(input.facts.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    facts
+}
+
+fn sections(state: &CampaignState) -> anyhow::Result<Vec<Section>> {
+    let progress = Progress::of(state);
+    let mut sections = vec![outcomes(state)?];
+    sections.extend(progress.as_ref().map(over_time).transpose()?);
+    sections.push(waiting(state)?);
+    sections.push(Section {
+        id: "waves",
+        heading: "Waves",
+        notes: vec![
+            "The pilot goes first; a wave opens when enough of the one before has ended, and well enough.",
+        ],
+        parts: Part::table(breakdown::waves(state)).into_iter().collect(),
+    });
+    sections.push(Section {
+        id: "evidence",
+        heading: "Evidence",
+        notes: vec![
+            "The verdicts are those of planning. The gate was asked again before each instruction and each \
+             activation; those answers are in the ledger.",
+        ],
+        parts: Part::table(breakdown::evidence(state)).into_iter().collect(),
+    });
+    Ok(sections.into_iter().filter(|section| !section.parts.is_empty()).collect())
+}
+
+fn outcomes(state: &CampaignState) -> anyhow::Result<Section> {
+    let figure = if state.rows().len() > 0 { Some(charts::outcomes(state)?) } else { None };
+    let mut parts = vec![Part { figure, table: Some(breakdown::outcomes(state)) }];
+    parts.extend(Part::table(breakdown::refusals(state)));
+    parts.extend(Part::table(breakdown::reasons(state)));
+    let notes = vec![
+        "Each device ends with exactly one outcome. Done devices run the target; failed ones were tried and do not; \
+         excluded ones were, by rule, not to be tried any more. Each row of devices.csv, beside this page, is one \
+         device.",
+    ];
+    Ok(Section { id: "outcomes", heading: "What came of it", notes, parts })
+}
+
+fn over_time(progress: &Progress) -> anyhow::Result<Section> {
+    let mut parts = vec![Part { figure: Some(charts::progress(progress)?), table: Some(progress.table()) }];
+    if let Some(figure) = charts::wan_traffic(progress)? {
+        parts.push(Part { figure: Some(figure), table: Some(progress.wan_table()) });
+    }
+    let notes = vec![
+        "Times are UTC. The traffic of a transfer is counted at the moment its hub had the whole image; transfers \
+         that were given up are not counted.",
+    ];
+    Ok(Section { id: "time", heading: "Over time", notes, parts })
+}
+
+fn waiting(state: &CampaignState) -> anyhow::Result<Section> {
+    let kinds = delivery::by_kind(state);
+    let mut parts = Vec::new();
+    if let Some(histogram) = Histogram::of(&kinds) {
+        parts
+            .push(Part { figure: Some(charts::delivery(&histogram)?), table: Some(delivery::table(&kinds)) });
+    }
+    parts.extend(Part::table(breakdown::slowest_hubs(state)));
+    let notes = vec![
+        "From the instruction until the device held the verified image. A percentile is the time within which that \
+         share of the devices had it.",
+    ];
+    Ok(Section { id: "delivery", heading: "How long it took", notes, parts })
+}
