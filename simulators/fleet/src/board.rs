@@ -64,6 +64,7 @@ pub(crate) struct Board {
     power: Power,
     /// How an activation ended since the device was last up.
     concluded: Option<ActivationOutcome>,
+    power_cuts: u64,
 }
 
 /// The supply and the boot, as a life cycle.
@@ -110,7 +111,7 @@ impl Board {
             .collect();
         let (log, _) = RecordLog::open(&flash, RegionId(0));
         let boot = BootRecord::factory(plan.running_version, plan.factory_sequence);
-        Board { flash, plan, trust, banks, log, boot, power: Power::Up, concluded: None }
+        Board { flash, plan, trust, banks, log, boot, power: Power::Up, concluded: None, power_cuts: 0 }
     }
 
     /// Returns the region of the device's own record `number`.
@@ -171,7 +172,13 @@ impl Board {
 
     /// Starts again after a planned power cut.
     pub(crate) fn lose_power(&mut self, now: Moment) {
+        self.power_cuts += 1;
         self.restart(now + OUTAGE);
+    }
+
+    /// Returns how often the supply failed, during boots too.
+    pub(crate) fn power_cuts(&self) -> u64 {
+        self.power_cuts
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Moment> {

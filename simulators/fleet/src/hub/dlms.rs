@@ -13,7 +13,7 @@ use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
     AssociationResponse, AttributeRef, ClassId, Conformance, Data, GetRequest, GetResponse, ImageToActivate,
-    Obis, SetRequest, SetResponse, WPort, WanFrame, emit_wan,
+    ImageTransferStatus, Obis, SetRequest, SetResponse, WPort, WanFrame, emit_wan,
 };
 
 use super::Hub;
@@ -249,6 +249,10 @@ impl Hub {
             return Ok(AccessResult::OtherReason);
         }
         if self.slots[slot].record.order != order {
+            // An order that is on its way to the device is not exchanged under it.
+            if self.slots[slot].record.status == ImageTransferStatus::ActivationInitiated {
+                return Ok(AccessResult::TemporaryFailure);
+            }
             self.slots[slot].record.order = order.to_vec();
             self.store_slot(pool, slot)?;
         }

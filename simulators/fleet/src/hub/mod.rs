@@ -354,14 +354,26 @@ impl Hub {
         let status = |(slot, device): (&Slot, &DeviceRecord)| {
             let heard = slot.peer.last_heard;
             let silent = heard.is_some_and(|heard| now.saturating_since(heard) > SILENT_AFTER);
-            let fetching = device.state == HanState::Downloading;
+            let offer = slot.record.offer.map(|offer| offer.key);
+            // What the device says of an older image says nothing of the one in the slot now.
+            let outdated = device.commissioned && offer.is_none_or(|key| device.image != Some(key));
+            let state = match device.state {
+                HanState::Waiting | HanState::Downloading | HanState::Verified | HanState::Rejected
+                    if outdated =>
+                {
+                    HanState::Idle
+                }
+                HanState::Downloading if silent => HanState::Silent,
+                state => state,
+            };
+            let staged = offer.or(device.image.filter(|_| !device.commissioned));
             HanDeviceStatus {
                 channel: slot.channel,
                 device: device.eui.to_bytes(),
-                state: if fetching && silent { HanState::Silent } else { device.state },
+                state,
                 offset: slot.peer.offset,
                 running_version: device.running_version.unwrap_or(crate::board::UNKNOWN_VERSION.0),
-                staged_version: slot.record.offer.map_or(0, |offer| offer.key.file_version),
+                staged_version: staged.map_or(0, |key| key.file_version),
             }
         };
         devices.map(status).collect()

@@ -29,13 +29,14 @@ impl Hub {
         };
         // A record that does not fit is a fault of ours; a restart at least returns to what flash says.
         debug_assert_eq!(error, FlashError::PowerLost, "records and blocks fit their places");
-        self.counters.power_cuts += 1;
         self.restart(now);
         self.board.lose_power(now);
+        self.counters.power_cuts = self.board.power_cuts();
     }
 
     /// Finds everything again after a boot.
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
+        self.counters.power_cuts = self.board.power_cuts();
         match self.board.take_concluded() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,

@@ -267,7 +267,7 @@ impl Meter {
         let due = [self.timer, query].into_iter().flatten().min();
         match self.config.kind {
             MeterKind::Electricity | MeterKind::Display => due,
-            MeterKind::Gas { .. } if self.is_busy() => due.map(|due| due.min(self.next_wake)),
+            MeterKind::Gas { .. } if self.is_busy() => due.into_iter().chain([self.next_wake]).min(),
             // Awake but idle, or asleep: whatever is due is done at the next wake.
             MeterKind::Gas { .. } if matches!(self.stage, Stage::Verifying | Stage::CountDown) => {
                 self.timer.map(|timer| timer.min(self.next_wake))

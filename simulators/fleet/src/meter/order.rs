@@ -6,37 +6,41 @@ use wire::OrderFragment;
 pub(crate) const MAX_ORDER_LEN: usize = 512;
 
 /// The order received so far.
+///
+/// Pieces may come in any order and more than once, for the hub sends all of them again when one was lost. A piece
+/// that contradicts what is there belongs to a newer order.
 #[derive(Debug, Default)]
 pub(crate) struct OrderAssembly {
-    total_len: usize,
     bytes: Vec<u8>,
+    held: Vec<bool>,
 }
 
 impl OrderAssembly {
-    /// Takes a piece. A piece at 0 begins anew; a piece that does not follow is ignored, for the hub sends all again.
+    /// Takes a piece.
     pub(crate) fn add(&mut self, piece: &OrderFragment<'_>) {
         let total_len = usize::from(piece.total_len);
-        if total_len > MAX_ORDER_LEN {
+        let range = usize::from(piece.offset)..usize::from(piece.offset) + piece.bytes.len();
+        if total_len > MAX_ORDER_LEN || range.end > total_len {
             return;
         }
-        if piece.offset == 0 {
-            self.bytes.clear();
-            self.total_len = total_len;
+        let fits = self.bytes.len() == total_len;
+        let differs = |(at, byte): (usize, &u8)| self.held[at] && self.bytes[at] != *byte;
+        if !fits || range.clone().zip(piece.bytes).any(differs) {
+            self.bytes = vec![0; total_len];
+            self.held = vec![false; total_len];
         }
-        let follows = usize::from(piece.offset) == self.bytes.len();
-        if follows && total_len == self.total_len && self.bytes.len() + piece.bytes.len() <= total_len {
-            self.bytes.extend_from_slice(piece.bytes);
-        }
+        self.bytes[range.clone()].copy_from_slice(piece.bytes);
+        self.held[range].fill(true);
     }
 
     /// Returns the whole order.
     pub(crate) fn complete(&self) -> Option<&[u8]> {
-        (self.total_len > 0 && self.bytes.len() == self.total_len).then_some(&self.bytes)
+        (!self.bytes.is_empty() && !self.is_partial()).then_some(&self.bytes)
     }
 
     /// Returns whether an order has begun to arrive and pieces are missing.
     pub(crate) fn is_partial(&self) -> bool {
-        self.bytes.len() < self.total_len
+        self.held.contains(&false)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -50,19 +54,27 @@ mod tests {
     use wire::OrderFragment;
 
     #[test]
-    fn pieces_make_the_order_only_without_gaps() {
+    fn pieces_make_the_order_in_whatever_order_they_come() {
         let mut order = OrderAssembly::default();
         let piece = |offset, bytes| OrderFragment { total_len: 6, offset, bytes };
-        order.add(&piece(4, b"EF"));
         assert_eq!((order.complete(), order.is_partial()), (None, false));
-        order.add(&piece(0, b"AB"));
-        order.add(&piece(4, b"EF"));
-        assert_eq!((order.complete(), order.is_partial()), (None, true));
+        for (offset, bytes) in [(4, b"EF"), (0, b"AB"), (4, b"EF")] {
+            order.add(&piece(offset, bytes));
+            assert_eq!((order.complete(), order.is_partial()), (None, true));
+        }
         order.add(&piece(2, b"CD"));
-        order.add(&piece(2, b"CD"));
-        order.add(&piece(4, b"EF"));
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
         order.add(&OrderFragment { total_len: 60_000, offset: 0, bytes: b"AB" });
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
+    }
+
+    #[test]
+    fn a_newer_order_replaces_the_older_one_and_never_mixes_with_it() {
+        let mut order = OrderAssembly::default();
+        order.add(&OrderFragment { total_len: 4, offset: 0, bytes: b"ABCD" });
+        order.add(&OrderFragment { total_len: 4, offset: 2, bytes: b"XY" });
+        assert_eq!(order.complete(), None);
+        order.add(&OrderFragment { total_len: 4, offset: 0, bytes: b"VW" });
+        assert_eq!(order.complete(), Some(&b"VWXY"[..]));
     }
 }

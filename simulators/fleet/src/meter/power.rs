@@ -41,8 +41,8 @@ impl Meter {
     }
 
     fn lose_power(&mut self, now: Moment) {
-        self.counters.power_cuts += 1;
         self.board.lose_power(now);
+        self.counters.power_cuts = self.board.power_cuts();
         self.outbox.clear();
         self.forget();
     }
@@ -62,6 +62,7 @@ impl Meter {
     /// Reads the record after a boot and asks the hub, which learns the running version from the question.
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.forget();
+        self.counters.power_cuts = self.board.power_cuts();
         let (record, bytes) = RecordLog::open(&self.board.flash, Board::own_record(0));
         self.record = record;
         self.spare = bytes.as_deref().and_then(SpareImage::from_bytes);

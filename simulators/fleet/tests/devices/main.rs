@@ -1,0 +1,10 @@
+//! Hubs and meters, two ends under virtual time: every test steps until nothing is left to do.
+
+#![allow(clippy::unwrap_used)]
+
+mod activation; // orders, trials, returns
+mod dlms; // the hub as a DLMS server, frame by frame
+mod download; // from the hub's slot into the meter's bank
+mod home; // the harness: one hub, its meters, the radio between them
+mod power_cuts; // the supply fails at every flash operation
+mod rules; // the rules of the OTA cluster, one by one
