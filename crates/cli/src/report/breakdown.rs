@@ -47,7 +47,7 @@ pub(crate) fn outcomes(state: &CampaignState) -> Table {
     let ended = sampled(state, |row| row.outcome.as_ref().map(|(outcome, _)| *outcome));
     for (outcome, sample) in ended {
         table.push([
-            words::spoken(outcome.as_str()),
+            words::spoken(outcome),
             words::class(outcome.class()).to_owned(),
             units::count(sample.size),
             share(sample.size),
@@ -74,7 +74,7 @@ pub(crate) fn outcomes(state: &CampaignState) -> Table {
 pub(crate) fn refusals(state: &CampaignState) -> Table {
     let columns = [
         ("Code", Kind::Code),
-        ("Row", Kind::Text),
+        ("Row", Kind::Code),
         ("Devices", Kind::Number),
         ("Meaning", Kind::Text),
         ("Example", Kind::Code),
@@ -124,7 +124,7 @@ pub(crate) fn reasons(state: &CampaignState) -> Table {
     let mut shown = 0;
     for ((outcome, reason), sample) in samples.into_iter().take(MOST_REASONS) {
         shown += sample.size;
-        let outcome = words::spoken(outcome.as_str());
+        let outcome = words::spoken(outcome);
         table.push([outcome, reason.to_owned(), units::count(sample.size), sample.example.to_string()]);
     }
     if shown < all {
@@ -250,7 +250,7 @@ pub(crate) fn evidence(state: &CampaignState) -> Table {
     let columns = [
         ("Combination", Kind::Code),
         ("Basis", Kind::Code),
-        ("Row", Kind::Text),
+        ("Row", Kind::Code),
         ("Meaning", Kind::Text),
         ("Documents", Kind::Text),
         ("Complete on", Kind::Code),

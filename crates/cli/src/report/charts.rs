@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use campaign::{CampaignState, OutcomeClass, Stage};
 use charts_rs::{
-    AxisType, BarChart, ChartBase, Color, HorizontalBarChart, LineChart, Series, Symbol, YAxisConfig,
+    AxisType, BarChart, ChartBase, Color, HorizontalBarChart, LegendCategory, LineChart, Series, Symbol,
+    YAxisConfig,
 };
 use serde::Serialize;
 
@@ -70,15 +71,15 @@ pub(crate) fn progress(progress: &Progress) -> anyhow::Result<Figure> {
         series.stroke_dash_array = dashes.map(str::to_owned);
         series
     });
+    let last = progress.last();
     let mut chart = LineChart::new(series.into(), Vec::new());
     let height = 320;
     dress(&mut chart.base, height, &lines.map(|(_, color, ..)| color));
-    dress_axis(&mut chart.y_axis_configs, "devices", "{t}");
+    dress_axis(&mut chart.y_axis_configs, "devices", last.staged.max(last.delivered).max(last.failed) as u64);
     chart.series.symbol = Some(Symbol::None);
     chart.x_axis.kind = AxisType::Time;
     chart.x_axis.values = progress.points.iter().map(|point| point.at.as_micros() as f64 / 1e6).collect();
     "time (UTC)".clone_into(&mut chart.x_axis.title);
-    let last = progress.last();
     let [staged, delivered, activated, failed] =
         [last.staged, last.delivered, last.activated, last.failed].map(units::count);
     let summary = format!(
@@ -104,7 +105,7 @@ pub(crate) fn wan_traffic(progress: &Progress) -> anyhow::Result<Option<Figure>>
     let height = 260;
     dress(&mut chart.base, height, &[BLUE]);
     let per_step = format!("{unit} in {}", units::span(progress.step));
-    dress_axis(&mut chart.y_axis_configs, &per_step, "{t}");
+    dress_axis(&mut chart.y_axis_configs, &per_step, most.div_ceil(size));
     chart.legend.show = Some(false);
     "from (UTC)".clone_into(&mut chart.x_axis.title);
     let summary = format!(
@@ -123,15 +124,16 @@ pub(crate) fn delivery(histogram: &Histogram) -> anyhow::Result<Figure> {
         series.stack = Some("devices".to_owned());
         series
     });
+    let all = |bin: usize| histogram.counts.values().map(|counts| counts[bin]).sum::<usize>();
+    let fullest = (0..histogram.edges.len()).max_by_key(|bin| (all(*bin), usize::MAX - bin)).unwrap_or(0);
     let label = |edge: &u64| units::span(Duration::from_millis(*edge));
     let mut chart = BarChart::new(series.collect(), histogram.edges.iter().map(label).collect());
     let height = 300;
     dress(&mut chart.base, height, &[BLUE, ORANGE, GREEN, VIOLET, GREY, RED]);
-    dress_axis(&mut chart.y_axis_configs, "devices", "{t}");
+    dress_axis(&mut chart.y_axis_configs, "devices", all(fullest) as u64);
+    chart.legend.category = LegendCategory::Rect;
     let title = if histogram.even { "from" } else { "from (steps are not even)" };
     title.clone_into(&mut chart.x_axis.title);
-    let all = |bin: usize| histogram.counts.values().map(|counts| counts[bin]).sum::<usize>();
-    let fullest = (0..histogram.edges.len()).max_by_key(|bin| (all(*bin), usize::MAX - bin)).unwrap_or(0);
     let until = histogram.edges.get(fullest + 1).map_or_else(|| "more".to_owned(), label);
     let summary = format!(
         "Most devices, {}, waited from {} to {until}; percentiles by kind are in the table.",
@@ -154,7 +156,7 @@ pub(crate) fn outcomes(state: &CampaignState) -> anyhow::Result<Figure> {
                 OutcomeClass::Failed => RED,
                 OutcomeClass::Excluded => GREY,
             };
-            (words::spoken(outcome.as_str()), *size, color)
+            (words::spoken(*outcome), *size, color)
         })
         .collect();
     for (stage, size) in state.tally().by_stage {
@@ -164,6 +166,9 @@ pub(crate) fn outcomes(state: &CampaignState) -> anyhow::Result<Figure> {
     }
     let parts: Vec<String> =
         bars.iter().map(|(word, size, _)| format!("{} {word}", units::count(*size))).collect();
+    // The library draws from the bottom up.
+    bars.reverse();
+    let most = bars.iter().map(|(_, size, _)| *size).max().unwrap_or(0);
     let mut series =
         Series::new("devices".to_owned(), bars.iter().map(|(_, size, _)| *size as f32).collect());
     series.colors = Some(bars.iter().map(|(.., color)| Some(*color)).collect());
@@ -171,7 +176,7 @@ pub(crate) fn outcomes(state: &CampaignState) -> anyhow::Result<Figure> {
     let height = 70 + 34 * u32::try_from(bars.len()).unwrap_or(0);
     let mut chart = HorizontalBarChart::new(vec![series], bars.into_iter().map(|(word, ..)| word).collect());
     dress(&mut chart.base, height, &[BLUE]);
-    dress_axis(&mut chart.y_axis_configs, "", "{t}");
+    dress_axis(&mut chart.y_axis_configs, "", most as u64);
     chart.series.label.formatter = "{t}".to_owned();
     chart.legend.show = Some(false);
     chart.margin.right = 70.0;
@@ -193,17 +198,39 @@ fn dress(chart: &mut ChartBase, height: u32, colors: &[Color]) {
     chart.margin = 8.0.into();
 }
 
-fn dress_axis(axes: &mut Vec<YAxisConfig>, title: &str, formatter: &str) {
-    if axes.is_empty() {
-        axes.push(YAxisConfig::default());
-    }
+/// Scales the axis of values from zero to a round number not below `most`.
+fn dress_axis(axes: &mut [YAxisConfig], title: &str, most: u64) {
+    let step = round_tick(most);
+    let ticks = most.div_ceil(step).max(1);
     for axis in axes {
         axis.font.size = FONT_SIZE;
         axis.stroke_color = GREY;
-        axis.formatter = Some(formatter.to_owned());
+        axis.formatter = Some("{t}".to_owned());
         axis.title = (!title.is_empty()).then(|| title.to_owned());
+        axis.min = Some(0.0);
+        axis.max = Some((ticks * step) as f32);
+        axis.split_number = usize::try_from(ticks).unwrap_or(1);
     }
+}
+
+/// Returns 1, 2 or 5 times a power of ten: the least of these that reaches `most` in at most six steps.
+fn round_tick(most: u64) -> u64 {
+    let powers = (0..19).map(|power| 10u64.pow(power));
+    let mut ticks = powers.flat_map(|power| [power, power * 2, power.saturating_mul(5)]);
+    ticks.find(|tick| most.div_ceil(*tick) <= 6).unwrap_or(u64::MAX)
 }
 
 /// As large as the page's small print.
 const FONT_SIZE: f32 = 13.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_end_at_round_numbers_soon_after_the_data() {
+        let end = |most: u64| round_tick(most) * most.div_ceil(round_tick(most));
+        assert_eq!([1, 7, 193, 450, 1_802, 12_345].map(end), [1, 8, 200, 500, 2_000, 15_000]);
+        assert_eq!([0, u64::MAX].map(round_tick), [1, 5_000_000_000_000_000_000]);
+    }
+}

@@ -260,7 +260,7 @@ fn the_sums_of_the_page_are_those_of_the_fold() {
     );
     assert!(html.contains(&equation), "{equation}");
     for (outcome, size) in &tally.by_outcome {
-        let row = format!("<th scope=\"row\" class=\"text\">{}</th>", words::spoken(outcome.as_str()));
+        let row = format!("<th scope=\"row\" class=\"text\">{}</th>", words::spoken(*outcome));
         let (_, rest) = html.split_once(&row).expect("each outcome has a row");
         let cells: Vec<&str> = rest.split("</td>").take(2).collect();
         assert!(cells[1].ends_with(&format!(">{size}")), "{outcome:?}: {cells:?}");

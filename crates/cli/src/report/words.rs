@@ -42,9 +42,14 @@ pub(crate) fn waiting_at(stage: Stage) -> &'static str {
     }
 }
 
-/// Writes a snake-case word as people do.
-pub(crate) fn spoken(word: &str) -> String {
-    word.replace('_', " ")
+/// Writes an outcome as people do: `no_wan` as `no WAN`.
+pub(crate) fn spoken(outcome: Outcome) -> String {
+    let words = outcome.as_str().split('_').map(|word| match word {
+        "wan" => "WAN",
+        "han" => "HAN",
+        word => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the row of the gate's table in which a code stands, and its meaning.
