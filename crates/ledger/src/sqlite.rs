@@ -29,7 +29,7 @@ pub struct SqliteStore {
     connection: Connection,
     /// Held as long as the store lives; a reader has none. Declared after the connection, so that
     /// the database is closed before another writer may come.
-    lock: Option<File>,
+    lock: Option<WriterLock>,
 }
 
 /// Version of the table below; a file that says more was written by a newer program.
@@ -186,16 +186,28 @@ fn resolve(path: &Path) -> Result<PathBuf, OpenStoreError> {
     Ok(folder.canonicalize().map_err(unusable)?.join(name))
 }
 
+/// The right to be the one writer, given back when dropped.
+#[derive(Debug)]
+struct WriterLock(File);
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process between fork and exec holds the same open file, and the
+        // lock with it, for a moment longer. Should this fail, closing still gives the lock back.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the writer's lock. The file stays behind: removing it would let two writers lock two files.
 ///
 /// It cannot be the database itself, because closing any handle of that file would drop the POSIX
 /// locks SQLite holds on it in this process.
-fn lock(path: &Path) -> Result<File, OpenStoreError> {
+fn lock(path: &Path) -> Result<WriterLock, OpenStoreError> {
     let unusable = |source| OpenStoreError::Path { source };
     let name = with_suffix(path, ".lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(name).map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(WriterLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenStoreError::InUse),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
