@@ -1,0 +1,5 @@
+//! The hosts on loopback sockets, with bounded waits and a steady, fast clock.
+
+mod devices; // one hub and one meter, as other people's software meets them
+mod fleet; // many hubs behind one socket
+mod talk; // a small DLMS client over real sockets
