@@ -28,7 +28,7 @@ pub(crate) fn sign(file: &OtaFile, key: &SigningKey) -> Result<VerifiedImage, Fa
 pub(crate) fn sample(kind: DeviceKind, identity: &ImageIdentity) -> Result<Option<OtaFile>, Failure> {
     let Some((_, sample)) = KINDS.iter().find(|(known, _)| *known == kind) else { return Ok(None) };
     let sample = OtaFile::parse(Bytes::from_static(sample)).or_fail(ExitCode::Failed, "a built-in sample image")?;
-    let text = format!("Lamplighter sample {kind}");
+    let text = format!("Lamplighter sample {}", kind.duis_name());
     let file = OtaFile::build(identity, &text, sample.payload())
         .or_fail(ExitCode::BadInput, "an image for the world's device models")?;
     Ok(Some(file))

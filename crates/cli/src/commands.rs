@@ -3,9 +3,13 @@
 //! A command's file holds its clap `Args` with one sentence and an example, its report (`Serialize` for
 //! `--json`, `Display` for text), and `run(&arguments, &output) -> Result<(), Failure>`.
 
+mod campaign;
+mod demo;
 mod image;
 mod ledger;
 mod send;
+mod serve;
+mod simulate;
 
 use clap::Subcommand;
 
@@ -15,6 +19,11 @@ use crate::output::Output;
 /// What can be asked. The words are the interface: see the table of exit codes and options in `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Order campaigns of a running engine and watch them.
+    #[command(subcommand)]
+    Campaign(campaign::CampaignCommand),
+    /// Play the whole job on this machine: sign, decide, and send to a thousand simulated homes.
+    Demo(demo::DemoArguments),
     /// The signing desk: make keys, build, sign, verify and inspect images.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -23,13 +32,21 @@ pub(crate) enum Command {
     Ledger(ledger::LedgerCommand),
     /// Send one image to one DLMS device.
     Send(send::SendArguments),
+    /// Run the engine: head-end and HTTP API in one process.
+    Serve(serve::ServeArguments),
+    /// Run a campaign on a simulated world under virtual time.
+    Simulate(simulate::SimulateArguments),
 }
 
 /// Runs one command to its end.
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
+        Command::Campaign(command) => campaign::run(&command, output),
+        Command::Demo(arguments) => demo::run(&arguments, output),
         Command::Image(command) => image::run(command, output),
         Command::Ledger(command) => ledger::run(command, output),
         Command::Send(arguments) => send::run(&arguments, output),
+        Command::Serve(arguments) => serve::run(&arguments, output),
+        Command::Simulate(arguments) => simulate::run(&arguments, output),
     }
 }

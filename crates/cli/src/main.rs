@@ -7,14 +7,18 @@
 //! ```
 
 mod args;
-mod development;
-mod progress;
+mod cast;
+mod clocks;
 mod commands;
+mod development;
 mod exit;
 mod files;
 mod keys;
 mod logging;
 mod output;
+mod progress;
+mod report;
+mod toml_file;
 
 use std::process;
 

@@ -130,6 +130,7 @@ fn policy(spec: &WorldSpec) -> CampaignPolicy {
         success_threshold: permille(campaign.success_threshold),
         failure_threshold: permille(campaign.failure_threshold),
         poll_interval_s: campaign.poll_interval_s.get(),
+        han_deadline_s: campaign.han_deadline_s.get(),
         ..CampaignPolicy::default()
     }
 }

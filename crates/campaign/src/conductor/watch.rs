@@ -113,7 +113,7 @@ impl Conductor {
                 self.on_delivered(now, device);
             }
             (Stage::Staged, HanState::Rejected) => {
-                let reason = "the device found the image wrong and discarded it".to_owned();
+                let reason = "the image is not for this device, or the device found it wrong".to_owned();
                 self.end(now, &campaign, device, Outcome::DeviceRejectedImage, reason, None);
             }
             (Stage::Ordered, HanState::OrderRefused) => {

@@ -39,7 +39,7 @@ pub(crate) struct DemoArguments {
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// How many times faster than real time, at most; the clock never outruns the machine.
-    #[arg(long, default_value_t = 1_200.0)]
+    #[arg(long, default_value_t = 3_000.0)]
     speed: f64,
     /// Make the new firmware fail on every meter, to see the campaign halt by itself.
     #[arg(long)]

@@ -132,6 +132,7 @@ impl Hub {
         });
         let to = self.address_of(slot);
         let Some(Served { key, size, .. }) = found else {
+            self.note_misfit(pool, slot, request)?;
             let none = QueryNextImageResponse::Other(ZclStatus::NoImageAvailable);
             self.send_as(to, transaction, Message::Query(none));
             return Ok(());
@@ -151,6 +152,28 @@ impl Hub {
         let response = QueryNextImageResponse::Success { key, image_size: size };
         self.send_as(to, transaction, Message::Query(response));
         Ok(())
+    }
+
+    /// Notes that the image staged for a device is for other hardware than it says it has; it will never ask for
+    /// it (GBCS names this outcome in alert 0x0128: hardware version mismatch).
+    fn note_misfit(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        request: &QueryNextImageRequest,
+    ) -> Result<(), FlashError> {
+        let record = &mut self.slots[slot].record;
+        let (Some(offer), Some(device)) = (record.offer, record.device.as_mut()) else { return Ok(()) };
+        let is_meant_for_it = offer.fits(&request.key, None) && offer.key.file_version > request.key.file_version;
+        if !is_meant_for_it || offer.fits(&request.key, request.hardware_version) {
+            return Ok(());
+        }
+        if !matches!(device.state, HanState::Idle | HanState::Waiting) {
+            return Ok(());
+        }
+        device.state = HanState::Rejected;
+        device.image = Some(offer.key);
+        self.store_slot(pool, slot)
     }
 
     fn serve_block(

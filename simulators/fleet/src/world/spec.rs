@@ -363,6 +363,8 @@ pub struct CampaignSpec {
     pub link_round_trip_ms: NonZeroU32,
     /// How often the head-end asks a hub how far its HAN is.
     pub poll_interval_s: NonZeroU32,
+    /// How long the HAN leg of one device may take before it is given up.
+    pub han_deadline_s: NonZeroU32,
 }
 
 fn all() -> Share {

@@ -46,7 +46,7 @@ pub(super) fn opening(
     write(&folder.join("image.pub.pem"), public.to_pem().as_bytes())?;
     write(&folder.join("order.pub.pem"), keys.order.public().to_pem().as_bytes())?;
     for (kind, image) in images {
-        let path = folder.join(format!("{kind}.ota"));
+        let path = folder.join(format!("{}.ota", kind.duis_name().to_lowercase()));
         write(&path, image.bytes())?;
         output.talk(format_args!(
             "signed  {} · {} bytes · version {} · sha-256 {:.16}…",
@@ -105,6 +105,7 @@ pub(super) fn ending(
 ) -> Result<(), Failure> {
     let speed = ending.simulated.as_secs_f64() / ending.real.as_secs_f64().max(0.001);
     let counters = ending.pulse.counters;
+    let twice = ending.census.devices.iter().filter(|device| device.activations > 1).count();
     let input = ReportInput {
         title: "Lamplighter demo".to_owned(),
         seed: Some(arguments.seed),
@@ -113,6 +114,8 @@ pub(super) fn ending(
             ("Images signed by".to_owned(), signer.to_string()),
             ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
             ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
+            ("HAN frames carried".to_owned(), ending.census.han.frames.to_string()),
+            ("Devices activated more than once".to_owned(), twice.to_string()),
             ("Simulated time".to_owned(), format!("{} min", ending.simulated.as_secs() / 60)),
             ("Real time".to_owned(), format!("{:.1} s", ending.real.as_secs_f64())),
             ("Speed".to_owned(), format!("{speed:.0} times real time")),
