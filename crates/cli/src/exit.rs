@@ -58,6 +58,16 @@ impl Failure {
         Failure { code: ExitCode::Done, error: None, hint: None }
     }
 
+    /// Returns how the command will end.
+    pub(crate) fn code(&self) -> ExitCode {
+        self.code
+    }
+
+    /// Says at which file or step it happened, when that was not known below.
+    pub(crate) fn at(self, place: impl fmt::Display) -> Failure {
+        Failure { error: self.error.map(|error| error.context(place.to_string())), ..self }
+    }
+
     /// Adds what the user can do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Failure {
         Failure { hint: Some(hint.into()), ..self }

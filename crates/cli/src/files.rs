@@ -117,7 +117,8 @@ impl Destination {
         })
     }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Does the same, for callers who have words of their own for what may go wrong.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(".lamplighter-")
             .permissions(Permissions::from_mode(self.mode))

@@ -1,0 +1,40 @@
+//! `lamplighter campaign`: client of the HTTP API of a running `lamplighter serve`.
+
+mod client;
+mod create;
+mod show;
+
+use clap::{Args, Subcommand};
+
+use self::client::Client;
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// What can be asked of a running engine.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    Create(create::Arguments),
+    Show(show::Arguments),
+}
+
+/// Where the engine is.
+#[derive(Debug, Args)]
+struct EngineArguments {
+    /// Where the engine's API listens.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+impl EngineArguments {
+    fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.url)
+    }
+}
+
+/// Asks it.
+pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        CampaignCommand::Create(arguments) => create::run(arguments, output),
+        CampaignCommand::Show(arguments) => show::run(arguments, output),
+    }
+}

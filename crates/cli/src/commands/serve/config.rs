@@ -1,0 +1,362 @@
+//! The configuration of `serve`: one TOML file, every key checked before anything is opened or written.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use eligibility::{Date, GateConfig};
+use host::Speed;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use toml::value::{Datetime, Offset};
+use transfer_engine::{ByteRate, EngineConfig, Moment, Patience, Transport};
+
+use crate::exit::{ExitCode, Failure};
+use crate::toml_file;
+
+/// A configuration that makes sense. Relative paths have been resolved against the file's own folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The ledger file; made if there is none.
+    pub(super) ledger: PathBuf,
+    /// The folder of the images that were handed in.
+    pub(super) images: PathBuf,
+    /// Public keys whose images are believed.
+    pub(super) trust: Vec<PathBuf>,
+    /// The private key that signs activation orders.
+    pub(super) order_key: PathBuf,
+    /// The lists and the fleet.
+    pub(super) lists: Lists,
+    /// The HTTP API.
+    #[serde(default)]
+    pub(super) http: Http,
+    /// How hubs are reached.
+    #[serde(default)]
+    pub(super) wan: Wan,
+    /// What may be put on the air.
+    #[serde(default)]
+    pub(super) budgets: Budgets,
+    /// What the gate leaves to configuration.
+    #[serde(default)]
+    pub(super) gate: Gate,
+    /// Simulated time.
+    #[serde(default)]
+    pub(super) clock: Clock,
+}
+
+/// The five files the gate judges by.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lists {
+    pub(super) cpl: PathBuf,
+    pub(super) epcl: PathBuf,
+    pub(super) ppcl: PathBuf,
+    pub(super) evidence: PathBuf,
+    pub(super) inventory: PathBuf,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    /// Where it listens.
+    pub(super) bind: SocketAddr,
+    /// Whether it may listen where other machines reach it. There are no users and passwords, so something in
+    /// front of it must guard it.
+    pub(super) allow_remote: bool,
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        Http { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), allow_remote: false }
+    }
+}
+
+/// How hubs are reached.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wan {
+    /// The address datagrams are sent from.
+    pub(super) bind: SocketAddr,
+    /// `udp` or `tcp`.
+    pub(super) transport: TransportWord,
+    /// Confirmed blocks in flight over TCP, 1 to 15.
+    #[serde(deserialize_with = "window")]
+    pub(super) tcp_window: u8,
+    /// Until a request is repeated for the first time, milliseconds.
+    pub(super) request_timeout_ms: NonZeroU32,
+    /// How often a request is sent before a hub counts as unreachable.
+    pub(super) request_attempts: NonZeroU8,
+}
+
+impl Default for Wan {
+    fn default() -> Wan {
+        let patience = Patience::default();
+        Wan {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            transport: TransportWord::Udp,
+            tcp_window: 12,
+            request_timeout_ms: u32::try_from(patience.first_timeout.as_millis())
+                .ok()
+                .and_then(NonZeroU32::new)
+                .unwrap_or(NonZeroU32::MAX),
+            request_attempts: NonZeroU8::new(patience.attempts).unwrap_or(NonZeroU8::MIN),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TransportWord {
+    Udp,
+    Tcp,
+}
+
+/// What may be put on the air, headers included.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Budgets {
+    /// By the whole head-end.
+    pub(super) global_rate_bytes_per_s: NonZeroU64,
+    /// In one radio cell.
+    pub(super) cell_rate_bytes_per_s: NonZeroU64,
+    /// To one hub.
+    pub(super) link_rate_bits_per_s: NonZeroU64,
+}
+
+impl Default for Budgets {
+    fn default() -> Budgets {
+        let rate = |rate| NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN);
+        // A fraction of what GPRS class 10 carries (48 kbit/s), so that no queue grows. An operator agrees
+        // numbers with the carrier (assumption).
+        Budgets {
+            global_rate_bytes_per_s: rate(200_000),
+            cell_rate_bytes_per_s: rate(20_000),
+            link_rate_bits_per_s: rate(21_600),
+        }
+    }
+}
+
+/// What the gate leaves to configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Gate {
+    /// The day TMAD V7.0 takes effect.
+    tmad_v7_effective: Option<Day>,
+    /// Whether hub and displays of a Mixed installation may be updated.
+    allow_shared_in_mixed: bool,
+}
+
+/// Simulated time, for simulated fleets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Clock {
+    /// How many times faster than real time.
+    #[serde(deserialize_with = "speed")]
+    pub(super) speed: Speed,
+    /// When it begins; by default now.
+    pub(super) start: Option<UtcTime>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { speed: Speed::REAL, start: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UtcTime(pub(super) Moment);
+
+#[derive(Clone, Copy, Debug)]
+struct Day(Date);
+
+impl Config {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Config, Failure> {
+        let mut config: Config = toml_file::read(path)?;
+        config.check().map_err(|fault| {
+            Failure::message(ExitCode::BadInput, format_args!("{}, {fault}", path.display()))
+        })?;
+        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    /// Checks what no single value shows.
+    fn check(&self) -> Result<(), String> {
+        if self.trust.is_empty() {
+            return Err("key trust: expected at least one public key, found none".to_owned());
+        }
+        if !self.http.bind.ip().is_loopback() && !self.http.allow_remote {
+            return Err(format!(
+                "key http.bind: expected an address of this machine such as 127.0.0.1:8080, found {}; the API \
+                 has no users yet, so set http.allow_remote = true only behind something that guards it",
+                self.http.bind
+            ));
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let Lists { cpl, epcl, ppcl, evidence, inventory } = &mut self.lists;
+        let single =
+            [&mut self.ledger, &mut self.images, &mut self.order_key, cpl, epcl, ppcl, evidence, inventory];
+        for path in single.into_iter().chain(&mut self.trust) {
+            *path = folder.join(&path);
+        }
+    }
+
+    /// Returns the engine's budgets and patience.
+    pub(super) fn engine(&self) -> EngineConfig {
+        let patience = Patience {
+            first_timeout: Duration::from_millis(u64::from(self.wan.request_timeout_ms.get())),
+            attempts: self.wan.request_attempts.get(),
+            ..Patience::default()
+        };
+        let global_rate = ByteRate(self.budgets.global_rate_bytes_per_s.get());
+        EngineConfig { global_rate, patience, ..EngineConfig::default() }
+    }
+
+    /// Returns what one cell may carry.
+    pub(super) fn cell_rate(&self) -> ByteRate {
+        ByteRate(self.budgets.cell_rate_bytes_per_s.get())
+    }
+
+    /// Returns what one hub's line is filled at.
+    pub(super) fn link_rate(&self) -> ByteRate {
+        ByteRate(self.budgets.link_rate_bits_per_s.get().div_ceil(8))
+    }
+
+    /// Returns how hubs are reached.
+    pub(super) fn transport(&self) -> Transport {
+        match self.wan.transport {
+            TransportWord::Udp => Transport::Datagram,
+            TransportWord::Tcp => Transport::Stream { window: self.wan.tcp_window },
+        }
+    }
+
+    /// Returns what is configuration in the gate.
+    pub(super) fn gate(&self) -> GateConfig {
+        let expected = GateConfig::AS_EXPECTED;
+        GateConfig {
+            tmad_v7_effective: self.gate.tmad_v7_effective.map_or(expected.tmad_v7_effective, |day| day.0),
+            allow_shared_in_mixed: self.gate.allow_shared_in_mixed,
+        }
+    }
+}
+
+fn speed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speed, D::Error> {
+    let factor = f64::deserialize(deserializer)?;
+    Speed::new(factor)
+        .ok_or_else(|| D::Error::custom(format!("expected a factor from 0.001 to 1000000, found {factor}")))
+}
+
+fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let window = u8::deserialize(deserializer)?;
+    match window {
+        1..=15 => Ok(window),
+        _ => Err(D::Error::custom(format!("expected 1 to 15, found {window}"))),
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<UtcTime, D::Error> {
+        let found = Datetime::deserialize(deserializer)?;
+        let expected =
+            || D::Error::custom(format!("expected a UTC time such as 2020-10-05T00:00:00Z, found {found}"));
+        if found.offset != Some(Offset::Z) {
+            return Err(expected());
+        }
+        let time: jiff::Timestamp = found.to_string().parse().map_err(|_| expected())?;
+        u64::try_from(time.as_microsecond())
+            .map(|micros| UtcTime(Moment::from_micros(micros)))
+            .map_err(|_| expected())
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Day, D::Error> {
+        let found = Datetime::deserialize(deserializer)?;
+        let day = found.to_string().parse().ok().filter(|_| found.time.is_none());
+        day.map(Day)
+            .ok_or_else(|| D::Error::custom(format!("expected a day such as 2020-09-11, found {found}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "ledger = 'l'\nimages = 'i'\ntrust = ['t']\norder_key = 'k'\n[lists]\ncpl = 'a'\n\
+                         epcl = 'b'\nppcl = 'c'\nevidence = 'd'\ninventory = 'e'\n";
+
+    fn fault(text: &str) -> String {
+        let config = match toml_file::parse::<Config>(text) {
+            Ok(config) => config,
+            Err(fault) => return fault,
+        };
+        config.check().expect_err("a fault")
+    }
+
+    #[test]
+    fn the_least_configuration_listens_on_this_machine_only_and_in_real_time() {
+        let config: Config = toml_file::parse(LEAST).expect("it reads");
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.http.bind.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.wan.bind.to_string(), "127.0.0.1:0");
+        assert_eq!(config.clock.speed, Speed::REAL);
+        assert_eq!(config.gate(), GateConfig::AS_EXPECTED);
+        assert_eq!(config.engine().patience.attempts, Patience::default().attempts);
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_its_line_and_key() {
+        let table = [
+            ("[http]\nbind = '8080'", "line 12, column 8, key bind: invalid socket address syntax"),
+            ("[http]\nport = 8080", "line 12, column 1, key port: unknown field `port`"),
+            ("[http]\nbind = '0.0.0.0:80'", "key http.bind: expected an address of this machine"),
+            ("[http]\nallow_remote = 1", "line 12, column 16, key allow_remote: invalid type: integer `1`"),
+            ("[wan]\ntransport = 'serial'", "line 12, column 13, key transport: unknown variant `serial`"),
+            ("[wan]\ntcp_window = 16", "key tcp_window: expected 1 to 15, found 16"),
+            ("[wan]\nrequest_timeout_ms = 0", "key request_timeout_ms: invalid value: integer `0`"),
+            (
+                "[budgets]\ncell_rate_bytes_per_s = -5",
+                "key cell_rate_bytes_per_s: invalid value: integer `-5`",
+            ),
+            (
+                "[gate]\ntmad_v7_effective = 2020-09-11T00:00:00Z",
+                "expected a day such as 2020-09-11, found 2020",
+            ),
+            ("[gate]\ntmad_v7_effective = 'soon'", "line 12, column 21, key tmad_v7_effective: "),
+            ("[clock]\nspeed = 0.0", "key speed: expected a factor from 0.001 to 1000000, found 0"),
+            ("[clock]\nstart = 2020-10-05T00:00:00", "expected a UTC time such as"),
+            ("[clock]\nstart = 2020-10-05T00:00:00+01:00", "expected a UTC time such as"),
+            ("[nonsense]\n", "unknown field `nonsense`"),
+            ("[http", "line 11, column "),
+        ];
+        for (addition, expected) in table {
+            let found = fault(&format!("{LEAST}{addition}"));
+            assert!(found.contains(expected), "{addition}: {found}");
+        }
+        assert!(fault(&LEAST.replace("ledger = 'l'", "")).contains("missing field `ledger`"));
+        assert!(fault(&LEAST.replace("['t']", "[]")).contains("key trust: expected at least one"));
+        assert!(fault(&LEAST.replace("'l'", "7")).contains("line 1, column 10, key ledger: invalid type"));
+    }
+
+    #[test]
+    fn other_machines_are_served_only_when_the_operator_says_so() {
+        let text = format!("{LEAST}[http]\nbind = '0.0.0.0:80'\nallow_remote = true\n");
+        assert_eq!(toml_file::parse::<Config>(&text).expect("it reads").check(), Ok(()));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let mut config: Config = toml_file::parse(&LEAST.replace("'k'", "'/etc/k'")).expect("it reads");
+        config.resolve(Path::new("conf"));
+        assert_eq!(config.ledger, Path::new("conf/l"));
+        assert_eq!(config.lists.inventory, Path::new("conf/e"));
+        assert_eq!(config.trust, [Path::new("conf/t")]);
+        assert_eq!(config.order_key, Path::new("/etc/k"));
+    }
+}

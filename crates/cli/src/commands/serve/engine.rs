@@ -1,0 +1,152 @@
+//! The engine room of `serve`: keys, lists, ledger and images are taken up, in this order, and checked.
+//!
+//! Recovery is the only way to start: an empty ledger is one with nothing to fold.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use campaign::{Conductor, Desk, ReplayError, Settings};
+use eligibility::{Inventory, LoadError, Register, RegisterFiles};
+use firmware_image::TrustStore;
+use head_end::Clock;
+use host::{Participant, SteadyClock};
+use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
+use rustix::fs::OFlags;
+use transfer_engine::Moment;
+
+use super::config::Config;
+use super::images::ImageFolder;
+use crate::clocks::SharedClock;
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::{files, keys};
+
+/// What is known before anything is opened for writing.
+pub(super) struct Papers {
+    trust: TrustStore,
+    desk: Desk,
+    settings: Settings,
+}
+
+/// An engine that has taken up its ledger and is ready to run.
+pub(super) struct EngineRoom {
+    pub(super) conductor: Conductor,
+    pub(super) ledger: Ledger<SqliteStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) images: Arc<ImageFolder>,
+}
+
+impl Papers {
+    /// Reads keys and lists. Nothing is written.
+    pub(super) fn read(config: &Config) -> Result<Papers, Failure> {
+        let trust = keys::read_trust(&config.trust)?;
+        let settings = Settings {
+            engine: config.engine(),
+            cell_rate: config.cell_rate(),
+            link_rate: config.link_rate(),
+            transport: config.transport(),
+            order_key: keys::read_signing_key(&config.order_key)?,
+        };
+        let lists = &config.lists;
+        let register = Register::load(RegisterFiles {
+            cpl: csv(&lists.cpl)?,
+            epcl: csv(&lists.epcl)?,
+            ppcl: csv(&lists.ppcl)?,
+            evidence: csv(&lists.evidence)?,
+        });
+        let register = register.or_bad_input(folder_of(&lists.cpl))?;
+        let inventory: Result<Inventory, LoadError> = Inventory::load(csv(&lists.inventory)?);
+        let inventory = inventory.or_bad_input(folder_of(&lists.inventory))?;
+        Ok(Papers { trust, desk: Desk { register, inventory, gate: config.gate() }, settings })
+    }
+}
+
+fn csv(path: &Path) -> Result<BufReader<fs::File>, Failure> {
+    let file = files::open(path, OFlags::empty())?;
+    files::regular(path, &file)?;
+    Ok(BufReader::new(file))
+}
+
+/// Faults name the file by its usual name; this says where it lies.
+fn folder_of(path: &Path) -> String {
+    path.parent().unwrap_or(Path::new("")).display().to_string()
+}
+
+impl EngineRoom {
+    /// Opens ledger and images and takes up every unfinished campaign.
+    pub(super) fn open(config: &Config, papers: Papers) -> Result<EngineRoom, Failure> {
+        let Papers { trust, desk, settings } = papers;
+        let ledger = open_ledger(&config.ledger)?;
+        let (images, stored) = ImageFolder::open(&config.images, &trust)?;
+        let start = begin(config, &ledger)?;
+        let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
+        let clock = SharedClock::new(steady, Participant(0));
+        let mut conductor = Conductor::new(settings, desk, start);
+        for image in stored {
+            conductor.add_image(image);
+        }
+        replay(config, &ledger, &mut conductor)?;
+        let resumed = conductor.resume(clock.now());
+        resumed.map_err(|error| not_resumed(config, error))?;
+        let (trust, images) = (Arc::new(trust), Arc::new(images));
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), trust, images })
+    }
+}
+
+fn open_ledger(path: &Path) -> Result<Ledger<SqliteStore>, Failure> {
+    let place = path.display();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).or_bad_input(format_args!("{place}: its folder cannot be made"))?;
+    }
+    let store: Result<SqliteStore, OpenStoreError> = SqliteStore::open(path);
+    let store = store.or_bad_input(format_args!("{place}: expected a ledger file"))?;
+    let ledger =
+        Ledger::open(store).or_fail(ExitCode::Refused, format_args!("{place}: the ledger does not hold"))?;
+    ledger.verify().or_fail(ExitCode::Refused, format_args!("{place}: the ledger does not hold"))?;
+    Ok(ledger)
+}
+
+/// Returns when the clock begins: never before the last entry, because time in a ledger does not go back.
+fn begin(config: &Config, ledger: &Ledger<SqliteStore>) -> Result<Moment, Failure> {
+    let wall = || {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+    };
+    let wanted = config.clock.start.map_or_else(wall, |start| start.0);
+    let Some(last) = ledger.head().count.checked_sub(1) else { return Ok(wanted) };
+    let entries = ledger.read(EntryIndex(last), 1);
+    let entries =
+        entries.or_fail(ExitCode::Failed, format_args!("{}: cannot be read", config.ledger.display()))?;
+    let recorded = entries.first().map_or(wanted, |entry| Moment::from_micros(entry.recorded_at_us));
+    Ok(wanted.max(recorded))
+}
+
+fn replay(config: &Config, ledger: &Ledger<SqliteStore>, conductor: &mut Conductor) -> Result<(), Failure> {
+    let mut next = EntryIndex(0);
+    loop {
+        let batch = ledger.read(next, BATCH);
+        let batch =
+            batch.or_fail(ExitCode::Failed, format_args!("{}: cannot be read", config.ledger.display()))?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        next = EntryIndex(last.index.0 + 1);
+        conductor.replay(&batch).map_err(|error| not_resumed(config, error))?;
+    }
+}
+
+fn not_resumed(config: &Config, error: ReplayError) -> Failure {
+    let missing = matches!(error, ReplayError::MissingImage { .. });
+    let context = format!("{}: the campaigns cannot be taken up again", config.ledger.display());
+    let failure = Failure::new(ExitCode::BadInput, anyhow::Error::new(error).context(context));
+    if missing {
+        let hint =
+            format!("put the file back into {} and see that its signer is trusted", config.images.display());
+        return failure.hint(hint);
+    }
+    failure
+}
+
+/// Entries read at a time: bodies are some hundred bytes, and 64 KiB at the very most.
+const BATCH: usize = 1_024;
