@@ -197,7 +197,7 @@ pub(crate) fn slowest_hubs(state: &CampaignState) -> Table {
         ("Devices", Kind::Number),
         ("Hub held all after", Kind::Number),
         ("Last delivered after", Kind::Number),
-        ("WAN traffic", Kind::Number),
+        ("Sent to hub", Kind::Number),
         ("Blocks repaired", Kind::Number),
     ];
     let mut table =
@@ -245,46 +245,69 @@ fn hub_shares(state: &CampaignState) -> BTreeMap<Eui64, HubShare<'_>> {
     hubs
 }
 
-/// What the gate rested on when it allowed devices.
+/// Which rows of the gate's table allowed devices.
+pub(crate) fn bases(state: &CampaignState) -> Table {
+    let columns = [
+        ("Basis", Kind::Code),
+        ("Row", Kind::Code),
+        ("Devices", Kind::Number),
+        ("Meaning", Kind::Text),
+        ("Example", Kind::Code),
+    ];
+    let mut table = Table::new("Allowed devices by row of the gate", &columns);
+    let bases = sampled(state, |row| {
+        let verdict = &row.verdict;
+        verdict.allowed.then_some((verdict.row.as_str(), verdict.code.as_str()))
+    });
+    let all = bases.values().map(|sample| sample.size).sum::<usize>();
+    for ((row, code), sample) in bases {
+        table.push([
+            code.to_owned(),
+            row.to_owned(),
+            units::count(sample.size),
+            words::code(code).1.to_owned(),
+            sample.example.to_string(),
+        ]);
+    }
+    let empty = String::new;
+    table.set_sum(["allowed".to_owned(), empty(), units::count(all), empty(), empty()]);
+    table
+}
+
+/// What the gate rested on when it allowed devices: the combination and its documents.
 pub(crate) fn evidence(state: &CampaignState) -> Table {
     let columns = [
         ("Combination", Kind::Code),
         ("Basis", Kind::Code),
-        ("Row", Kind::Code),
-        ("Meaning", Kind::Text),
         ("Documents", Kind::Text),
         ("Complete on", Kind::Code),
         ("Devices", Kind::Number),
         ("Example", Kind::Code),
     ];
-    let mut table = Table::new("What the allowed devices rest on", &columns);
+    let mut table = Table::new("Combinations and the documents they rest on", &columns);
     let bases = sampled(state, |row| {
         let verdict = &row.verdict;
         verdict.allowed.then_some((
             verdict.dmc.as_deref(),
             verdict.code.as_str(),
-            verdict.row.as_str(),
             verdict.evidence.as_slice(),
             verdict.rests_on.as_deref(),
         ))
     });
     let all = bases.values().map(|sample| sample.size).sum::<usize>();
-    for ((dmc, code, row, documents, rests_on), sample) in bases {
+    for ((dmc, code, documents, rests_on), sample) in bases {
         let none = "–";
-        let documents = if documents.is_empty() { none.to_owned() } else { documents.join("; ") };
         table.push([
             dmc.unwrap_or(none).to_owned(),
             code.to_owned(),
-            row.to_owned(),
-            words::code(code).1.to_owned(),
-            documents,
+            // One a line; where there is none, the list itself is the document.
+            if documents.is_empty() { none.to_owned() } else { documents.join("\n") },
             rests_on.unwrap_or(none).to_owned(),
             units::count(sample.size),
             sample.example.to_string(),
         ]);
     }
     let empty = String::new;
-    let sum = units::count(all);
-    table.set_sum(["allowed".to_owned(), empty(), empty(), empty(), empty(), empty(), sum, empty()]);
+    table.set_sum(["allowed".to_owned(), empty(), empty(), empty(), units::count(all), empty()]);
     table
 }

@@ -57,24 +57,32 @@ const fn color(r: u8, g: u8, b: u8) -> Color {
     Color { r, g, b, a: 255 }
 }
 
+/// A line of the drawing of progress. Dashes tell lines apart where colours do not.
+struct Line {
+    name: &'static str,
+    color: Color,
+    dashes: Option<&'static str>,
+    value: fn(&Point) -> usize,
+}
+
 /// The devices over time: how many had come how far.
 pub(crate) fn progress(progress: &Progress) -> anyhow::Result<Figure> {
-    let lines: [(&str, Color, Option<&str>, fn(&Point) -> usize); 4] = [
-        ("hub holds image", BLUE, Some("2,3"), |point| point.staged),
-        ("delivered", ORANGE, Some("7,3"), |point| point.delivered),
-        ("activated", GREEN, None, |point| point.activated),
-        ("failed", RED, None, |point| point.failed),
+    let lines = [
+        Line { name: "hub holds image", color: BLUE, dashes: Some("2,3"), value: |point| point.staged },
+        Line { name: "delivered", color: ORANGE, dashes: Some("7,3"), value: |point| point.delivered },
+        Line { name: "activated", color: GREEN, dashes: None, value: |point| point.activated },
+        Line { name: "failed", color: RED, dashes: None, value: |point| point.failed },
     ];
-    let series = lines.map(|(name, _, dashes, value)| {
-        let values = progress.points.iter().map(|point| value(point) as f32).collect();
-        let mut series = Series::new(name.to_owned(), values);
-        series.stroke_dash_array = dashes.map(str::to_owned);
+    let series = lines.iter().map(|line| {
+        let values = progress.points.iter().map(|point| (line.value)(point) as f32).collect();
+        let mut series = Series::new(line.name.to_owned(), values);
+        series.stroke_dash_array = line.dashes.map(str::to_owned);
         series
     });
     let last = progress.last();
-    let mut chart = LineChart::new(series.into(), Vec::new());
+    let mut chart = LineChart::new(series.collect(), Vec::new());
     let height = 320;
-    dress(&mut chart.base, height, &lines.map(|(_, color, ..)| color));
+    dress(&mut chart.base, height, &lines.map(|line| line.color));
     dress_axis(&mut chart.y_axis_configs, "devices", last.staged.max(last.delivered).max(last.failed) as u64);
     chart.series.symbol = Some(Symbol::None);
     chart.x_axis.kind = AxisType::Time;
@@ -90,7 +98,7 @@ pub(crate) fn progress(progress: &Progress) -> anyhow::Result<Figure> {
     Figure::new("Progress over time", summary, height, &chart.svg().context("progress over time")?)
 }
 
-/// Bytes over the WAN in each step; `None` when there were none.
+/// Bytes sent to hubs in each step; `None` when there were none.
 pub(crate) fn wan_traffic(progress: &Progress) -> anyhow::Result<Option<Figure>> {
     let steps: Vec<_> = progress.wan_steps().collect();
     let most = steps.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
@@ -114,7 +122,7 @@ pub(crate) fn wan_traffic(progress: &Progress) -> anyhow::Result<Option<Figure>>
         units::bytes(most),
         units::span(progress.step)
     );
-    Figure::new("WAN traffic over time", summary, height, &chart.svg().context("WAN traffic")?).map(Some)
+    Figure::new("Traffic to hubs over time", summary, height, &chart.svg().context("WAN traffic")?).map(Some)
 }
 
 /// Devices by waiting time, stacked by kind.
@@ -195,7 +203,8 @@ fn dress(chart: &mut ChartBase, height: u32, colors: &[Color]) {
     chart.x_axis.font.size = FONT_SIZE;
     chart.legend.font.size = FONT_SIZE;
     chart.series.label.font.size = FONT_SIZE;
-    chart.margin = 8.0.into();
+    // Labels beneath the last bar may reach beyond it.
+    chart.margin = (8.0, 36.0, 8.0, 8.0).into();
 }
 
 /// Scales the axis of values from zero to a round number not below `most`.

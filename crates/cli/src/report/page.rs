@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::charts::{self, Figure};
 use super::delivery::{self, Histogram};
-use super::progress::Progress;
+use super::progress::{BAR_STEPS, LINE_STEPS, Progress, TABLE_STEPS, Window};
 use super::table::Table;
 use super::{ReportInput, breakdown, summary, units};
 
@@ -107,7 +107,7 @@ fn facts<'a>(input: &'a ReportInput<'_>) -> Vec<(&'a str, String)> {
         ("Last record", units::utc(state.updated_at)),
         ("Took", units::span(state.updated_at.saturating_since(state.ordered_at))),
         ("Success of attempts", units::percent(state.success_permille())),
-        ("WAN traffic", format!("{}, {} blocks repaired", units::bytes(wan_bytes), units::count(repaired))),
+        ("Sent to hubs", format!("{}, {} blocks repaired", units::bytes(wan_bytes), units::count(repaired))),
     ];
     facts.extend(input.seed.map(|seed| ("Seed", seed.to_string())));
     facts.extend(
@@ -121,9 +121,8 @@ fn facts<'a>(input: &'a ReportInput<'_>) -> Vec<(&'a str, String)> {
 }
 
 fn sections(state: &CampaignState) -> anyhow::Result<Vec<Section>> {
-    let progress = Progress::of(state);
     let mut sections = vec![outcomes(state)?];
-    sections.extend(progress.as_ref().map(over_time).transpose()?);
+    sections.push(over_time(state)?);
     sections.push(waiting(state)?);
     sections.push(Section {
         id: "waves",
@@ -140,7 +139,10 @@ fn sections(state: &CampaignState) -> anyhow::Result<Vec<Section>> {
             "The verdicts are those of planning. The gate was asked again before each instruction and each \
              activation; those answers are in the ledger.",
         ],
-        parts: Part::table(breakdown::evidence(state)).into_iter().collect(),
+        parts: [breakdown::bases(state), breakdown::evidence(state)]
+            .into_iter()
+            .filter_map(Part::table)
+            .collect(),
     });
     Ok(sections.into_iter().filter(|section| !section.parts.is_empty()).collect())
 }
@@ -158,14 +160,20 @@ fn outcomes(state: &CampaignState) -> anyhow::Result<Section> {
     Ok(Section { id: "outcomes", heading: "What came of it", notes, parts })
 }
 
-fn over_time(progress: &Progress) -> anyhow::Result<Section> {
-    let mut parts = vec![Part { figure: Some(charts::progress(progress)?), table: Some(progress.table()) }];
-    if let Some(figure) = charts::wan_traffic(progress)? {
-        parts.push(Part { figure: Some(figure), table: Some(progress.wan_table()) });
+fn over_time(state: &CampaignState) -> anyhow::Result<Section> {
+    let follow = |window, most_steps| Progress::of(state, window, most_steps);
+    let mut parts = Vec::new();
+    if let Some(progress) = follow(Window::Whole, LINE_STEPS) {
+        let table = follow(Window::Whole, TABLE_STEPS).map(|progress| progress.table());
+        parts.push(Part { figure: Some(charts::progress(&progress)?), table });
+    }
+    if let Some(progress) = follow(Window::Traffic, BAR_STEPS) {
+        let table = follow(Window::Traffic, TABLE_STEPS).map(|progress| progress.wan_table());
+        parts.push(Part { figure: charts::wan_traffic(&progress)?, table });
     }
     let notes = vec![
-        "Times are UTC. The traffic of a transfer is counted at the moment its hub had the whole image; transfers \
-         that were given up are not counted.",
+        "Times are UTC. The bytes of a transfer, headers and repairs included, count at the moment its hub had the \
+         whole image; transfers that were given up, and questions about progress, are not counted.",
     ];
     Ok(Section { id: "time", heading: "Over time", notes, parts })
 }

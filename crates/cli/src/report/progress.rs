@@ -1,4 +1,4 @@
-//! How a campaign went over time: what had come how far at each of a few dozen instants.
+//! How a campaign went over time: what had come how far at a number of instants.
 
 use std::time::Duration;
 
@@ -8,13 +8,22 @@ use transfer_engine::Moment;
 use super::table::{Kind, Table};
 use super::units;
 
-/// Instants of a campaign at even steps, from its order to its latest record.
+/// Instants of a campaign at even steps from its order on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Between two instants; only the last may come sooner.
     pub(crate) step: Duration,
     /// The instants, at least two.
     pub(crate) points: Vec<Point>,
+}
+
+/// How far a campaign is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// To its latest record.
+    Whole,
+    /// Until the last hub had its image: devices may take days more, in which nothing is sent.
+    Traffic,
 }
 
 /// What had happened by an instant, all of it cumulated.
@@ -34,25 +43,34 @@ pub(crate) struct Point {
     pub(crate) wan_bytes: u64,
 }
 
-/// As many steps as a line of text width can show; the page stays small however long the campaign took.
-const MOST_STEPS: u32 = 48;
+/// Steps of a line: what happens in bursts is seen as such, and the page stays small.
+pub(crate) const LINE_STEPS: u32 = 240;
 
-/// Rows of a table beneath a chart.
-const MOST_ROWS: usize = 9;
+/// Steps as bars: as many as can stand side by side.
+pub(crate) const BAR_STEPS: u32 = 48;
+
+/// Steps as rows of a table.
+pub(crate) const TABLE_STEPS: u32 = 8;
 
 impl Progress {
-    /// Follows a campaign; `None` where no time has passed, so that there is nothing to draw.
-    pub(crate) fn of(state: &CampaignState) -> Option<Progress> {
-        let whole = state.updated_at.saturating_since(state.ordered_at);
+    /// Follows a campaign to its latest record, or only as far as bytes were sent to hubs.
+    ///
+    /// `None` where no time passes until then, so that there is nothing to show.
+    pub(crate) fn of(state: &CampaignState, window: Window, most_steps: u32) -> Option<Progress> {
+        let events = Events::of(state);
+        let end = match window {
+            Window::Whole => state.updated_at,
+            Window::Traffic => events.sent.last()?.0,
+        };
+        let whole = end.saturating_since(state.ordered_at);
         if whole.is_zero() {
             return None;
         }
-        let step = units::round_step(whole, MOST_STEPS);
-        let events = Events::of(state);
+        let step = units::round_step(whole, most_steps);
         let mut at = state.ordered_at;
         let mut points = vec![events.by(at)];
-        while at < state.updated_at {
-            at = (at + step).min(state.updated_at);
+        while at < end {
+            at = (at + step).min(end);
             points.push(events.by(at));
         }
         Some(Progress { step, points })
@@ -68,17 +86,6 @@ impl Progress {
         *self.points.last().expect("a progress has at least two points")
     }
 
-    /// Picks few enough instants for a table; the last is always among them.
-    fn picked(&self) -> impl Iterator<Item = &Point> {
-        let every = (self.points.len() - 1).div_ceil(MOST_ROWS - 1);
-        let last = self.points.len() - 1;
-        self.points
-            .iter()
-            .enumerate()
-            .filter(move |(index, _)| index % every == 0 || *index == last)
-            .map(|(_, at)| at)
-    }
-
     /// Writes the devices as a table.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new(
@@ -91,7 +98,7 @@ impl Progress {
                 ("Failed", Kind::Number),
             ],
         );
-        for point in self.picked() {
+        for point in &self.points {
             table.push([
                 units::utc(point.at),
                 units::count(point.staged),
@@ -111,9 +118,9 @@ impl Progress {
             ("Sent so far", Kind::Number),
             ("Bytes so far", Kind::Number),
         ];
-        let mut table = Table::new("WAN traffic by time", &columns);
+        let mut table = Table::new("Traffic to hubs by time", &columns);
         let mut before = 0;
-        for point in self.picked() {
+        for point in &self.points {
             let since = units::bytes(point.wan_bytes - before);
             before = point.wan_bytes;
             let exact = units::count(point.wan_bytes);

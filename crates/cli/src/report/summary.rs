@@ -196,7 +196,7 @@ impl fmt::Display for Summary {
             "took          {}",
             units::span(std::time::Duration::from_secs(self.makespan_s))
         )?;
-        writeln!(formatter, "wan           {}", units::bytes(self.wan_bytes))?;
+        writeln!(formatter, "sent to hubs  {}", units::bytes(self.wan_bytes))?;
         write!(formatter, "ledger        {}", self.ledger.head)
     }
 }
