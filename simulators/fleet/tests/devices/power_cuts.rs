@@ -137,3 +137,59 @@ fn a_cut_during_the_download_costs_less_than_a_kilobyte() {
     let blocks = home.meter().counters().blocks_received;
     assert!(blocks <= whole + 1024 / 40 + 1, "{blocks} blocks instead of {whole}");
 }
+
+fn newer() -> OtaFile {
+    let version = firmware_image::FileVersion(NEW.0 + 1);
+    Recipe { len: 2500, version, sequence: 8, ..Recipe::new(METER_TYPE) }.signed()
+}
+
+/// Replaces a verified image by a newer one on hub and meter; returns the operations before and after.
+///
+/// At no moment does either say that it holds an image which it does not hold byte for byte.
+fn replace_image(meter_fault: Option<FlashFault>, hub_fault: Option<FlashFault>) -> [[u64; 2]; 2] {
+    let (old, new) = (small(), newer());
+    let query_interval = Duration::from_secs(600);
+    let meter = fleet::MeterConfig { flash_fault: meter_fault, query_interval, ..meter_config(1) };
+    let mut config = hub_config(std::slice::from_ref(&meter));
+    config.flash_fault = hub_fault;
+    let mut home = Home::new(config, vec![meter], trust());
+    let known = [Some(old.bytes().clone()), Some(new.bytes().clone())];
+    home.stage(1, old.bytes());
+    home.run_minutes(20);
+    let before = [home.meter().flash_operations(), home.hub.flash_operations()];
+    for _ in 0..3 {
+        home.associate_patiently();
+        if home.hub.staged_image(&mut home.pool, 1) != known[1] {
+            home.try_initiate(1, new.bytes());
+        }
+        for (number, bytes) in (0..).zip(new.bytes().chunks(1024)) {
+            home.try_block(1, number, bytes);
+        }
+        home.try_verify(1);
+        for _ in 0..240 {
+            home.run_for(Duration::from_secs(5));
+            let held = home.meters[0].staged_image(&mut home.pool);
+            assert!(held.is_none() || known.contains(&held), "{meter_fault:?}: a spoilt image on the meter");
+            if home.hub.transfer_status(1) == Some(ImageTransferStatus::VerificationSuccessful) {
+                let staged = home.hub.staged_image(&mut home.pool, 1);
+                assert!(known.contains(&staged), "{hub_fault:?}: a spoilt image on the hub");
+            }
+        }
+    }
+    assert_eq!(home.meters[0].staged_image(&mut home.pool), known[1], "{meter_fault:?} {hub_fault:?}");
+    let after = [home.meter().flash_operations(), home.hub.flash_operations()];
+    [[before[0], after[0]], [before[1], after[1]]]
+}
+
+#[test]
+fn a_cut_while_one_image_replaces_another_never_leaves_a_spoilt_one() {
+    let [meter, hub] = replace_image(None, None);
+    for mode in MODES {
+        for at_operation in meter[0]..meter[1] {
+            replace_image(Some(FlashFault { at_operation, mode }), None);
+        }
+        for at_operation in hub[0]..hub[1] {
+            replace_image(None, Some(FlashFault { at_operation, mode }));
+        }
+    }
+}
