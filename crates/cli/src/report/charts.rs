@@ -142,9 +142,12 @@ pub(crate) fn delivery(histogram: &Histogram) -> anyhow::Result<Figure> {
     chart.legend.category = LegendCategory::Rect;
     let title = if histogram.even { "from" } else { "from (steps are not even)" };
     title.clone_into(&mut chart.x_axis.title);
-    let until = histogram.edges.get(fullest + 1).map_or_else(|| "more".to_owned(), label);
+    let until = histogram
+        .edges
+        .get(fullest + 1)
+        .map_or_else(|| " or more".to_owned(), |next| format!(" to {}", label(next)));
     let summary = format!(
-        "Most devices, {}, waited from {} to {until}; percentiles by kind are in the table.",
+        "Most devices, {}, waited {}{until}; percentiles by kind are in the table.",
         units::count(all(fullest)),
         label(&histogram.edges[fullest])
     );
@@ -204,7 +207,7 @@ fn dress(chart: &mut ChartBase, height: u32, colors: &[Color]) {
     chart.legend.font.size = FONT_SIZE;
     chart.series.label.font.size = FONT_SIZE;
     // Labels beneath the last bar may reach beyond it.
-    chart.margin = (8.0, 36.0, 8.0, 8.0).into();
+    chart.margin = (8.0, 8.0, 36.0, 8.0).into();
 }
 
 /// Scales the axis of values from zero to a round number not below `most`.
