@@ -11,8 +11,8 @@ use transfer_engine::{
     ByteRate, Engine, EngineConfig, HubLink, Moment, Priority, Release, ReleaseId, Task, Transport,
 };
 use wire::{
-    AccessResult, ActionResponse, Apdu, AssociationResponse, Conformance, Data, GetResponse, ImageBlock, InvokeId,
-    Obis, WPort, WanFrame, emit_block_frame, emit_wan,
+    AccessResult, ActionResponse, Apdu, AssociationResponse, Conformance, Data, GetResponse, ImageBlock,
+    InvokeId, Obis, WPort, WanFrame, emit_block_frame, emit_wan,
 };
 
 const BLOCK: usize = 1_024;
@@ -56,8 +56,10 @@ fn ready_engine(hubs: u32) -> (Engine, Moment) {
     let ample = ByteRate(1 << 40);
     let mut engine = Engine::new(EngineConfig { global_rate: ample, ..EngineConfig::default() }, now);
     let cells: Vec<_> = (0..hubs.div_ceil(1_000)).map(|_| engine.add_cell(ample)).collect();
-    let release: ReleaseId = engine
-        .add_release(Release { identification: Bytes::from_static(b"bench"), bytes: vec![0x5A; IMAGE].into() });
+    let release: ReleaseId = engine.add_release(Release {
+        identification: Bytes::from_static(b"bench"),
+        bytes: vec![0x5A; IMAGE].into(),
+    });
     for hub in 0..hubs {
         let [_, a, b, c] = hub.to_be_bytes();
         let address = SocketAddr::from((Ipv4Addr::new(127, a, b, c), 4_059));
@@ -73,7 +75,8 @@ fn ready_engine(hubs: u32) -> (Engine, Moment) {
         for _ in 0..hubs {
             let Some(transmit) = engine.poll_transmit(now) else { break };
             blocks |= transmit.blocks > 0;
-            let frame = WanFrame::parse_datagram(&transmit.contents[..transmit.segment.min(transmit.contents.len())]);
+            let frame =
+                WanFrame::parse_datagram(&transmit.contents[..transmit.segment.min(transmit.contents.len())]);
             let request = frame.and_then(|frame| Apdu::parse(frame.apdu)).expect("our own frames parse");
             replies.extend(answer(&request).map(|reply| (transmit.hub, reply)));
         }

@@ -81,7 +81,8 @@ fn dependencies(folder: &Path, table: &str) -> BTreeSet<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("the manifest is readable");
     let manifest: toml::Table = manifest.parse().expect("the manifest is TOML");
     let ours = crates();
-    let named = manifest.get(table).and_then(|table| table.as_table()).into_iter().flat_map(|table| table.keys());
+    let named =
+        manifest.get(table).and_then(|table| table.as_table()).into_iter().flat_map(|table| table.keys());
     named.filter(|name| ours.contains_key(*name)).cloned().collect()
 }
 
@@ -106,8 +107,10 @@ fn all_sources() -> Vec<PathBuf> {
 
 #[test]
 fn arrows_between_crates_are_those_of_the_drawing() {
-    let expected: BTreeMap<&str, BTreeSet<String>> =
-        ARROWS.iter().map(|(name, known)| (*name, known.iter().map(|name| (*name).to_owned()).collect())).collect();
+    let expected: BTreeMap<&str, BTreeSet<String>> = ARROWS
+        .iter()
+        .map(|(name, known)| (*name, known.iter().map(|name| (*name).to_owned()).collect()))
+        .collect();
     let crates = crates();
     let names: Vec<&str> = crates.keys().map(String::as_str).collect();
     assert_eq!(names, expected.keys().copied().collect::<Vec<_>>(), "a crate came or went");

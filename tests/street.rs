@@ -36,7 +36,8 @@ pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, Verifi
         .into_iter()
         .map(|(kind, len)| {
             let payload: Vec<u8> = (0..len).map(|i| (i * 31 % 253) as u8).collect();
-            let file = OtaFile::build(&spec.device.of(kind).target(), "scenario", &payload).expect("it builds");
+            let file =
+                OtaFile::build(&spec.device.of(kind).target(), "scenario", &payload).expect("it builds");
             let sequence = SequenceNumber(u64::from(file.identity().file_version.0));
             let signed = SignedImage::sign(&file, sequence, &key).expect("it signs");
             (kind, trust.verify(signed).expect("it verifies"))

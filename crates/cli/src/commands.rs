@@ -5,8 +5,11 @@
 
 mod campaign;
 mod demo;
+mod fleet;
+mod hub;
 mod image;
 mod ledger;
+mod meter;
 mod send;
 mod serve;
 mod simulate;
@@ -24,12 +27,18 @@ pub(crate) enum Command {
     Campaign(campaign::CampaignCommand),
     /// Play the whole job on this machine: sign, decide, and send to a thousand simulated homes.
     Demo(demo::DemoArguments),
+    /// Run the homes of a simulated world on real sockets.
+    Fleet(fleet::FleetArguments),
+    /// Run one simulated communications hub.
+    Hub(hub::HubArguments),
     /// The signing desk: make keys, build, sign, verify and inspect images.
     #[command(subcommand)]
     Image(image::ImageCommand),
     /// What happened, and the proof: show and verify a ledger file.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Run one simulated meter.
+    Meter(meter::MeterArguments),
     /// Send one image to one DLMS device.
     Send(send::SendArguments),
     /// Run the engine: head-end and HTTP API in one process.
@@ -43,8 +52,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Campaign(command) => campaign::run(&command, output),
         Command::Demo(arguments) => demo::run(&arguments, output),
+        Command::Fleet(arguments) => fleet::run(&arguments, output),
+        Command::Hub(arguments) => hub::run(&arguments, output),
         Command::Image(command) => image::run(command, output),
         Command::Ledger(command) => ledger::run(command, output),
+        Command::Meter(arguments) => meter::run(&arguments, output),
         Command::Send(arguments) => send::run(&arguments, output),
         Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Simulate(arguments) => simulate::run(&arguments, output),

@@ -7,6 +7,9 @@ use crate::exit::{ExitCode, Failure, OrFail};
 /// The id of a simulated hub that was given no other.
 pub(crate) const HUB_EUI: &str = "00-0D-6F-00-00-00-00-01";
 
+/// The id of a simulated meter that was given no other.
+pub(crate) const METER_EUI: &str = "00-0D-6F-00-00-00-00-02";
+
 const IMAGE_PUBLIC: &str = include_str!("../../../firmware-images/keys/development-image.pub.pem");
 const ORDER_PUBLIC: &str = include_str!("../../../firmware-images/keys/development-order.pub.pem");
 const ORDER_KEY: &str = include_str!("../../../firmware-images/keys/development-order.key.pem");

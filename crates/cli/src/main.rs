@@ -11,6 +11,7 @@ mod cast;
 mod clocks;
 mod commands;
 mod development;
+mod device;
 mod exit;
 mod files;
 mod keys;

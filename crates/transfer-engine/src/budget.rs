@@ -62,13 +62,9 @@ pub(crate) struct Budget {
     pub(crate) granted: u64,
 }
 
-/// Bursts hold 50 ms of the rate: less loses throughput when the thread is off the processor, more
-/// overshoots a sliding window by as much (measured: 20 to 50 ms give under 0.1 % error a second).
-const BURST: Duration = Duration::from_millis(50);
-
 impl Budget {
-    /// Makes a budget whose burst holds at least one datagram of `largest` bytes.
-    pub(crate) fn new(rate: ByteRate, largest: usize, clock: EngineClock) -> Budget {
+    /// Makes a budget whose burst holds that much time of the rate, and at least one datagram of `largest` bytes.
+    pub(crate) fn new(rate: ByteRate, burst: Duration, largest: usize, clock: EngineClock) -> Budget {
         // At most a million cells a second: the period is then 1 µs or more, and rounding it up to
         // a whole nanosecond costs at most 0.1 % and never exceeds the rate.
         let unit = rate.0.div_ceil(1_000_000).max(1);
@@ -77,7 +73,7 @@ impl Budget {
             NonZeroU32::new(u32::try_from(bytes.div_ceil(unit)).unwrap_or(u32::MAX))
                 .unwrap_or(NonZeroU32::MIN)
         };
-        let burst_bytes = (u128::from(rate.0) * BURST.as_millis() / 1_000) as u64;
+        let burst_bytes = (u128::from(rate.0) * burst.as_millis() / 1_000) as u64;
         let burst = cells(burst_bytes.max(largest as u64));
         let lease_cells = cells((largest as u64).max(burst_bytes / 4)).min(burst);
         let quota =
@@ -130,7 +126,7 @@ mod tests {
         ) {
             let start = Moment::from_micros(1);
             let clock = EngineClock::default();
-            let mut budget = Budget::new(ByteRate(rate), 1_100, clock.clone());
+            let mut budget = Budget::new(ByteRate(rate), Duration::from_millis(50), 1_100, clock.clone());
             let mut now = start;
             let mut sent: Vec<(u64, u64)> = Vec::new();
             for (wait, bytes) in steps {
@@ -158,7 +154,7 @@ mod tests {
     fn a_refused_budget_names_the_moment_at_which_it_will_grant() {
         let start = Moment::from_micros(1);
         let clock = EngineClock::default();
-        let mut budget = Budget::new(ByteRate(10_000), 1_000, clock.clone());
+        let mut budget = Budget::new(ByteRate(10_000), Duration::from_millis(50), 1_000, clock.clone());
         let mut now = start;
         let mut granted = 0;
         for _ in 0..100 {

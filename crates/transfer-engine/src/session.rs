@@ -140,6 +140,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) patience: &'a Patience,
     /// The longest train of blocks in one transmit.
     pub(crate) train: u32,
+    /// How much lateness of a line is made up for at once.
+    pub(crate) burst: Duration,
 }
 
 /// The end of a task, before the engine adds which hub it was.
@@ -248,8 +250,9 @@ impl Session {
         } else {
             self.emit_request(now, around)
         };
-        // Up to 50 ms of lateness are caught up; more would turn a stall into a burst.
-        let earliest = Moment::from_micros(now.as_micros().saturating_sub(50_000));
+        // A little lateness is caught up; more would turn a stall into a burst.
+        let burst = u64::try_from(around.burst.as_micros()).unwrap_or(u64::MAX);
+        let earliest = Moment::from_micros(now.as_micros().saturating_sub(burst));
         self.next_send = self.next_send.max(earliest) + self.link.rate.time_for(emission.bytes);
         emission
     }

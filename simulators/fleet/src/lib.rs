@@ -44,7 +44,7 @@ pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
-    CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec, Evidence,
-    EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing, StandingSpec, TroubleSpec,
-    WorldError, WorldSpec, hub_address, hub_at, paperwork,
+    CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,
+    Evidence, EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing,
+    StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, paperwork,
 };

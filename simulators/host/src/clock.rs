@@ -38,6 +38,11 @@ impl Speed {
         (0.001..=1_000_000.0).contains(&factor).then_some(Speed(factor))
     }
 
+    /// Returns the factor.
+    pub fn factor(self) -> f64 {
+        self.0
+    }
+
     fn simulated(self, real: Duration) -> Duration {
         // The longest real span a process sees, times the fastest speed, stays far below the limit.
         Duration::try_from_secs_f64(real.as_secs_f64() * self.0).unwrap_or(Duration::MAX)

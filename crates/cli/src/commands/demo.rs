@@ -73,8 +73,9 @@ fn fresh_key() -> Result<SigningKey, Failure> {
 }
 
 pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Failure> {
-    let speed = Speed::new(arguments.speed)
-        .ok_or_else(|| Failure::message(ExitCode::BadInput, "--speed: expected a number from 0.001 to 1000000"))?;
+    let speed = Speed::new(arguments.speed).ok_or_else(|| {
+        Failure::message(ExitCode::BadInput, "--speed: expected a number from 0.001 to 1000000")
+    })?;
     let mut spec = WorldSpec::parse(WORLD).or_fail(ExitCode::Failed, "the demo world")?;
     let believed = keys::read_trust(&arguments.trust)?;
     let keys = Keys::generate()?;
@@ -86,7 +87,8 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
     let folder = story::folder(arguments.report.as_deref())?;
     story::opening(&folder, arguments.seed, &keys, &images, output)?;
     if arguments.accept_unsigned {
-        output.talk("WARNING  --accept-unsigned: simulated devices take images and orders that nobody signed");
+        output
+            .talk("WARNING  --accept-unsigned: simulated devices take images and orders that nobody signed");
     }
     let mut trusted = vec![keys.image.public()];
     trusted.extend(believed.keys().iter().cloned());
@@ -97,7 +99,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
     });
     let signer = keys.image.public().fingerprint();
     let hub_port = engine::free_port()?;
-    let rehearsal = Rehearsal::new(Cast {
+    let mut rehearsal = Rehearsal::new(Cast {
         spec: &spec,
         seed: arguments.seed,
         images: &images,
@@ -106,6 +108,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
         hub_port,
     })
     .or_fail(ExitCode::BadInput, "the demo world")?;
+    rehearsal.settings.engine.burst = engine::BURST;
     let stage = engine::Stage { spec: &spec, speed, folder: &folder, hub_port };
     let ending = engine::run(rehearsal, &stage, output)?;
     story::ending(arguments, &folder, signer, &ending, output)

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::Args;
 use firmware_image::{
-    ActivationOrder, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, OrderCounter, OtaFile, SigningKey,
+    ActivationOrder, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, OrderCounter, OtaFile,
+    SigningKey,
 };
 use head_end::{Clock, Delivery, DeliveryError, Progress, WallClock, Wires, deliver};
 use serde::Serialize;
@@ -142,7 +143,12 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
 }
 
 /// Signs the activation order: it names the device and the payload, so that it opens nothing else.
-fn order(arguments: &SendArguments, image: &Bytes, clock: &WallClock, output: &Output) -> Result<Bytes, Failure> {
+fn order(
+    arguments: &SendArguments,
+    image: &Bytes,
+    clock: &WallClock,
+    output: &Output,
+) -> Result<Bytes, Failure> {
     let key: SigningKey = match &arguments.order_key {
         Some(path) => keys::read_signing_key(path)?,
         None => {
@@ -151,7 +157,8 @@ fn order(arguments: &SendArguments, image: &Bytes, clock: &WallClock, output: &O
         }
     };
     // A file that is no sound OTA file has no payload of its own: the whole of it is what the device hashes.
-    let digest = OtaFile::parse(image.clone()).map_or_else(|_| ImageDigest::of(image), |file| file.image_digest());
+    let digest =
+        OtaFile::parse(image.clone()).map_or_else(|_| ImageDigest::of(image), |file| file.image_digest());
     let counter = arguments.order_counter.unwrap_or(clock.now().as_micros() / 1_000_000);
     let order = ActivationOrder { device: arguments.device, image: digest, counter: OrderCounter(counter) };
     Ok(order.sign(&key).bytes().clone())
@@ -189,13 +196,17 @@ fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
         DeliveryError::Fault { fault: Fault::Unreachable { .. } | Fault::AssociationLost(_), .. } => {
             (ExitCode::Unreachable, "is the device listening there, and on this transport?")
         }
-        DeliveryError::Fault { fault: Fault::VerificationFailed, .. } => {
-            (ExitCode::Refused, "the device does not believe the image: see its --trust, and `lamplighter image verify`")
+        DeliveryError::Fault { fault: Fault::VerificationFailed, .. } => (
+            ExitCode::Refused,
+            "the device does not believe the image: see its --trust, and `lamplighter image verify`",
+        ),
+        DeliveryError::Fault { fault: Fault::Refused { .. }, .. } if arguments.activate => (
+            ExitCode::Refused,
+            "an order must be signed with a key the device believes, and name it: --order-key, --device",
+        ),
+        DeliveryError::Fault { .. } => {
+            (ExitCode::Refused, "the device is reachable and will not take the image")
         }
-        DeliveryError::Fault { fault: Fault::Refused { .. }, .. } if arguments.activate => {
-            (ExitCode::Refused, "an order must be signed with a key the device believes, and name it: --order-key, --device")
-        }
-        DeliveryError::Fault { .. } => (ExitCode::Refused, "the device is reachable and will not take the image"),
     };
     Failure::new(code, error).hint(hint)
 }

@@ -76,8 +76,8 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
         hub_port: HUB_PORT,
     })
     .or_bad_input(arguments.world.display())?;
-    let mut simulation =
-        Simulation::new(rehearsal, spec.start, HUB_PORT).or_fail(ExitCode::BadInput, arguments.world.display())?;
+    let mut simulation = Simulation::new(rehearsal, spec.start, HUB_PORT)
+        .or_fail(ExitCode::BadInput, arguments.world.display())?;
     let bar = progress::bar(simulation.state().rows().len(), output);
     let limit = Duration::from_secs(u64::from(arguments.days) * 86_400);
     let mut turn = 0u32;
@@ -129,7 +129,10 @@ pub(crate) fn judge(state: &campaign::CampaignState) -> Result<(), Failure> {
     let threshold = state.order.policy.success_threshold.0;
     let reached = state.success_permille();
     if let Some(reason) = &state.halted_because {
-        return Err(Failure::message(ExitCode::BelowThreshold, format_args!("the campaign was halted: {reason}")));
+        return Err(Failure::message(
+            ExitCode::BelowThreshold,
+            format_args!("the campaign was halted: {reason}"),
+        ));
     }
     if reached < threshold {
         let message = format!("{reached} ‰ of the attempts succeeded, below the threshold of {threshold} ‰");

@@ -29,7 +29,7 @@ fn home_with_images(spec: &WorldSpec, payload_len: usize, commons: &mut Commons)
     let plan = draw_homes(spec, 5).remove(0);
     let mut home = build_home(spec, 5, plan, &trust, spec.start).home;
     for kind in [DeviceKind::Electricity, DeviceKind::Gas, DeviceKind::Display] {
-        let payload: Vec<u8> = (0..payload_len as u32).map(|k| (k * 31 >> 3) as u8).collect();
+        let payload: Vec<u8> = (0..payload_len as u32).map(|k| ((k * 31) >> 3) as u8).collect();
         let file = OtaFile::build(&spec.device.of(kind).target(), "test", &payload).expect("it builds");
         let signed = SignedImage::sign(&file, SequenceNumber(9), &key).expect("it signs");
         home.hub

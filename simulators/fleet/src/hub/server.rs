@@ -164,7 +164,8 @@ impl Hub {
     ) -> Result<(), FlashError> {
         let record = &mut self.slots[slot].record;
         let (Some(offer), Some(device)) = (record.offer, record.device.as_mut()) else { return Ok(()) };
-        let is_meant_for_it = offer.fits(&request.key, None) && offer.key.file_version > request.key.file_version;
+        let is_meant_for_it =
+            offer.fits(&request.key, None) && offer.key.file_version > request.key.file_version;
         if !is_meant_for_it || offer.fits(&request.key, request.hardware_version) {
             return Ok(());
         }

@@ -41,6 +41,9 @@ pub(super) struct Ending {
 /// slow machine makes the demo slower and never different.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// What budgets and lines may make up for at once: the compressed clock jumps by seconds, not microseconds.
+pub(super) const BURST: Duration = Duration::from_secs(4);
+
 /// How often we look.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -75,7 +78,8 @@ async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Resul
     let options =
         FleetHostOptions { port: stage.hub_port, tcp: false, clock: clock.clone(), participant: FLEET };
     let homes = fleet.hub_count();
-    let fleet = FleetHost::start(fleet, options, stop.clone()).or_fail(ExitCode::Failed, "the simulated fleet")?;
+    let fleet =
+        FleetHost::start(fleet, options, stop.clone()).or_fail(ExitCode::Failed, "the simulated fleet")?;
 
     let mut conductor = Conductor::new(settings, desk, start);
     for image in images {
@@ -86,7 +90,8 @@ async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Resul
     let path = stage.folder.join("ledger.sqlite");
     let store = SqliteStore::open(&path).or_fail(ExitCode::Failed, path.display())?;
     let ledger = Ledger::open(store).or_fail(ExitCode::Failed, path.display())?;
-    let wires = Wires::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).or_fail(ExitCode::Failed, "a UDP socket")?;
+    let wires =
+        Wires::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).or_fail(ExitCode::Failed, "a UDP socket")?;
     let shared = Arc::new(SharedClock::new(clock, HEAD_END));
     let (head_end, handle) =
         HeadEnd::new(conductor, ledger, wires, shared).or_fail(ExitCode::Failed, "the head-end")?;
@@ -98,8 +103,10 @@ async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Resul
         stage.speed
     ));
     let id = order.id.clone();
-    let (created, _) =
-        handle.call(move |conductor, now| conductor.create(now, &order)).await.or_fail(ExitCode::Failed, "the order")?;
+    let (created, _) = handle
+        .call(move |conductor, now| conductor.create(now, &order))
+        .await
+        .or_fail(ExitCode::Failed, "the order")?;
     created.or_fail(ExitCode::BadInput, "the order")?;
     let watched = watch(&handle, &id, plans, output).await;
     stop.cancel();
@@ -149,7 +156,8 @@ async fn watch(
             let whole = handle.call(move |conductor, _| conductor.campaign(&wanted).cloned());
             let (state, pulse) = whole.await.or_fail(ExitCode::Failed, "the head-end")?;
             return Ok((
-                state.ok_or_else(|| Failure::message(ExitCode::Failed, "the campaign is not in the ledger"))?,
+                state
+                    .ok_or_else(|| Failure::message(ExitCode::Failed, "the campaign is not in the ledger"))?,
                 pulse,
             ));
         }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use firmware_image::{
-    Adoption, FileVersion, ImageIdentity, MAX_FILE_LEN, OtaFile, SignedImage, SigningKey, VerifiedImage, adopt,
+    Adoption, FileVersion, ImageIdentity, MAX_FILE_LEN, OtaFile, SignedImage, SigningKey, VerifiedImage,
+    adopt,
 };
 use fleet::{DeviceKind, Share, WorldSpec};
 
@@ -55,7 +56,8 @@ fn bring(path: &Path, spec: &WorldSpec, output: &Output) -> Result<OtaFile, Fail
             ));
         }
         Adoption::Wrapped => {
-            output.talk(format_args!("image   {}: a raw binary, wrapped as a Zigbee OTA file", path.display()));
+            output
+                .talk(format_args!("image   {}: a raw binary, wrapped as a Zigbee OTA file", path.display()));
         }
     }
     let identity = file.identity();
@@ -70,11 +72,7 @@ fn bring(path: &Path, spec: &WorldSpec, output: &Output) -> Result<OtaFile, Fail
 }
 
 /// Takes fewer homes for larger images, unless the user said how many.
-pub(super) fn scale(
-    asked: Option<u32>,
-    spec: &mut WorldSpec,
-    images: &BTreeMap<DeviceKind, VerifiedImage>,
-) {
+pub(super) fn scale(asked: Option<u32>, spec: &mut WorldSpec, images: &BTreeMap<DeviceKind, VerifiedImage>) {
     let bytes: usize = images.values().map(|image| image.bytes().len()).sum();
     let most = spec.installations.get() as usize;
     let fits = (HAN_BYTES / bytes.max(1)).clamp(FEWEST_HOMES, most) as u32;

@@ -65,7 +65,9 @@ pub(super) fn opening(
             Ok(_) => return Err(Failure::message(ExitCode::Failed, "a tampered image was accepted")),
             Err(refusal) => {
                 let why = anyhow::Error::new(refusal);
-                output.talk(format_args!("refused the same image with one bit flipped in byte {middle}: {why:#}"));
+                output.talk(format_args!(
+                    "refused the same image with one bit flipped in byte {middle}: {why:#}"
+                ));
             }
         }
     }

@@ -215,7 +215,10 @@ impl Config {
             ..Patience::default()
         };
         let global_rate = ByteRate(self.budgets.global_rate_bytes_per_s.get());
-        EngineConfig { global_rate, patience, ..EngineConfig::default() }
+        // Lateness is real time, and rates are simulated: a fast clock must make up for as much more.
+        let usual = EngineConfig::default();
+        let burst = usual.burst.mul_f64(self.clock.speed.factor().max(1.0));
+        EngineConfig { global_rate, patience, burst, ..usual }
     }
 
     /// Returns what one cell may carry.
