@@ -81,7 +81,6 @@ pub(crate) fn write(dir: &Path, input: &ReportInput<'_>) -> Result<ReportFiles, 
     Ok(files)
 }
 
-/// An image that cannot be drawn or a value that cannot be written is our own bug.
 impl Summary {
     /// Returns the summary as the file holds it: the document that `--json` prints, with its end of line.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, Failure> {
