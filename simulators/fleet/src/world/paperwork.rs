@@ -142,14 +142,15 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn entry_now(&self, spec_current: &DeviceRecord) -> CplEntryId {
-        let kind = spec_current.kind;
+    /// Finds the entry of what a device runs now.
+    fn entry_now(&self, device: &DeviceRecord) -> CplEntryId {
+        let kind = device.kind;
         let target = &self.lists.target[&kind];
         let runs_target = self
             .lists
             .cpl
             .iter()
-            .any(|entry| entry.id == *target && entry.firmware == spec_current.firmware_version);
+            .any(|entry| entry.id == *target && entry.firmware == device.firmware_version);
         if runs_target { target.clone() } else { self.lists.current[&kind].clone() }
     }
 
