@@ -30,7 +30,7 @@ pub(crate) struct HubArguments {
     /// Where the ZCL OTA server listens for ZEPv2 datagrams.
     #[arg(long, value_name = "ADDR")]
     han: Option<SocketAddr>,
-    /// Keep each verified image as slot-<channel>.ota in this folder, and take it back at the next start.
+    /// Keep each verified image as slot-CHANNEL.ota in this folder, and take it back at the next start.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// The hub's own id, which activation orders for it name.
