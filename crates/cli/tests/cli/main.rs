@@ -8,3 +8,5 @@ mod image_keys;
 mod image_refused;
 mod image_sound;
 mod ledger;
+mod running;
+mod serve;
