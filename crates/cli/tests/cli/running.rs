@@ -20,17 +20,18 @@ impl Desk {
     pub(crate) fn start(&self, line: &str) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamplighter"));
         command.args(line.split_whitespace()).current_dir(self.path(".")).env_clear();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = Running { child: command.spawn().unwrap(), stderr: None, ready: String::new() };
+        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
         let mut said = String::new();
-        loop {
-            let mut next = String::new();
-            assert_ne!(stderr.read_line(&mut next).unwrap(), 0, "`{line}` ended and said: {said}");
-            if next.starts_with("ready") {
-                return Running { child, stderr: Some(stderr), ready: next };
-            }
-            said.push_str(&next);
+        while !running.ready.starts_with("ready") {
+            said.push_str(&running.ready);
+            running.ready.clear();
+            let len = stderr.read_line(&mut running.ready).unwrap();
+            assert_ne!(len, 0, "`{line}` ended and said: {said}");
         }
+        running.stderr = Some(stderr);
+        running
     }
 }
 

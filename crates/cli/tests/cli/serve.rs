@@ -174,7 +174,7 @@ fn what_the_engine_turns_away_ends_with_the_right_code_and_one_line() {
 #[test]
 fn serve_refuses_to_start_with_what_makes_no_sense_and_leaves_nothing_behind() {
     let desk = desk();
-    start_fleet(&desk).stop().succeeded();
+    start_fleet(&desk).kill();
     let cpl = String::from_utf8(desk.read("lists/cpl.csv")).unwrap();
     desk.write("lists/bad.csv", cpl.replacen("CHF", "TOASTER", 2).as_bytes());
     desk.write("open.key.pem", &desk.read("order.key.pem"));

@@ -407,9 +407,16 @@ impl Hub {
     }
 
     /// Returns the slots whose image a device may be offered, its own first.
+    ///
+    /// A commissioned device is offered its own slot alone. A hub with no model of its own stands in for any hub,
+    /// and what is sent to it without naming a channel may be meant for whoever is behind it.
     fn sources(&self, slot: usize) -> impl Iterator<Item = usize> + use<> {
         let commissioned = self.slots[slot].record.device.is_some_and(|device| device.commissioned);
-        let others = if commissioned { 0..0 } else { 0..self.slots.len() };
+        let others = match (commissioned, self.board.model()) {
+            (false, _) => 0..self.slots.len(),
+            (true, None) => 0..1,
+            (true, Some(_)) => 0..0,
+        };
         std::iter::once(slot).chain(others.filter(move |other| *other != slot))
     }
 
