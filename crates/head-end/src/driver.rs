@@ -127,6 +127,7 @@ impl HeadEnd {
                 // Let the streams' tasks run even when there is always something to do.
                 tokio::task::yield_now().await;
                 self.hear_keeper()?;
+                self.obey();
             }
         }
         self.close().await
@@ -173,10 +174,7 @@ impl HeadEnd {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            Some(command) = self.commands.recv() => {
-                let reply = command(&mut self.conductor, self.clock.now());
-                self.replies.push_back((self.conductor.recorded(), reply));
-            }
+            Some(command) = self.commands.recv() => self.take(command),
             kept = self.keeper.kept.recv() => match kept {
                 Some(kept) => self.on_kept(kept)?,
                 None => return Err(HeadEndError::KeeperGone),
@@ -192,6 +190,19 @@ impl HeadEnd {
             () = tokio::time::sleep(timeout.min(LONGEST_WAIT)) => {}
         }
         self.hear_keeper()
+    }
+
+    /// Takes commands that are there already: a busy line must not keep the API waiting.
+    fn obey(&mut self) {
+        for _ in 0..COMMANDS_QUEUED {
+            let Ok(command) = self.commands.try_recv() else { break };
+            self.take(command);
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        let reply = command(&mut self.conductor, self.clock.now());
+        self.replies.push_back((self.conductor.recorded(), reply));
     }
 
     fn hear_keeper(&mut self) -> Result<(), HeadEndError> {

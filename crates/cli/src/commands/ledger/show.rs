@@ -18,7 +18,7 @@ use crate::output::Output;
 /// Shows them as they stand in the file; `lamplighter ledger verify` says whether they are what was written.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lamplighter ledger show ledger.sqlite --limit 20\n  \
-lamplighter ledger show ledger.sqlite --kind instruction --json")]
+lamplighter ledger show ledger.sqlite --kind instructed --json")]
 pub(crate) struct Arguments {
     /// Ledger file.
     file: PathBuf,
