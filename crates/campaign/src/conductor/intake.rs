@@ -38,6 +38,7 @@ impl Conductor {
     /// Nothing is written when the order as a whole makes no sense. Single devices that may not be updated
     /// do not hold up the others: each gets a verdict with its reason.
     pub fn create(&mut self, now: Moment, order: &CampaignOrder) -> Result<(), OrderError> {
+        let _span = tracing::info_span!("campaign", id = %order.id).entered();
         order.check()?;
         if self.campaigns.contains_key(&order.id) {
             return Err(OrderError::Exists(order.id.clone()));

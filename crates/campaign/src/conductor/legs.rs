@@ -12,6 +12,8 @@ use crate::stage::{Outcome, Stage};
 impl Conductor {
     pub(super) fn on_event(&mut self, now: Moment, event: Event) {
         let hub = event.hub;
+        let name = self.hub_names.get(hub.0 as usize).map(ToString::to_string).unwrap_or_default();
+        let _span = tracing::info_span!("hub", eui = %name).entered();
         match (event.task, event.result) {
             (Task::Stage { channel, .. }, result) => {
                 let Some(device) = self.device_on(hub, channel) else { return };

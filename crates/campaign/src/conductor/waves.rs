@@ -79,6 +79,7 @@ impl Conductor {
     pub(super) fn settle(&mut self, now: Moment) {
         while let Some(campaign) = self.unsettled.pop_first() {
             let Some(state) = self.campaigns.get(&campaign) else { continue };
+            let _span = tracing::info_span!("campaign", id = %campaign).entered();
             if state.phase != Phase::Running {
                 continue;
             }
