@@ -331,11 +331,6 @@ impl Engine {
         self.sessions.iter().filter(|session| !session.is_idle()).count()
     }
 
-    /// Returns the next time a shared budget could let something through that waits now, at the earliest.
-    pub fn global_backlog(&self, now: Moment) -> Duration {
-        self.global_shut_until.map_or(Duration::ZERO, |until| until.saturating_since(now))
-    }
-
     fn end(&mut self, hub: HubId, (task, result): Ending) {
         self.events.push_back(Event { hub, task, result });
     }

@@ -37,18 +37,21 @@ pub enum HanState {
     Silent = 9,
 }
 
-const STATES: [HanState; 10] = [
-    HanState::Idle,
-    HanState::Waiting,
-    HanState::Downloading,
-    HanState::Verified,
-    HanState::Rejected,
-    HanState::Activating,
-    HanState::Activated,
-    HanState::ActivationFailed,
-    HanState::OrderRefused,
-    HanState::Silent,
-];
+impl HanState {
+    /// All states, by their number.
+    pub const ALL: [HanState; 10] = [
+        HanState::Idle,
+        HanState::Waiting,
+        HanState::Downloading,
+        HanState::Verified,
+        HanState::Rejected,
+        HanState::Activating,
+        HanState::Activated,
+        HanState::ActivationFailed,
+        HanState::OrderRefused,
+        HanState::Silent,
+    ];
+}
 
 /// One HAN device as its hub sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +125,7 @@ impl HanDeviceStatus {
         Ok(HanDeviceStatus {
             channel,
             device,
-            state: STATES.get(usize::from(number)).copied().ok_or(unknown)?,
+            state: HanState::ALL.get(usize::from(number)).copied().ok_or(unknown)?,
             offset: unsigned(reader, "offset")?,
             running_version: unsigned(reader, "running version")?,
             staged_version: unsigned(reader, "staged version")?,

@@ -145,7 +145,8 @@ pub enum ImageTransferStatus {
 }
 
 impl ImageTransferStatus {
-    const ALL: [ImageTransferStatus; 8] = [
+    /// All statuses, by their number.
+    pub const ALL: [ImageTransferStatus; 8] = [
         ImageTransferStatus::NotInitiated,
         ImageTransferStatus::Initiated,
         ImageTransferStatus::VerificationInitiated,

@@ -247,29 +247,9 @@ fn read_key(fields: &mut FieldReader<'_>) -> Option<Option<ImageKey>> {
     Some(Some(ImageKey { manufacturer, image_type, file_version: fields.u32()? }))
 }
 
-const STATUSES: [ImageTransferStatus; 8] = [
-    ImageTransferStatus::NotInitiated,
-    ImageTransferStatus::Initiated,
-    ImageTransferStatus::VerificationInitiated,
-    ImageTransferStatus::VerificationSuccessful,
-    ImageTransferStatus::VerificationFailed,
-    ImageTransferStatus::ActivationInitiated,
-    ImageTransferStatus::ActivationSuccessful,
-    ImageTransferStatus::ActivationFailed,
-];
+const STATUSES: [ImageTransferStatus; 8] = ImageTransferStatus::ALL;
 
-const STATES: [HanState; 10] = [
-    HanState::Idle,
-    HanState::Waiting,
-    HanState::Downloading,
-    HanState::Verified,
-    HanState::Rejected,
-    HanState::Activating,
-    HanState::Activated,
-    HanState::ActivationFailed,
-    HanState::OrderRefused,
-    HanState::Silent,
-];
+const STATES: [HanState; 10] = HanState::ALL;
 
 #[cfg(test)]
 mod tests {
