@@ -1,21 +1,24 @@
-//! The signed order to activate one image on one device. That the counter is above the last one the device
-//! obeyed is left to the device.
+//! A signed order to activate one image on one device. What a device makes of it is left to `order_memory`.
 //!
-//! A COSE_Sign1 message around `[1, EUI-64, SHA-256 of the payload, counter]`, about 140 bytes, so that it
-//! fits a handful of HAN frames. Ours; the split between distributing an image and a signed order to
+//! A COSE_Sign1 message around `[2, EUI-64, SHA-256 of the payload, counter epoch, counter, nonce]`, about 145 bytes,
+//! so that it fits a handful of HAN frames. Ours; the split between distributing an image and a signed order to
 //! activate it is that of GBCS for SMETS2 (fact), applied here by choice.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 use minicbor::Decoder;
 
-use crate::cbor::{EncodingError, encode};
+use crate::attack::Attack;
+use crate::cbor::{EncodingError, encode, read_bytes};
 use crate::digest::ImageDigest;
 use crate::identity::Eui64;
-use crate::key::{KeyFingerprint, SigningKey};
+use crate::key::{KeyFingerprint, PublicKey};
+use crate::notation::{NotationError, parse_hex_bytes, serde_as_text, write_hex};
+use crate::root::CounterEpoch;
 use crate::seal::{Seal, SealFault, seal_attached};
-use crate::trust::TrustStore;
+use crate::signer::{Signer, SignerError};
 
 /// What is ordered: this device shall run this image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +27,25 @@ pub struct ActivationOrder {
     pub device: Eui64,
     /// Which payload.
     pub image: ImageDigest,
+    /// Which count of orders is meant.
+    pub epoch: CounterEpoch,
     /// Which order, counted per device; a device obeys each number once.
     pub counter: OrderCounter,
+    /// What the device drew for this order: an order made before cannot know it.
+    pub nonce: Nonce,
 }
 
 impl ActivationOrder {
     /// Signs the order.
-    pub fn sign(&self, key: &SigningKey) -> SignedOrder {
-        SignedOrder(seal_attached(self.encode(), ORDER_DOMAIN, key).into())
+    pub fn sign(&self, key: &dyn Signer) -> Result<SignedOrder, SignerError> {
+        Ok(SignedOrder(seal_attached(self.encode(), ORDER_DOMAIN, key)?.into()))
     }
 
     fn encode(&self) -> Vec<u8> {
         encode(|encoder| {
-            encoder.array(4)?.u8(ORDER_FORMAT)?.bytes(&self.device.to_bytes())?;
-            encoder.bytes(self.image.as_bytes())?.u64(self.counter.0)?;
+            encoder.array(6)?.u8(ORDER_FORMAT)?.bytes(&self.device.to_bytes())?;
+            encoder.bytes(self.image.as_bytes())?.u32(self.epoch.0)?.u64(self.counter.0)?;
+            encoder.bytes(self.nonce.as_bytes())?;
             Ok(())
         })
     }
@@ -46,20 +54,21 @@ impl ActivationOrder {
     fn decode(bytes: &[u8]) -> Result<ActivationOrder, EncodingError> {
         let mut decoder = Decoder::new(bytes);
         decoder.array()?;
-        decoder.skip()?;
-        let device =
-            decoder.bytes()?.try_into().map_err(|_| EncodingError::new("its EUI-64 has not 8 bytes"))?;
-        let image =
-            decoder.bytes()?.try_into().map_err(|_| EncodingError::new("its digest has not 32 bytes"))?;
+        if decoder.u8()? != ORDER_FORMAT {
+            return Err(EncodingError::new("the order has another format than 2"));
+        }
+        let device = Eui64::from_bytes(read_bytes(&mut decoder, "EUI-64")?);
+        let image = ImageDigest::from_bytes(read_bytes(&mut decoder, "digest of the image")?);
+        let epoch = CounterEpoch(decoder.u32()?);
         let counter = OrderCounter(decoder.u64()?);
-        let device = Eui64::from_bytes(device);
-        let order = ActivationOrder { device, image: ImageDigest::from_bytes(image), counter };
+        let nonce = Nonce::from_bytes(read_bytes(&mut decoder, "nonce")?);
+        let order = ActivationOrder { device, image, epoch, counter, nonce };
         if order.encode() == bytes { Ok(order) } else { Err(EncodingError::not_ours()) }
     }
 }
 
-/// A device's count of the orders made for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A device's count of the orders made for it, within an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderCounter(pub u64);
 
 impl fmt::Display for OrderCounter {
@@ -67,6 +76,46 @@ impl fmt::Display for OrderCounter {
         self.0.fmt(formatter)
     }
 }
+
+/// Eight bytes that a device draws for the order it is to get next, and for no other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nonce([u8; 8]);
+
+impl Nonce {
+    /// Takes the eight bytes.
+    pub const fn from_bytes(bytes: [u8; 8]) -> Nonce {
+        Nonce(bytes)
+    }
+
+    /// Returns the eight bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(&self.0, formatter)
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Nonce({self})")
+    }
+}
+
+impl core::str::FromStr for Nonce {
+    type Err = NotationError;
+
+    fn from_str(text: &str) -> Result<Self, NotationError> {
+        parse_hex_bytes(text)
+            .map(Nonce)
+            .ok_or_else(|| NotationError::new("nonce", "16 hexadecimal digits", text))
+    }
+}
+
+serde_as_text!(Nonce);
 
 /// An order as it travels; nothing is known yet about who made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,17 +137,17 @@ impl SignedOrder {
     }
 
     /// Verifies the bytes that came, then reads them.
-    pub fn verify(&self, trust: &TrustStore) -> Result<ActivationOrder, OrderError> {
+    pub fn verify(&self, keys: &[PublicKey]) -> Result<ActivationOrder, OrderError> {
         let seal = Seal::parse(&self.0).map_err(OrderError::Malformed)?;
         let Some(order) = seal.payload() else {
             return Err(OrderError::Malformed(EncodingError::new("its signature brings no order")));
         };
-        seal.check_attached(ORDER_DOMAIN, trust)?;
+        seal.check_attached(ORDER_DOMAIN, keys)?;
         ActivationOrder::decode(order).map_err(OrderError::Malformed)
     }
 }
 
-/// Why an order is not obeyed.
+/// Why an order is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
     /// No order is that long.
@@ -121,6 +170,18 @@ pub enum OrderError {
     BadSignature,
 }
 
+impl OrderError {
+    /// Returns which attack the order would have been.
+    pub fn attack(&self) -> Attack {
+        match self {
+            OrderError::TooLong { .. } => Attack::EndlessData,
+            OrderError::Malformed(_) => Attack::Malformed,
+            OrderError::UntrustedKey { .. } => Attack::UntrustedKey,
+            OrderError::BadSignature => Attack::Tampering,
+        }
+    }
+}
+
 impl From<SealFault> for OrderError {
     fn from(fault: SealFault) -> OrderError {
         match fault {
@@ -132,7 +193,7 @@ impl From<SealFault> for OrderError {
 
 /// The external_aad of orders: a signature made for anything else is none over an order.
 const ORDER_DOMAIN: &[u8] = b"smets1-ota/v1/order\0";
-/// The first item of an order; a later format gets another number.
-const ORDER_FORMAT: u8 = 1;
+/// The first item of an order. Format 1 had neither epoch nor nonce, and is no longer obeyed.
+const ORDER_FORMAT: u8 = 2;
 /// The longest order taken, in bytes: more than three times what ours have.
 const MAX_ORDER_LEN: usize = 512;

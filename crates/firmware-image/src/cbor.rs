@@ -1,8 +1,10 @@
-//! Deterministic CBOR (RFC 8949, 4.2) into memory, and the error of bytes that are not it.
+//! Deterministic CBOR (RFC 8949, 4.2) into memory and out of it, and the error of bytes that are not it.
 
-use std::convert::Infallible;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::convert::Infallible;
 
-use minicbor::Encoder;
+use minicbor::{Decoder, Encoder};
 
 /// Encodes with a function that cannot fail, because memory takes every byte.
 pub(crate) fn encode(write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Written) -> Vec<u8> {
@@ -13,6 +15,32 @@ pub(crate) fn encode(write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Written) -> Ve
 
 /// What a function given to [`encode`] returns.
 pub(crate) type Written = Result<(), minicbor::encode::Error<Infallible>>;
+
+/// Reads a list of at most `most` items, which the encoding counts before they come.
+///
+/// The bound goes before the count: nothing is allocated because a byte says so.
+pub(crate) fn read_list<'b, T>(
+    decoder: &mut Decoder<'b>,
+    most: usize,
+    mut read: impl FnMut(&mut Decoder<'b>) -> Result<T, EncodingError>,
+) -> Result<Vec<T>, EncodingError> {
+    let count = decoder.array()?.ok_or_else(EncodingError::not_ours)?;
+    if count > most as u64 {
+        return Err(EncodingError::new(alloc::format!("a list has {count} items, expected at most {most}")));
+    }
+    (0..count).map(|_| read(decoder)).collect()
+}
+
+/// Reads a byte string of exactly `N` bytes.
+pub(crate) fn read_bytes<const N: usize>(
+    decoder: &mut Decoder<'_>,
+    what: &str,
+) -> Result<[u8; N], EncodingError> {
+    let bytes = decoder.bytes()?;
+    bytes
+        .try_into()
+        .map_err(|_| EncodingError::new(alloc::format!("{what}: expected {N} bytes, found {}", bytes.len())))
+}
 
 /// A signed document that is not written in its one encoding.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Sub-elements of an OTA file: their tags, and one element as it stands in the file.
 //! Walking a file is left to `ota_file` (strictly) and `inspect` (leniently).
 
-use std::fmt;
+use core::fmt;
 
 /// One sub-element.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,10 @@ impl ElementTag {
     /// we know of uses 0xF0C5 (fact); that none ever will is an assumption, and costs no more than a
     /// refusal: what is not our envelope does not verify.
     pub const ENVELOPE: ElementTag = ElementTag(0xF0C5);
+    /// What the signer promises beside the header. Ours, as above.
+    pub const PROMISE: ElementTag = ElementTag(0xF0C4);
+    /// The list of block digests. Ours, as above.
+    pub const BLOCK_DIGESTS: ElementTag = ElementTag(0xF0C6);
 
     /// Returns what the tag stands for.
     pub fn name(self) -> &'static str {
@@ -47,10 +51,17 @@ impl ElementTag {
             0x0004 => "picture",
             0x0005 => "ECDSA signature, suite 2",
             0x0006 => "ECDSA certificate, suite 2",
+            0xF0C4 => "signer's promise",
             0xF0C5 => "SUIT envelope",
+            0xF0C6 => "block digests",
             0xF000..=0xFFFF => "vendor",
             _ => "unregistered",
         }
+    }
+
+    /// Returns whether only signing makes such an element.
+    pub(crate) fn is_of_signer(self) -> bool {
+        matches!(self, ElementTag::BLOCK_DIGESTS | ElementTag::PROMISE | ElementTag::ENVELOPE)
     }
 
     pub(crate) fn is_signature_or_hash(self) -> bool {

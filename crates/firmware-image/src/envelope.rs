@@ -1,9 +1,12 @@
-//! The SUIT envelope: a manifest and the seal over its digest. The manifest's content is left to `manifest`,
-//! the COSE message to `seal`.
+//! The SUIT envelope: a manifest and the seals over its digest, one for each signer. The manifest's content is
+//! left to `manifest`, the COSE messages to `seal`.
 //!
 //! ```text
-//! 107({ 2: << [ << [-16, SHA-256 of item 3's value] >>, << COSE_Sign1 >> ] >>, 3: << manifest >> })
+//! 107({ 2: << [ << [-16, SHA-256 of item 3's value] >>, +<< COSE_Sign1 >> ] >>, 3: << manifest >> })
 //! ```
+
+use alloc::format;
+use alloc::vec::Vec;
 
 use minicbor::Decoder;
 use minicbor::data::Tag;
@@ -14,8 +17,8 @@ use crate::cbor::{EncodingError, encode};
 pub(crate) struct Envelope<'a> {
     /// What is signed: an encoded SUIT_Digest.
     pub digest: &'a [u8],
-    /// The COSE_Sign1 message.
-    pub seal: &'a [u8],
+    /// The COSE_Sign1 messages, one for each signer.
+    pub seals: Vec<&'a [u8]>,
     /// The manifest.
     pub manifest: &'a [u8],
     /// The manifest with the header of its byte string: what the digest is of.
@@ -38,20 +41,26 @@ impl<'a> Envelope<'a> {
         let manifest = outer.bytes()?;
         let manifest_with_bstr_header = &bytes[manifest_start..outer.position()];
         let mut inner = Decoder::new(wrapper);
-        inner.array()?;
+        let count = inner.array()?.unwrap_or(0);
+        if !(2..=1 + MAX_SEALS).contains(&count) {
+            return Err(EncodingError::new(format!("it has not between 1 and {MAX_SEALS} signatures")));
+        }
         let digest = inner.bytes()?;
-        let seal = inner.bytes()?;
-        if emit(digest, seal, manifest) != bytes {
+        let seals = (1..count).map(|_| inner.bytes()).collect::<Result<Vec<_>, _>>()?;
+        if emit(digest, &seals, manifest) != bytes {
             return Err(EncodingError::not_ours());
         }
-        Ok(Envelope { digest, seal, manifest, manifest_with_bstr_header })
+        Ok(Envelope { digest, seals, manifest, manifest_with_bstr_header })
     }
 }
 
 /// Puts an envelope together.
-pub(crate) fn emit(digest: &[u8], seal: &[u8], manifest: &[u8]) -> Vec<u8> {
+pub(crate) fn emit(digest: &[u8], seals: &[impl AsRef<[u8]>], manifest: &[u8]) -> Vec<u8> {
     let wrapper = encode(|encoder| {
-        encoder.array(2)?.bytes(digest)?.bytes(seal)?;
+        encoder.array(1 + seals.len() as u64)?.bytes(digest)?;
+        for seal in seals {
+            encoder.bytes(seal.as_ref())?;
+        }
         Ok(())
     });
     encode(|encoder| {
@@ -69,9 +78,11 @@ pub(crate) fn as_byte_string(manifest: &[u8]) -> Vec<u8> {
     })
 }
 
-/// The largest envelope read, in bytes. Ours have under 500; the bound keeps a forged one from costing more
-/// than a glance.
-const MAX_ENVELOPE_LEN: usize = 1_024;
+/// The largest envelope read, in bytes. Ours have under 700 with two signatures; the bound keeps a forged one from
+/// costing more than a glance.
+pub(crate) const MAX_ENVELOPE_LEN: usize = 1_024;
+/// The most signatures: a manufacturer's threshold is two at the most, and two more may be on their way in or out.
+pub(crate) const MAX_SEALS: u64 = 4;
 const SUIT_ENVELOPE: u64 = 107;
 const AUTHENTICATION_WRAPPER: u8 = 2;
 const MANIFEST: u8 = 3;

@@ -14,8 +14,10 @@ use crate::manifest::{Manifest, Measure, class_id, manifest_digest, vendor_id};
 use crate::notation::parse_hex_bytes;
 use crate::ota_file::OtaFile;
 use crate::seal::{Seal, seal_attached, seal_detached};
-use crate::signed_image::{SequenceNumber, SignedImage, make_envelope};
-use crate::trust::{TrustStore, VerifiedImage, VerifyError};
+use crate::signed_image::{SequenceNumber, SignedImage, Terms};
+use crate::signer::Signer;
+use crate::trust::{TrustStore, VerifiedImage};
+use crate::verify_error::VerifyError;
 
 fn key() -> SigningKey {
     SigningKey::generate_from_seed([1; 32])
@@ -31,11 +33,19 @@ fn file() -> OtaFile {
     OtaFile::build(&identity, "forged", b"payload").expect("a small file is built")
 }
 
+fn sealed_image(envelope_of: impl Fn(&Manifest) -> Vec<u8>) -> SignedImage {
+    let terms = Terms::from(SequenceNumber(1));
+    SignedImage::seal(&file(), &terms, |manifest| Ok(envelope_of(manifest)))
+        .expect("the file is not signed yet")
+}
+
 /// Seals the file with an envelope of another make and offers it to someone who trusts the key.
 fn offer(envelope_of: impl Fn(&Manifest) -> Vec<u8>) -> Result<VerifiedImage, VerifyError> {
-    let image =
-        SignedImage::seal(&file(), SequenceNumber(1), envelope_of).expect("the file is not signed yet");
-    TrustStore::new(vec![key().public()]).verify(image)
+    TrustStore::new(vec![key().public()]).verify(sealed_image(envelope_of))
+}
+
+fn make_envelope(manifest: &Manifest, algorithm: Algorithm, key: &dyn Signer) -> Vec<u8> {
+    crate::signed_image::make_envelope(manifest, algorithm, &[key]).expect("a key in memory signs")
 }
 
 /// Offers the file with these bytes for a manifest, rightly signed.
@@ -43,7 +53,7 @@ fn offer_manifest(manifest_of: impl Fn(&Manifest) -> Vec<u8>) -> Result<Verified
     offer(|manifest| {
         let manifest = manifest_of(manifest);
         let digest = manifest_digest(&as_byte_string(&manifest));
-        emit(&digest, &seal_detached(Algorithm::Ed25519, &digest, &key()), &manifest)
+        emit(&digest, &[sealed(&digest)], &manifest)
     })
 }
 
@@ -52,12 +62,16 @@ fn offer_seal(seal_of: impl Fn(&[u8]) -> Vec<u8>) -> Result<VerifiedImage, Verif
     offer(|manifest| {
         let manifest = manifest.encode();
         let digest = manifest_digest(&as_byte_string(&manifest));
-        emit(&digest, &seal_of(&digest), &manifest)
+        emit(&digest, &[seal_of(&digest)], &manifest)
     })
 }
 
 fn sealed(digest: &[u8]) -> Vec<u8> {
-    seal_detached(Algorithm::Ed25519, digest, &key())
+    seal_detached(Algorithm::Ed25519, digest, &key()).expect("a key in memory signs")
+}
+
+fn sealed_with_payload(payload: &[u8], domain: &[u8]) -> Vec<u8> {
+    seal_attached(payload.to_vec(), domain, &key()).expect("a key in memory signs")
 }
 
 fn malformed(result: Result<VerifiedImage, VerifyError>) -> EncodingError {
@@ -108,15 +122,15 @@ fn a_signature_that_names_no_key_is_tried_with_every_trusted_one() {
         [&seal[..6], &[0xa0], &seal[17..]].concat()
     };
     let image = offer_seal(nameless).expect("the signature is right");
-    assert_eq!(image.signer(), key().public().fingerprint());
+    assert_eq!(image.signers(), [key().public().fingerprint()]);
     let stranger = SigningKey::generate_from_seed([2; 32]);
     let trust = TrustStore::new(vec![stranger.public()]);
-    let image = SignedImage::seal(&file(), SequenceNumber(1), |manifest| {
+    let image = sealed_image(|manifest| {
         let manifest = manifest.encode();
         let digest = manifest_digest(&as_byte_string(&manifest));
-        emit(&digest, &nameless(&digest), &manifest)
+        emit(&digest, &[nameless(&digest)], &manifest)
     });
-    let refused = trust.verify(image.expect("the file is not signed yet"));
+    let refused = trust.verify(image);
     assert_eq!(refused, Err(VerifyError::BadSignature));
 }
 
@@ -141,14 +155,32 @@ fn a_second_form_of_the_same_signature_is_refused() {
 
 #[test]
 fn a_signature_that_brings_its_own_payload_is_refused() {
-    let error = malformed(offer_seal(|digest| seal_attached(digest.to_vec(), &[], &key())));
+    let error = malformed(offer_seal(|digest| sealed_with_payload(digest, &[])));
     assert_eq!(error.to_string(), "its signature brings a payload of its own");
+}
+
+#[test]
+fn two_signatures_of_one_key_are_refused_and_two_keys_are_two_signers() {
+    let twice = |manifest: &Manifest| {
+        crate::signed_image::make_envelope(manifest, Algorithm::Ed25519, &[&key(), &key()])
+            .expect("a key in memory signs")
+    };
+    assert_eq!(malformed(offer(twice)).to_string(), "it carries two signatures of one key");
+    let other = SigningKey::generate_from_seed([2; 32]);
+    let terms = Terms::from(SequenceNumber(1));
+    let image = SignedImage::sign_jointly(&file(), &terms, &[&key(), &other]).expect("it is not signed yet");
+    let trust = TrustStore::new(vec![key().public(), other.public()]);
+    assert_eq!(trust.verify(image.clone()).expect("both are trusted").signers().len(), 2);
+    // A signature of somebody unknown beside a good one: nothing unaccounted for is carried along.
+    let signer = other.public().fingerprint();
+    let refused = TrustStore::new(vec![key().public()]).verify(image);
+    assert_eq!(refused, Err(VerifyError::UntrustedKey { signer }));
 }
 
 #[test]
 fn a_signature_over_another_domain_is_refused() {
     let foreign = |digest: &[u8]| {
-        let attached = seal_attached(digest.to_vec(), b"smets1-ota/v1/order\0", &key());
+        let attached = sealed_with_payload(digest, b"smets1-ota/v1/order\0");
         let mut seal = sealed(digest);
         let start = seal.len() - 64;
         seal[start..].copy_from_slice(&attached[attached.len() - 64..]);
@@ -162,7 +194,7 @@ fn a_manifest_other_than_the_digested_one_is_refused() {
     let swapped = |manifest: &Manifest| {
         let digest = manifest_digest(&as_byte_string(&manifest.encode()));
         let higher = Manifest { sequence: SequenceNumber(2), ..manifest.clone() };
-        emit(&digest, &sealed(&digest), &higher.encode())
+        emit(&digest, &[sealed(&digest)], &higher.encode())
     };
     assert_eq!(offer(swapped), Err(VerifyError::ManifestAltered));
 }
@@ -172,7 +204,7 @@ fn a_digest_without_the_byte_string_header_is_refused() {
     let naive = |manifest: &Manifest| {
         let manifest = manifest.encode();
         let digest = crate::manifest::encode_digest(&sha256(&manifest));
-        emit(&digest, &sealed(&digest), &manifest)
+        emit(&digest, &[sealed(&digest)], &manifest)
     };
     assert_eq!(offer(naive), Err(VerifyError::ManifestAltered));
 }
@@ -192,6 +224,8 @@ fn promises_that_do_not_fit_the_file_are_refused() {
     assert_eq!(offer_manifest(payload), Err(VerifyError::PayloadAltered));
     let header = |manifest: &Manifest| Manifest { header: wrong, ..manifest.clone() }.encode();
     assert_eq!(offer_manifest(header), Err(VerifyError::HeaderAltered));
+    let promise = |manifest: &Manifest| Manifest { promise: wrong, ..manifest.clone() }.encode();
+    assert_eq!(offer_manifest(promise), Err(VerifyError::PromiseAltered));
     let elements = |manifest: &Manifest| Manifest { elements: Some(wrong), ..manifest.clone() }.encode();
     assert_eq!(offer_manifest(elements), Err(VerifyError::ElementsAltered));
     let size = |manifest: &Manifest| {
@@ -235,16 +269,17 @@ fn an_envelope_with_a_byte_more_or_a_seal_of_another_shape_is_refused() {
 proptest! {
     #[test]
     fn any_manifest_is_read_back_alike(
-        sequence: u64, vendor: u128, class: u128, measures: [([u8; 32], u64); 3], three: bool,
+        sequence: u64, vendor: u128, class: u128, measures: [([u8; 32], u64); 4], four: bool,
     ) {
-        let [payload, header, elements] = measures.map(|(digest, size)| Measure { digest, size });
+        let [payload, header, promise, elements] = measures.map(|(digest, size)| Measure { digest, size });
         let manifest = Manifest {
             sequence: SequenceNumber(sequence),
             vendor: Uuid::from_u128(vendor),
             class: Uuid::from_u128(class),
             payload,
             header,
-            elements: three.then_some(elements),
+            promise,
+            elements: four.then_some(elements),
         };
         prop_assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
     }
@@ -262,8 +297,8 @@ proptest! {
         }
         for input in [&bytes[..], &noise[..]] {
             if let Ok(envelope) = Envelope::parse(input) {
-                prop_assert_eq!(emit(envelope.digest, envelope.seal, envelope.manifest), input);
-                let _ = Seal::parse(envelope.seal);
+                prop_assert_eq!(emit(envelope.digest, &envelope.seals, envelope.manifest), input);
+                let _ = envelope.seals.iter().map(|seal| Seal::parse(seal)).count();
                 if let Ok(manifest) = Manifest::decode(envelope.manifest) {
                     prop_assert_eq!(manifest.encode(), envelope.manifest);
                 }

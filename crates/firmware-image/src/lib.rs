@@ -1,37 +1,49 @@
-//! Zigbee OTA files, SUIT envelopes, activation orders: build, sign, verify.
+//! Zigbee OTA files, SUIT envelopes, and the chain of trust around them: build, sign, verify.
 //!
 //! Pure: bytes in, bytes or an error out. The same code runs at the signing desk, at the head-end's intake
 //! and inside the simulated devices.
 //!
 //! ```text
 //! vendor's file ──adopt──► OtaFile ──sign──► SignedImage ──TrustStore::verify──► VerifiedImage
-//!                             ▲                   ▲
-//!                           parse             from_file
+//!                             ▲                   ▲                                   │
+//!                           parse             from_file                       DeviceState: for me?
 //!
-//! ActivationOrder ──sign──► SignedOrder ──verify──► ActivationOrder
+//! TrustRoot ──sign──► SignedRoot ──adopt, advance──► TrustAnchor ──► images, orders, operator, status
+//! Release, Status ──sign──► SignedRelease, SignedStatus ──HubGate──► let in
+//! ActivationOrder ──sign──► SignedOrder ──verify──► ActivationOrder ──OrderMemory──► obeyed once
 //! ```
 //!
 //! A signed file:
 //!
 //! ```text
-//! ┌────────┬──────────────────────┬────────────────┬──────────────────────────────┐
-//! │ header │ 0x0000 payload       │ other elements │ 0xF0C5 SUIT envelope         │
-//! └───┬────┴──────────┬───────────┴───────┬────────┴──────────────────────────────┘
-//!     └── SHA-256 ────┴──── SHA-256 ──────┴── SHA-256 ──► manifest ── Ed25519 ──► seal
+//! ┌────────┬──────────────────────┬───────────────────────┬───────────────────┬──────────────────────┐
+//! │ header │ 0x0000 payload, other│ 0xF0C6 block digests  │ 0xF0C4 promise    │ 0xF0C5 SUIT envelope │
+//! └───┬────┴──────────┬───────────┴───────────┬───────────┴─────────┬─────────┴──────────────────────┘
+//!     │               │                       └────── SHA-256 ──────┤
+//!     └── SHA-256 ────┴──── SHA-256 ────────────────────── SHA-256 ─┴──► manifest ── Ed25519 ──► seals
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SignedImage`], [`TrustStore`], [`ActivationOrder`].
+//! people's files, [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
+//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals.
 
+extern crate alloc;
+
+mod acceptance;
 mod activation_order;
 mod adopt;
+mod anchor;
+mod attack;
+mod block_digests;
 mod cbor;
 mod digest;
+mod document_error;
 mod element;
 mod envelope;
 #[cfg(test)]
 mod forgery_tests;
 mod header;
+mod hub_gate;
 mod identity;
 mod inspect;
 mod key;
@@ -39,17 +51,35 @@ mod manifest;
 mod notation;
 mod oddity;
 mod ota_file;
+mod payload;
+mod promise;
 mod reader;
+mod release;
+mod roles;
+mod root;
 mod seal;
 mod signed_image;
+mod signer;
+mod status;
+mod time;
 mod trust;
+mod verify_error;
 
-pub use activation_order::{ActivationOrder, OrderCounter, OrderError, SignedOrder};
+pub use acceptance::{
+    DeviceModel, DeviceState, Expected, ImageRefusal, MAX_COUNTER_JUMP, OrderMemory, OrderRefusal,
+    SecurityCounter,
+};
+pub use activation_order::{ActivationOrder, Nonce, OrderCounter, OrderError, SignedOrder};
 pub use adopt::{AdoptError, Adoption, adopt};
+pub use anchor::{MAX_ROOT_LEN, MAX_STEPS, RootError, SignRootError, SignedRoot, SignerCount, TrustAnchor};
+pub use attack::Attack;
+pub use block_digests::BlockDigests;
 pub use cbor::EncodingError;
 pub use digest::{FileDigest, ImageDigest};
+pub use document_error::DocumentError;
 pub use element::{Element, ElementTag};
 pub use header::OtaHeader;
+pub use hub_gate::{GateRefusal, HubGate};
 pub use identity::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
@@ -58,5 +88,15 @@ pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
 pub use notation::NotationError;
 pub use oddity::{Container, Oddity};
 pub use ota_file::{BuildError, MAX_FILE_LEN, OtaFile, ParseError};
-pub use signed_image::{SequenceNumber, SignError, SignedImage};
-pub use trust::{IntakeError, TrustStore, VerifiedImage, VerifyError};
+pub use promise::{PayloadFormat, Predecessors, Promise, RootVersion, VersionRange};
+pub use release::{
+    ApproveError, CampaignName, MAX_RELEASE_LEN, Release, ReleasedImage, SignedRelease, Targets,
+};
+pub use roles::{Holder, KeyRecord, Maker, Quorum, SignatureAlgorithm};
+pub use root::{CounterEpoch, TrustRoot};
+pub use signed_image::{SequenceNumber, SignError, SignedImage, Terms};
+pub use signer::{Signer, SignerError};
+pub use status::{Floor, MAX_STATUS_LEN, SignStatusError, SignedStatus, Status};
+pub use time::{UtcSeconds, Validity};
+pub use trust::{TrustMark, TrustStore, VerifiedImage};
+pub use verify_error::{IntakeError, VerifyError};

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! { 1: 1, 2: sequence number,
-//!   3: << { 2: [['payload'], ['header'], ['elements']],
+//!   3: << { 2: [['payload'], ['header'], ['promise'], ['elements']],
 //!           4: << [ 12, true, 20, {1: vendor id, 2: class id}, 1, 15, 2, 15,
 //!                   12, 0, 20, {3: << [-16, SHA-256] >>, 14: size},
 //!                   12, 1, 20, {3: ..., 14: size}, ... ] >> } >>,
@@ -11,12 +11,16 @@
 //! ```
 //!
 //! The draft's vocabulary, in a profile that is ours: always these items in this order, and a manifest that
-//! holds anything else is refused, unknown commands with it. The components are three strings of bytes:
+//! holds anything else is refused, unknown commands with it. The components are strings of bytes:
 //!
 //! * `payload`: the value of element 0x0000, what a device runs;
 //! * `header`: the bytes of the OTA header, so that a good payload cannot travel under another name;
-//! * `elements`, only when there are others than payload and envelope: for every element before the
-//!   envelope its tag and length, and unless it is the payload its value. Binds their order too.
+//! * `promise`: the value of element 0xF0C4, which in turn names the list of block digests;
+//! * `elements`, only when the file that was signed had others than the payload: for every element of it its tag
+//!   and length, and unless it is the payload its value. Binds their order too.
+
+use alloc::format;
+use alloc::vec::Vec;
 
 use minicbor::{Decoder, Encoder};
 use sha2::{Digest, Sha256};
@@ -36,6 +40,7 @@ pub(crate) struct Manifest {
     pub class: Uuid,
     pub payload: Measure,
     pub header: Measure,
+    pub promise: Measure,
     pub elements: Option<Measure>,
 }
 
@@ -51,7 +56,7 @@ impl Measure {
         Measure { digest: sha256(bytes), size: bytes.len() as u64 }
     }
 
-    /// Measures what `elements` describes; `None` when the payload is alone.
+    /// Measures what `elements` describes, the signer's own elements aside; `None` when the payload is alone.
     pub fn of_elements<'a>(elements: impl Iterator<Item = Element<'a>>) -> Option<Measure> {
         let mut hash = Sha256::new();
         let mut size = 0;
@@ -60,7 +65,7 @@ impl Measure {
             hash.update(bytes);
             size += bytes.len() as u64;
         };
-        for element in elements.filter(|element| element.tag != ElementTag::ENVELOPE) {
+        for element in elements.filter(|element| !element.tag.is_of_signer()) {
             absorb(&element.tag.0.to_le_bytes());
             absorb(
                 &u32::try_from(element.value.len()).expect("an element's length has 32 bits").to_le_bytes(),
@@ -100,8 +105,8 @@ impl Manifest {
         common.map()?;
         skip(&mut common, 1)?;
         let components = common.array()?.unwrap_or(0);
-        if !(2..=3).contains(&components) {
-            return Err(EncodingError::new("it has neither two nor three components"));
+        if !(3..=4).contains(&components) {
+            return Err(EncodingError::new("it has neither three nor four components"));
         }
         skip(&mut common, components as usize + 1)?;
         let mut shared = Decoder::new(common.bytes()?);
@@ -113,14 +118,17 @@ impl Manifest {
         skip(&mut shared, 4)?;
         let payload = read_measure(&mut shared)?;
         let header = read_measure(&mut shared)?;
-        let elements = (components == 3).then(|| read_measure(&mut shared)).transpose()?;
-        let manifest = Manifest { sequence, vendor, class, payload, header, elements };
+        let promise = read_measure(&mut shared)?;
+        let elements = (components == 4).then(|| read_measure(&mut shared)).transpose()?;
+        let manifest = Manifest { sequence, vendor, class, payload, header, promise, elements };
         if manifest.encode() == bytes { Ok(manifest) } else { Err(EncodingError::not_ours()) }
     }
 
     fn components(&self) -> impl Iterator<Item = (&'static [u8], &Measure)> {
         let elements = self.elements.iter().map(|measure| (&b"elements"[..], measure));
-        [(&b"payload"[..], &self.payload), (b"header", &self.header)].into_iter().chain(elements)
+        let always =
+            [(&b"payload"[..], &self.payload), (b"header", &self.header), (b"promise", &self.promise)];
+        always.into_iter().chain(elements)
     }
 
     fn write_common(&self, encoder: &mut Encoder<Vec<u8>>) -> Written {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use firmware_image::{
     ActivationOrder, Eui64, FileDigest, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
-    KeyFingerprint, ManufacturerCode, OtaFile, SequenceNumber, SignedOrder, TrustStore, VerifiedImage,
-    inspect,
+    ManufacturerCode, OtaFile, SequenceNumber, SignedOrder, TrustStore, VerifiedImage, inspect,
 };
 
 use crate::bank::StoredImage;
@@ -136,7 +135,7 @@ impl Permit {
 /// What a verdict on an image depends on besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TrustMark {
-    keys: Vec<KeyFingerprint>,
+    images: firmware_image::TrustMark,
     accept_unsigned: bool,
 }
 
@@ -196,12 +195,11 @@ impl DeviceTrust {
 
     fn genuine_order(&self, order: &[u8]) -> Option<ActivationOrder> {
         let signed = SignedOrder::from_bytes(order).ok()?;
-        signed.verify(&self.orders).ok()
+        signed.verify(&self.orders.keys()).ok()
     }
 
     fn mark(&self) -> TrustMark {
-        let keys = self.images.keys().iter().map(|key| key.fingerprint()).collect();
-        TrustMark { keys, accept_unsigned: self.accept_unsigned }
+        TrustMark { images: self.images.mark(), accept_unsigned: self.accept_unsigned }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Activation: an order of its own, signed per device, at most one per device and campaign.
 
-use firmware_image::{ActivationOrder, Eui64, OrderCounter};
+use firmware_image::{ActivationOrder, CounterEpoch, Eui64, Nonce, OrderCounter};
 use transfer_engine::{Fault, HubId, Moment, Task};
 
 use super::{Act, Conductor};
@@ -33,8 +33,14 @@ impl Conductor {
             return;
         };
         let Some((image, _)) = self.images.get(&file) else { return };
-        let order = ActivationOrder { device, image: image.image_digest(), counter: OrderCounter(counter) };
-        let signed = order.sign(&self.settings.order_key);
+        let order = ActivationOrder {
+            device,
+            image: image.image_digest(),
+            epoch: CounterEpoch(0),
+            counter: OrderCounter(counter),
+            nonce: Nonce::from_bytes([0; 8]),
+        };
+        let signed = order.sign(&self.settings.order_key).expect("a key in memory signs");
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.activation_sent = true;

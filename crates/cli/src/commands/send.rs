@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::Args;
 use firmware_image::{
-    ActivationOrder, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, OrderCounter, OtaFile,
-    SigningKey,
+    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, Nonce,
+    OrderCounter, OtaFile, SigningKey,
 };
 use head_end::{Clock, Delivery, DeliveryError, Progress, WallClock, Wires, deliver};
 use serde::Serialize;
@@ -160,8 +160,14 @@ fn order(
     let digest =
         OtaFile::parse(image.clone()).map_or_else(|_| ImageDigest::of(image), |file| file.image_digest());
     let counter = arguments.order_counter.unwrap_or(clock.now().as_micros() / 1_000_000);
-    let order = ActivationOrder { device: arguments.device, image: digest, counter: OrderCounter(counter) };
-    Ok(order.sign(&key).bytes().clone())
+    let order = ActivationOrder {
+        device: arguments.device,
+        image: digest,
+        epoch: CounterEpoch(0),
+        counter: OrderCounter(counter),
+        nonce: Nonce::from_bytes([0; 8]),
+    };
+    Ok(order.sign(&key).or_fail(ExitCode::Failed, "the order")?.bytes().clone())
 }
 
 fn carry(

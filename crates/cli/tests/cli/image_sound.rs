@@ -18,7 +18,7 @@ fn a_signed_image_verifies_under_its_key() {
     assert_eq!(report["sequence"], 0x0102_0304, "the file version, unless said otherwise");
     assert_eq!(report["size_bytes"], desk.read("signed.ota").len());
     let text = desk.run("image verify signed.ota --trust release.pub.pem").succeeded().stdout;
-    for key in ["signer", "image_digest", "file_digest"] {
+    for key in ["signers", "image_digest", "file_digest"] {
         assert!(text.contains(report[key].as_str().unwrap()), "text and JSON say the same {key}");
     }
 }
@@ -45,7 +45,7 @@ fn all_steps_name_the_same_payload_and_signer() {
     assert_eq!(built["image_digest"], verified["image_digest"]);
     assert_eq!(signed["image_digest"], verified["image_digest"]);
     assert_eq!(signed["file_digest"], verified["file_digest"]);
-    assert_eq!(key["fingerprint"], verified["signer"]);
+    assert_eq!(key["fingerprint"], verified["signers"][0]);
     assert_eq!(verified["sequence"], 7);
     assert_eq!(verified["hardware"], "0x0100..0x01FF");
 }

@@ -16,8 +16,8 @@ fn a_sound_file_has_nothing_odd_signed_or_not() {
     check(signed().file().bytes(), &[]);
     let seen = inspect(signed().file().bytes());
     assert_eq!(seen.identity, Some(identity()));
-    assert_eq!(seen.elements.len(), 2);
-    assert_eq!(seen.elements[1].tag, ElementTag::ENVELOPE);
+    assert_eq!(seen.elements.len(), 4);
+    assert_eq!(seen.elements[3].tag, ElementTag::ENVELOPE);
 }
 
 #[test]

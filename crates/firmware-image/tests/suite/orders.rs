@@ -1,35 +1,42 @@
 //! Activation orders: signed, verified, and everything but the original refused.
 
 use firmware_image::{
-    ActivationOrder, Eui64, ImageDigest, OrderCounter, OrderError, SignedImage, SignedOrder, VerifyError,
+    ActivationOrder, CounterEpoch, Eui64, ImageDigest, Nonce, OrderCounter, OrderError, SignedImage,
+    SignedOrder, VerifyError,
 };
 use proptest::prelude::*;
 
-use crate::support::{edited, element, key, parse, signed, trusting, unsigned, with_right_size};
+use crate::support::{edited, element, key, parse, signed, tail_of, trusting, unsigned, with_right_size};
 
 fn order() -> ActivationOrder {
     ActivationOrder {
         device: Eui64::from_bytes([0, 0x0d, 0x6f, 0, 0x0b, 0x0a, 0x0c, 0x0d]),
         image: ImageDigest::of(b"image"),
+        epoch: CounterEpoch(1),
         counter: OrderCounter(3),
+        nonce: Nonce::from_bytes(*b"nonce 03"),
     }
 }
 
+fn signed_with(order: &ActivationOrder, seed: u8) -> SignedOrder {
+    order.sign(&key(seed)).unwrap()
+}
+
 fn obey(bytes: &[u8]) -> Result<ActivationOrder, OrderError> {
-    SignedOrder::from_bytes(bytes)?.verify(&trusting(&[1]))
+    SignedOrder::from_bytes(bytes)?.verify(&[key(1).public()])
 }
 
 #[test]
 fn a_signed_order_is_read_back_and_is_small() {
-    let signed = order().sign(&key(1));
-    assert_eq!(signed.verify(&trusting(&[1])), Ok(order()));
+    let signed = signed_with(&order(), 1);
+    assert_eq!(signed.verify(&[key(1).public()]), Ok(order()));
     assert_eq!(obey(signed.bytes()), Ok(order()));
-    assert_eq!(signed.bytes().len(), 131);
+    assert_eq!(signed.bytes().len(), 141);
 }
 
 #[test]
 fn every_single_flipped_bit_of_an_order_is_refused() {
-    let bytes = order().sign(&key(1)).bytes().to_vec();
+    let bytes = signed_with(&order(), 1).bytes().to_vec();
     for bit in 0..bytes.len() * 8 {
         let mut altered = bytes.clone();
         altered[bit / 8] ^= 1 << (bit % 8);
@@ -39,7 +46,7 @@ fn every_single_flipped_bit_of_an_order_is_refused() {
 
 #[test]
 fn an_order_cut_or_extended_is_refused() {
-    let bytes = order().sign(&key(1)).bytes().to_vec();
+    let bytes = signed_with(&order(), 1).bytes().to_vec();
     for len in 0..bytes.len() {
         assert!(obey(&bytes[..len]).is_err(), "cut to {len} bytes");
     }
@@ -50,7 +57,7 @@ fn an_order_cut_or_extended_is_refused() {
 #[test]
 fn an_order_of_a_stranger_is_refused_by_name() {
     let signer = key(2).public().fingerprint();
-    assert_eq!(obey(order().sign(&key(2)).bytes()), Err(OrderError::UntrustedKey { signer }));
+    assert_eq!(obey(signed_with(&order(), 2).bytes()), Err(OrderError::UntrustedKey { signer }));
 }
 
 #[test]
@@ -62,20 +69,27 @@ fn the_seal_of_an_image_is_no_order_and_an_order_is_no_envelope() {
     let seal = &image.envelope()[start..start + 84];
     let error = obey(seal).unwrap_err();
     assert_eq!(error.to_string(), "the order is malformed: its signature brings no order");
-    let forged = [&unsigned().bytes()[..], &element(0xf0c5, order().sign(&key(1)).bytes())].concat();
+    let tail = tail_of(&signed());
+    let envelope = element(0xf0c5, signed_with(&order(), 1).bytes());
+    let before = &tail[..tail.len() - 6 - image.envelope().len()];
+    let forged = [&unsigned().bytes()[..], before, &envelope].concat();
     let file = SignedImage::from_file(parse(&with_right_size(forged)).unwrap()).unwrap();
     assert!(matches!(trusting(&[1]).verify(file), Err(VerifyError::EnvelopeMalformed(_))));
 }
 
 proptest! {
     #[test]
-    fn any_order_is_read_back_alike(device: [u8; 8], image: [u8; 32], counter: u64) {
+    fn any_order_is_read_back_alike(
+        device: [u8; 8], image: [u8; 32], epoch: u32, counter: u64, nonce: [u8; 8],
+    ) {
         let order = ActivationOrder {
             device: Eui64::from_bytes(device),
             image: ImageDigest::from_bytes(image),
+            epoch: CounterEpoch(epoch),
             counter: OrderCounter(counter),
+            nonce: Nonce::from_bytes(nonce),
         };
-        prop_assert_eq!(obey(order.sign(&key(1)).bytes()), Ok(order));
+        prop_assert_eq!(obey(signed_with(&order, 1).bytes()), Ok(order));
     }
 
     #[test]
@@ -85,7 +99,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_an_order_is_obeyed(edits in proptest::collection::vec(any::<(u8, u16, u8)>(), 1..4)) {
-        let original = order().sign(&key(1)).bytes().to_vec();
+        let original = signed_with(&order(), 1).bytes().to_vec();
         let forged = edited(&original, &edits);
         prop_assert_eq!(obey(&forged).is_ok(), forged == original);
     }

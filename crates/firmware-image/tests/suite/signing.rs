@@ -8,7 +8,7 @@ use firmware_image::{
 use proptest::prelude::*;
 
 use crate::support::{
-    HEADER_LEN, edited, element, file_with_body, identity, key, parse, signed, trusting, unsigned,
+    HEADER_LEN, edited, element, file_with_body, identity, key, parse, signed, tail_of, trusting, unsigned,
     with_right_size,
 };
 
@@ -34,7 +34,7 @@ fn a_signed_file_verifies_and_tells_what_was_signed() {
     let image = trusting(&[9, 1]).verify(signed()).unwrap();
     assert_eq!(image.identity(), identity());
     assert_eq!(image.sequence(), SequenceNumber(7));
-    assert_eq!(image.signer(), key(1).public().fingerprint());
+    assert_eq!(image.signers()[0], key(1).public().fingerprint());
     assert_eq!(image.image_digest(), ImageDigest::of(unsigned().payload()));
     assert_eq!(image.file_digest(), image.file().file_digest());
     assert_eq!(image.bytes(), signed().file().bytes());
@@ -74,7 +74,7 @@ fn a_good_payload_under_another_version_is_refused() {
     let mut newer = identity();
     newer.file_version.0 += 1;
     let other = OtaFile::build(&newer, "test", unsigned().payload()).unwrap();
-    let forged = [&other.bytes()[..], &element(ElementTag::ENVELOPE.0, signed().envelope())].concat();
+    let forged = [&other.bytes()[..], &tail_of(&signed())].concat();
     assert_eq!(refusal(&with_right_size(forged)), VerifyError::HeaderAltered);
 }
 
@@ -107,12 +107,12 @@ fn an_element_added_behind_the_envelope_is_refused() {
 fn other_elements_are_bound_too_their_order_with_them() {
     let image = SignedImage::sign(&multi_element(), SequenceNumber(1), &key(1)).unwrap();
     assert!(intake(image.file().bytes()).is_ok());
-    let envelope = element(ElementTag::ENVELOPE.0, image.envelope());
+    let tail = tail_of(&image);
     let reordered = [element(0, b"image"), element(0xf100, b"before"), element(3, b"after")];
     let altered = [element(0xf100, b"Before"), element(0, b"image"), element(3, b"after")];
     let shifted = [element(0xf100, b"beforea"), element(0, b"image"), element(3, b"fter")];
     for elements in [reordered, altered, shifted] {
-        let forged = file_with_body(&[elements.concat(), envelope.clone()].concat());
+        let forged = file_with_body(&[elements.concat(), tail.clone()].concat());
         assert_eq!(refusal(&forged), VerifyError::ElementsAltered);
     }
 }
@@ -145,14 +145,14 @@ fn a_strangers_signature_under_a_trusted_name_is_refused() {
 fn an_envelope_of_another_image_is_refused() {
     let other = OtaFile::build(&identity(), "test", b"the firmware of a very large meter").unwrap();
     let other = SignedImage::sign(&other, SequenceNumber(8), &key(1)).unwrap();
-    let forged = [&unsigned().bytes()[..], &element(ElementTag::ENVELOPE.0, other.envelope())].concat();
+    let forged = [&unsigned().bytes()[..], &tail_of(&other)].concat();
     assert_eq!(refusal(&with_right_size(forged)), VerifyError::PayloadAltered);
 }
 
 #[test]
 fn a_signed_file_is_not_signed_again() {
     let again = SignedImage::sign(signed().file(), SequenceNumber(8), &key(1));
-    assert_eq!(again, Err(SignError::AlreadySigned));
+    assert!(matches!(again, Err(SignError::AlreadySigned)));
 }
 
 #[test]
@@ -171,7 +171,7 @@ proptest! {
     #[test]
     fn whatever_is_signed_verifies_with_its_own_key_only(
         payload in proptest::collection::vec(any::<u8>(), 1..400),
-        others in proptest::collection::vec((0xf000_u16..0xf0c5, proptest::collection::vec(any::<u8>(), 0..40)), 0..4),
+        others in proptest::collection::vec((0xf000_u16..0xf0c4, proptest::collection::vec(any::<u8>(), 0..40)), 0..4),
         sequence: u64,
     ) {
         let mut body: Vec<u8> = others.iter().flat_map(|(tag, value)| element(*tag, value)).collect();
@@ -197,13 +197,14 @@ proptest! {
     }
 }
 
-const GOLDEN_FILE_DIGEST: &str = "3ff9c060064ec0f4bb16c6fa60523730bbc1f1253b2cf7317487607a3e2cd43d";
-const GOLDEN_ENVELOPE: [&str; 7] = [
-    "d86ba202587d825824822f58206e8b9c2fac5a5292e1277f6a340b180fcd26c1d14c9bad98da24de9937041a665854d28443",
-    "a10132a1044834750f98bd59fcfcf65840a719a1bfea7fb471830843262c27f6060e9f1946d8362463111c3633cbc9b11dd4",
-    "3b734b0e31fae08475aac74a1e8eb267eb99bb516e77d98def1a9c732555080358b3a4010102070358a0a202828147706179",
-    "6c6f61648146686561646572045889900cf514a201507fc5bc92cea1503b93c786e6e1d64a200250344b4bd8efe351c195d8",
-    "3302cd2115ec010f020f0c0014a2035824822f582039915692a5f043bcf65b043cd7606df7d1d38557029d1dfd226155820d",
-    "0c99af0e18220c0114a2035824822f5820ae8675ba7633cf241e49ddc9d87598ffd2957038cb880dfc3c5b143ded361d9d0e",
-    "183c0749880c00030f0c01030f",
+const GOLDEN_FILE_DIGEST: &str = "a5b7b8ae62d4ca0c09c8a35e5a9f0a4103f60304cee877723098fa6da0a726f1";
+const GOLDEN_ENVELOPE: [&str; 8] = [
+    "d86ba202587d825824822f58202ccfa2f5bbf730b72654aeacf64611a41207505cd32029365dc93af18c1672425854d28443",
+    "a10132a1044834750f98bd59fcfcf658407d996e00e62ff32e9db20ffc93628fe68f660b6700dda1fa44f3692fe0bd252d49",
+    "73a6ab30826a5471100164af327f0aa1e0c95645be438d8f6bd7a562f3a1070358eea4010102070358d7a202838147706179",
+    "6c6f61648146686561646572814770726f6d6973650458b7940cf514a201507fc5bc92cea1503b93c786e6e1d64a20025034",
+    "4b4bd8efe351c195d83302cd2115ec010f020f0c0014a2035824822f582039915692a5f043bcf65b043cd7606df7d1d38557",
+    "029d1dfd226155820d0c99af0e18220c0114a2035824822f582032f9bb2abbc2d4f4158c5a0f76905a49243ad3266aef09fc",
+    "8b8113b4d53d63f30e183c0c0214a2035824822f582051959ee35c03ff1b0307e12a8d97bb62ee1af0aa86c7784a3c8b2b33",
+    "b2423c920e1827074d8c0c00030f0c01030f0c02030f",
 ];

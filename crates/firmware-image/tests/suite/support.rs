@@ -54,6 +54,12 @@ pub fn element(tag: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The three elements that signing added to an image, as bytes.
+pub fn tail_of(image: &SignedImage) -> Vec<u8> {
+    let start = image.file().elements().nth_back(2).unwrap().offset;
+    image.file().bytes()[start..].to_vec()
+}
+
 pub fn parse(bytes: &[u8]) -> Result<OtaFile, firmware_image::ParseError> {
     OtaFile::parse(Bytes::copy_from_slice(bytes))
 }

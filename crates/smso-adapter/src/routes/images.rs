@@ -20,7 +20,7 @@ pub(super) async fn hand_in<D: CampaignDesk>(
     let taken = office.ask(office.desk.take_image(file.bytes.clone())).await;
     let taken = taken.inspect_err(|problem| tracing::warn!(problem = %problem.detail, "image not taken"))?;
     let view = ImageView::from(&taken.image);
-    tracing::info!(image = %view.file_digest, signer = %view.signer, known = taken.known, "image taken");
+    tracing::info!(image = %view.file_digest, signers = ?view.signers, known = taken.known, "image taken");
     let status = if taken.known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(view)))
 }

@@ -24,7 +24,7 @@ pub struct ImageView {
     /// The rollback counter.
     pub sequence: u64,
     /// Fingerprint of the key that signed it.
-    pub signer: String,
+    pub signers: Vec<String>,
 }
 
 /// A range of hardware versions, both included.
@@ -82,7 +82,7 @@ impl From<&VerifiedImage> for ImageView {
                 .hardware
                 .map(|range| HardwareView { min: word(range.min), max: word(range.max) }),
             sequence: image.sequence().0,
-            signer: image.signer().to_string(),
+            signers: image.signers().iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -133,7 +133,7 @@ fn hand_in(
     output.talk(format_args!(
         "{}: verified, signed by {}, leads to {cpl_entry}",
         path.display(),
-        taken.signer
+        taken.signers.join(", ")
     ));
     Ok(Target { image: taken.file_digest, cpl_entry })
 }

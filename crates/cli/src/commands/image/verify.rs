@@ -36,7 +36,7 @@ struct VerifyReport {
     #[serde(flatten)]
     identity: IdentityFacts,
     sequence: u64,
-    signer: String,
+    signers: Vec<String>,
     image_digest: String,
     file_digest: String,
 }
@@ -46,7 +46,7 @@ impl fmt::Display for VerifyReport {
         writeln!(formatter, "verified      {} ({} bytes)", self.file, self.size_bytes)?;
         write!(formatter, "{}", self.identity)?;
         writeln!(formatter, "sequence      {}", self.sequence)?;
-        writeln!(formatter, "signer        {}", self.signer)?;
+        writeln!(formatter, "signers       {}", self.signers.join(", "))?;
         writeln!(formatter, "image digest  {}", self.image_digest)?;
         writeln!(formatter, "file digest   {}", self.file_digest)
     }
@@ -85,7 +85,7 @@ fn verified(arguments: &Arguments, image: &VerifiedImage) -> VerifyReport {
         size_bytes: image.bytes().len(),
         identity: image.identity().into(),
         sequence: image.sequence().0,
-        signer: image.signer().to_string(),
+        signers: image.signers().iter().map(ToString::to_string).collect(),
         image_digest: image.image_digest().to_string(),
         file_digest: image.file_digest().to_string(),
     }
