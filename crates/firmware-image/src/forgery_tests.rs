@@ -1,6 +1,10 @@
 //! What only someone with a trusted key, or with the innards of this crate, could put together: other
 //! algorithm labels, manifests of another make, signatures turned around. And the draft's own example.
 
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use coset::iana::Algorithm;
 use proptest::prelude::*;
 use uuid::Uuid;

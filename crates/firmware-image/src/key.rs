@@ -1,8 +1,9 @@
 //! Ed25519 keys: from PEM and to PEM, signing and strict verification.
 //! Whom to believe is left to `trust`, where the files lie and who may read them to the caller.
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
 
 use ed25519_dalek::Signer;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;

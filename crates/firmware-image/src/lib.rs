@@ -26,8 +26,14 @@
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
 //! people's files, [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
 //! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals.
+//!
+//! Without the standard library (`alloc` only): what verifies here is what runs on a hub or a meter.
+
+#![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod acceptance;
 mod activation_order;
