@@ -21,7 +21,8 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SignedImage`], [`TrustStore`], [`ActivationOrder`].
+//! people's files, [`SignedImage`], [`TrustStore`], [`ActivationOrder`]; beside them [`McubootImage`], for payloads
+//! that a boot loader checks once more.
 
 mod activation_order;
 mod adopt;
@@ -36,6 +37,7 @@ mod identity;
 mod inspect;
 mod key;
 mod manifest;
+mod mcuboot;
 mod notation;
 mod oddity;
 mod ota_file;
@@ -55,6 +57,12 @@ pub use identity::{
 };
 pub use inspect::{ElementSummary, Inspection, inspect};
 pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
+pub use mcuboot::{
+    McubootBuildError, McubootDependency, McubootFlags, McubootHash, McubootHashKind, McubootHeader,
+    McubootHeaderSpace, McubootImage, McubootKey, McubootKeyHash, McubootParseError, McubootRecipe,
+    McubootSignature, McubootSigning, McubootTlv, McubootTlvKind, McubootTlvs, McubootVerifyError,
+    McubootVersion, PayloadFormat, VerifiedMcuboot,
+};
 pub use notation::NotationError;
 pub use oddity::{Container, Oddity};
 pub use ota_file::{BuildError, MAX_FILE_LEN, OtaFile, ParseError};
