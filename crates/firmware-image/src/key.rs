@@ -50,6 +50,10 @@ impl SigningKey {
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
     }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+        self.0.sign(message).to_bytes()
+    }
 }
 
 impl crate::signer::Signer for SigningKey {
@@ -58,7 +62,7 @@ impl crate::signer::Signer for SigningKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], crate::signer::SignerError> {
-        Ok(self.0.sign(message).to_bytes())
+        Ok(SigningKey::sign(self, message))
     }
 }
 

@@ -25,7 +25,8 @@
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
 //! people's files, [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
-//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals.
+//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals;
+//! beside them [`McubootImage`], for payloads that a boot loader checks once more.
 //!
 //! Without the standard library (`alloc` only): what verifies here is what runs on a hub or a meter.
 
@@ -54,10 +55,10 @@ mod identity;
 mod inspect;
 mod key;
 mod manifest;
+mod mcuboot;
 mod notation;
 mod oddity;
 mod ota_file;
-mod payload;
 mod promise;
 mod reader;
 mod release;
@@ -91,10 +92,16 @@ pub use identity::{
 };
 pub use inspect::{ElementSummary, Inspection, inspect};
 pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
+pub use mcuboot::{
+    McubootBuildError, McubootDependency, McubootFlags, McubootHash, McubootHashKind, McubootHeader,
+    McubootHeaderSpace, McubootImage, McubootKey, McubootKeyHash, McubootParseError, McubootRecipe,
+    McubootSignature, McubootSigning, McubootTlv, McubootTlvKind, McubootTlvs, McubootVerifyError,
+    McubootVersion, PayloadFormat, VerifiedMcuboot,
+};
 pub use notation::NotationError;
 pub use oddity::{Container, Oddity};
 pub use ota_file::{BuildError, MAX_FILE_LEN, OtaFile, ParseError};
-pub use promise::{PayloadFormat, Predecessors, Promise, RootVersion, VersionRange};
+pub use promise::{Predecessors, Promise, RootVersion, VersionRange};
 pub use release::{
     ApproveError, CampaignName, MAX_RELEASE_LEN, Release, ReleasedImage, SignedRelease, Targets,
 };

@@ -10,8 +10,10 @@ mod build;
 mod facts;
 mod inspect;
 mod keygen;
+mod mcuboot;
 mod sign;
 mod verify;
+mod wrap;
 
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 mod desk;
 mod general;
 mod image_keys;
+mod image_mcuboot;
 mod image_refused;
 mod image_sound;
 mod ledger;

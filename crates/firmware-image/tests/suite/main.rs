@@ -6,6 +6,9 @@
 mod adoption;
 mod files;
 mod keys;
+mod mcuboot;
+mod mcuboot_imgtool;
+mod mcuboot_vectors;
 mod notation;
 mod oddities;
 mod orders;

@@ -4,15 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use firmware_image::{ElementTag, Inspection, Oddity, inspect};
+use firmware_image::{ElementTag, Inspection, Oddity, PayloadFormat, inspect};
 use serde::Serialize;
 
 use super::facts::IdentityFacts;
+use super::mcuboot::{self, McubootFacts};
 use super::read_image;
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
-/// Look into any OTA file and name everything odd about it.
+/// Look into any OTA file, or a bare MCUboot image, and name everything odd about it.
 ///
 /// Believes nothing and verifies no signature. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
 /// file, or not readable.
@@ -37,6 +38,8 @@ struct InspectReport {
     header_string: Option<String>,
     elements: Vec<ElementReport>,
     oddities: Vec<OddityReport>,
+    payload_format: Option<String>,
+    mcuboot: Option<McubootFacts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,10 +57,20 @@ struct OddityReport {
 }
 
 impl InspectReport {
-    fn new(path: &Path, size_bytes: usize, seen: &Inspection) -> InspectReport {
+    fn new(path: &Path, bytes: &[u8], seen: &Inspection) -> InspectReport {
+        let payload = payload_of(bytes, seen);
+        let format = payload.map(PayloadFormat::of);
+        let read = payload.filter(|_| format == Some(PayloadFormat::Mcuboot)).map(McubootFacts::read);
+        let (mcuboot, malformed) = match read {
+            Some(Ok(facts)) => (Some(facts), None),
+            Some(Err(error)) => (None, Some(format!("the payload begins as an MCUboot image: {error}"))),
+            None => (None, None),
+        };
+        // Head-end and devices carry any payload; only a boot loader would mind.
+        let fault = malformed.or_else(|| mcuboot.as_ref().and_then(McubootFacts::fault));
         InspectReport {
             file: path.display().to_string(),
-            size_bytes,
+            size_bytes: bytes.len(),
             sound: seen.is_sound(),
             signed: seen.elements.iter().any(|element| element.tag == ElementTag::ENVELOPE),
             identity: seen.identity.map(IdentityFacts::from),
@@ -76,7 +89,10 @@ impl InspectReport {
                 .oddities
                 .iter()
                 .map(|oddity| OddityReport { what: oddity.to_string(), refused: oddity.is_refused() })
+                .chain(fault.map(|what| OddityReport { what, refused: false }))
                 .collect(),
+            payload_format: format.map(|format| format.to_string()),
+            mcuboot,
         }
     }
 }
@@ -99,6 +115,12 @@ impl fmt::Display for InspectReport {
             let ElementReport { tag, name, offset_bytes, length_bytes } = element;
             writeln!(formatter, "element       {tag} {name}, {length_bytes} bytes at byte {offset_bytes}")?;
         }
+        if let Some(format) = &self.payload_format {
+            writeln!(formatter, "payload       {format}")?;
+        }
+        if let Some(facts) = &self.mcuboot {
+            write!(formatter, "{facts}")?;
+        }
         for oddity in &self.oddities {
             let label = if oddity.refused { "odd, refused" } else { "odd" };
             writeln!(formatter, "{label:<13} {}", oddity.what)?;
@@ -110,6 +132,9 @@ impl fmt::Display for InspectReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let bytes = read_image(path)?;
+    if PayloadFormat::of(&bytes) == PayloadFormat::Mcuboot {
+        return mcuboot::inspect(path, &bytes, output);
+    }
     let seen = inspect(&bytes);
     if seen.identity.is_none() {
         return Err(Failure::message(
@@ -117,13 +142,21 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             format_args!("{}: expected an OTA file: {}", path.display(), named(&seen.oddities)),
         ));
     }
-    output.report(&InspectReport::new(path, bytes.len(), &seen))?;
+    output.report(&InspectReport::new(path, &bytes, &seen))?;
     if seen.is_sound() {
         return Ok(());
     }
     let refused: Vec<Oddity> = seen.oddities.iter().copied().filter(Oddity::is_refused).collect();
     let message = format!("{}: would be refused: {}", path.display(), named(&refused));
     Err(Failure::message(ExitCode::Refused, message))
+}
+
+/// Returns the one payload of a file; with several, nobody knows which one counts.
+fn payload_of<'a>(bytes: &'a [u8], seen: &Inspection) -> Option<&'a [u8]> {
+    let mut payloads = seen.elements.iter().filter(|element| element.tag == ElementTag::UPGRADE_IMAGE);
+    let (only, None) = (payloads.next()?, payloads.next()) else { return None };
+    let start = only.offset + ELEMENT_HEADER_LEN;
+    bytes.get(start..start + only.len)
 }
 
 fn named(oddities: &[Oddity]) -> String {
@@ -135,3 +168,6 @@ fn printable(header_string: &[u8]) -> String {
     let end = header_string.iter().position(|byte| *byte == 0).unwrap_or(header_string.len());
     header_string[..end].escape_ascii().to_string()
 }
+
+/// The bytes of an element before its value: tag u16, length u32 (ZCL 11.4.2).
+const ELEMENT_HEADER_LEN: usize = 6;

@@ -1,14 +1,14 @@
 //! `lamplighter image verify`: would a device that believes these keys believe this file?
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use firmware_image::{IntakeError, TrustStore, VerifiedImage, VerifyError};
+use firmware_image::{IntakeError, PayloadFormat, TrustStore, VerifiedImage, VerifyError};
 use serde::Serialize;
 
 use super::facts::IdentityFacts;
-use super::{inspect_hint, read_image};
+use super::{inspect_hint, mcuboot, read_image};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::keys;
 use crate::output::{Format, Output};
@@ -16,11 +16,11 @@ use crate::output::{Format, Output};
 /// Verify the signature of an image, as head-end and devices do.
 ///
 /// Exit code 0: sound. 4: refused, and which promise is broken. 3: no OTA file, or not readable. With --json
-/// a refusal is a document too.
+/// a refusal is a document too. A bare MCUboot image is verified as a boot loader with these keys would.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lamplighter image verify meter.ota --trust keys/release.pub.pem")]
 pub(crate) struct Arguments {
-    /// Signed OTA file.
+    /// Signed OTA file, or a bare MCUboot image.
     file: PathBuf,
     /// Public key to believe; may be given several times.
     #[arg(long, value_name = "PUB", required = true)]
@@ -69,7 +69,11 @@ impl fmt::Display for RefusalReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let trust = keys::read_trust(&arguments.trust)?;
-    match trust.verify_bytes(read_image(path)?) {
+    let bytes = read_image(path)?;
+    if PayloadFormat::of(&bytes) == PayloadFormat::Mcuboot {
+        return mcuboot::verify(path, &bytes, &trust, output);
+    }
+    match trust.verify_bytes(bytes) {
         Ok(image) => output.report(&verified(arguments, &image)),
         Err(IntakeError::Parse(error)) => Err(error)
             .or_bad_input(format_args!("{}: expected a sound OTA file", path.display()))
@@ -98,10 +102,7 @@ fn refuse(
     output: &Output,
 ) -> Result<(), Failure> {
     let file = arguments.file.display().to_string();
-    if output.format() == Format::Json {
-        let reason = error.to_string();
-        output.report(&RefusalReport { file: file.clone(), verdict: "refused", reason })?;
-    }
+    report_refusal(&arguments.file, &error, output)?;
     let hint = match &error {
         VerifyError::Unsigned => Some("sign it with `lamplighter image sign`".to_owned()),
         VerifyError::UntrustedKey { .. } => {
@@ -115,4 +116,13 @@ fn refuse(
         Some(hint) => refused.map_err(|failure| failure.hint(hint)),
         None => refused,
     }
+}
+
+/// Writes the document of a refusal for programs; people read the error line.
+pub(super) fn report_refusal(path: &Path, error: &dyn fmt::Display, output: &Output) -> Result<(), Failure> {
+    if output.format() != Format::Json {
+        return Ok(());
+    }
+    let (file, reason) = (path.display().to_string(), error.to_string());
+    output.report(&RefusalReport { file, verdict: "refused", reason })
 }
