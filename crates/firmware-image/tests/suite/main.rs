@@ -5,6 +5,7 @@
 
 mod adoption;
 mod files;
+mod gate;
 mod keys;
 mod mcuboot;
 mod mcuboot_imgtool;
@@ -12,6 +13,8 @@ mod mcuboot_vectors;
 mod notation;
 mod oddities;
 mod orders;
+mod rotation;
 mod samples;
 mod signing;
 mod support;
+mod trust_world;

@@ -228,7 +228,7 @@ impl fmt::Display for VerifyReport {
 pub(super) fn verify(path: &Path, bytes: &[u8], trust: &TrustStore, output: &Output) -> Result<(), Failure> {
     let image = McubootImage::parse(bytes)
         .or_bad_input(format_args!("{}: expected a sound MCUboot image", path.display()))?;
-    match image.verify(trust.keys()) {
+    match image.verify(&trust.keys()) {
         Ok(verified) => output.report(&verified_report(path, &verified)),
         Err(error) => {
             report_refusal(path, &error, output)?;
