@@ -145,18 +145,18 @@ impl SignedImage {
 
     /// Returns the envelope's bytes.
     pub fn envelope(&self) -> &[u8] {
-        self.from_the_end(0)
+        self.own_element(0)
     }
 
     pub(crate) fn promise(&self) -> &[u8] {
-        self.from_the_end(1)
+        self.own_element(1)
     }
 
     pub(crate) fn block_digests(&self) -> &[u8] {
-        self.from_the_end(2)
+        self.own_element(2)
     }
 
-    fn from_the_end(&self, place: usize) -> &[u8] {
+    fn own_element(&self, place: usize) -> &[u8] {
         self.file.elements().rev().nth(place).expect("a signed file ends in its signer's elements").value
     }
 }
