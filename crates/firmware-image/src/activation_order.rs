@@ -13,8 +13,9 @@ use minicbor::Decoder;
 use crate::cbor::{EncodingError, encode};
 use crate::digest::ImageDigest;
 use crate::identity::Eui64;
-use crate::key::{KeyFingerprint, SigningKey};
+use crate::key::KeyFingerprint;
 use crate::seal::{Seal, SealFault, seal_attached};
+use crate::signing_key::SigningKey;
 use crate::trust::TrustStore;
 
 /// What is ordered: this device shall run this image.

@@ -21,13 +21,16 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SignedImage`], [`TrustStore`], [`ActivationOrder`].
+//! people's files, [`SigningKey`] and [`Signer`], [`SignedImage`], [`TrustStore`], [`ActivationOrder`].
+
+extern crate alloc;
 
 mod activation_order;
 mod adopt;
 mod cbor;
 mod digest;
 mod element;
+mod encrypted_key;
 mod envelope;
 #[cfg(test)]
 mod forgery_tests;
@@ -42,6 +45,8 @@ mod ota_file;
 mod reader;
 mod seal;
 mod signed_image;
+mod signer;
+mod signing_key;
 mod trust;
 
 pub use activation_order::{ActivationOrder, OrderCounter, OrderError, SignedOrder};
@@ -49,14 +54,17 @@ pub use adopt::{AdoptError, Adoption, adopt};
 pub use cbor::EncodingError;
 pub use digest::{FileDigest, ImageDigest};
 pub use element::{Element, ElementTag};
+pub use encrypted_key::FreshBytes;
 pub use header::OtaHeader;
 pub use identity::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
 pub use inspect::{ElementSummary, Inspection, inspect};
-pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
+pub use key::{KeyError, KeyFingerprint, PublicKey};
 pub use notation::NotationError;
 pub use oddity::{Container, Oddity};
 pub use ota_file::{BuildError, MAX_FILE_LEN, OtaFile, ParseError};
 pub use signed_image::{SequenceNumber, SignError, SignedImage};
+pub use signer::{Signer, SignerError, sign_checked};
+pub use signing_key::SigningKey;
 pub use trust::{IntakeError, TrustStore, VerifiedImage, VerifyError};

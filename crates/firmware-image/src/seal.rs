@@ -13,7 +13,8 @@ use coset::iana::Algorithm;
 use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable};
 
 use crate::cbor::EncodingError;
-use crate::key::{KeyFingerprint, SIGNATURE_LEN, SigningKey};
+use crate::key::{KeyFingerprint, SIGNATURE_LEN};
+use crate::signing_key::SigningKey;
 use crate::trust::TrustStore;
 
 /// A COSE_Sign1 message in its one encoding, not yet checked against any key.

@@ -8,10 +8,10 @@ use coset::iana::Algorithm;
 use crate::element::{ELEMENT_HEADER_LEN, ElementTag};
 use crate::envelope::{as_byte_string, emit};
 use crate::header::OtaHeader;
-use crate::key::SigningKey;
 use crate::manifest::{Manifest, Measure, class_of, manifest_digest};
 use crate::ota_file::{BuildError, MAX_FILE_LEN, OtaFile};
 use crate::seal::seal_detached;
+use crate::signing_key::SigningKey;
 use crate::trust::VerifyError;
 
 /// A file that carries an envelope; nothing is known yet about who made it.
