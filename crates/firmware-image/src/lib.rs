@@ -24,7 +24,7 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
+//! people's files, [`SigningKey`] and [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
 //! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals;
 //! beside them [`McubootImage`], for payloads that a boot loader checks once more.
 //!
@@ -46,6 +46,7 @@ mod cbor;
 mod digest;
 mod document_error;
 mod element;
+mod encrypted_key;
 mod envelope;
 #[cfg(test)]
 mod forgery_tests;
@@ -67,6 +68,7 @@ mod root;
 mod seal;
 mod signed_image;
 mod signer;
+mod signing_key;
 mod status;
 mod time;
 mod trust;
@@ -85,13 +87,14 @@ pub use cbor::EncodingError;
 pub use digest::{FileDigest, ImageDigest};
 pub use document_error::DocumentError;
 pub use element::{Element, ElementTag};
+pub use encrypted_key::FreshBytes;
 pub use header::OtaHeader;
 pub use hub_gate::{GateRefusal, HubGate};
 pub use identity::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
 pub use inspect::{ElementSummary, Inspection, inspect};
-pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
+pub use key::{KeyError, KeyFingerprint, PublicKey};
 pub use mcuboot::{
     McubootBuildError, McubootDependency, McubootFlags, McubootHash, McubootHashKind, McubootHeader,
     McubootHeaderSpace, McubootImage, McubootKey, McubootKeyHash, McubootParseError, McubootRecipe,
@@ -108,7 +111,8 @@ pub use release::{
 pub use roles::{Holder, KeyRecord, Maker, Quorum, SignatureAlgorithm};
 pub use root::{CounterEpoch, TrustRoot};
 pub use signed_image::{SequenceNumber, SignError, SignedImage, Terms};
-pub use signer::{Signer, SignerError};
+pub use signer::{Signer, SignerError, sign_checked};
+pub use signing_key::SigningKey;
 pub use status::{Floor, MAX_STATUS_LEN, SignStatusError, SignedStatus, Status};
 pub use time::{UtcSeconds, Validity};
 pub use trust::{TrustMark, TrustStore, VerifiedImage};

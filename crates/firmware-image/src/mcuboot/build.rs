@@ -5,8 +5,8 @@ use super::hash::{McubootHashKind, subject_public_key_info};
 use super::header::{HEADER_LEN, McubootFlags, McubootHeader, McubootVersion};
 use super::image::{DEPENDENCY_LEN, McubootDependency};
 use super::tlv::{AREA_HEADER_LEN, AREA_MAGIC, McubootTlvKind, PROTECTED_MAGIC, TLV_HEADER_LEN, emit};
-use crate::key::SigningKey;
 use crate::ota_file::MAX_FILE_LEN;
+use crate::signing_key::SigningKey;
 use alloc::vec::Vec;
 
 /// What an image says of itself, and how it is signed.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod encrypted_keys;
 mod files;
 mod gate;
 mod keys;

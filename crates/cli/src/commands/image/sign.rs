@@ -1,7 +1,8 @@
 //! `lamplighter image sign`: a sound OTA file becomes one that devices can believe.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firmware_image::{OtaFile, SequenceNumber, SignedImage, TrustStore};
@@ -11,13 +12,13 @@ use super::facts::IdentityFacts;
 use super::{inspect_hint, read_image};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files::{Destination, Overwrite};
-use crate::keys;
+use crate::keys::{self, KeyPlace, KeySource, PassphraseArguments};
 use crate::output::Output;
 
 /// Sign an OTA file: bind its payload, header and elements to a key.
 ///
-/// The signature is appended as one more element; the payload stays as it is. The key file must be readable by
-/// you alone. What was signed is verified before it is written.
+/// The signature is appended as one more element; the payload stays as it is. A key file must be readable by you
+/// alone; one that is encrypted asks for its passphrase. What was signed is verified before it is written.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  lamplighter image sign meter.ota --key keys/release.key.pem --out meter.signed.ota"
@@ -25,9 +26,11 @@ use crate::output::Output;
 pub(crate) struct Arguments {
     /// Unsigned OTA file.
     file: PathBuf,
-    /// Private key file, as `image keygen` writes it.
-    #[arg(long, value_name = "KEY")]
-    key: PathBuf,
+    /// Private key: a file, plain or encrypted, as `image keygen` writes it.
+    #[arg(long, value_name = "KEY", value_parser = KeyPlace::value_parser())]
+    key: KeyPlace,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
     /// Rollback counter: devices take no image below the one they run [default: the file version].
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
@@ -66,8 +69,10 @@ impl fmt::Display for SignReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let overwrite = Overwrite::from_force(arguments.force);
-    let destination = Destination::new(&arguments.out, overwrite, &[path, &arguments.key])?;
-    let key = keys::read_signing_key(&arguments.key)?;
+    let inputs: Vec<&Path> = iter::once(path.as_path()).chain(arguments.key.path()).collect();
+    let destination = Destination::new(&arguments.out, overwrite, &inputs)?;
+    let source = KeySource { place: arguments.key.clone(), passphrase: arguments.passphrase.source() };
+    let key = keys::read_key_file(&source)?;
     let file = OtaFile::parse(read_image(path)?)
         .or_bad_input(format_args!("{}: expected a sound OTA file", path.display()))
         .map_err(|failure| failure.hint(inspect_hint(path)))?;
