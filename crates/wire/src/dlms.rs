@@ -1,8 +1,8 @@
 //! The WAN: DLMS/COSEM image transfer (IEC 62056-5-3, 62056-6-2) in the TCP-UDP wrapper (IEC 62056-4-7).
 //!
 //! In reading order: `wrapper` around `apdu`, which is one of `association` and `services`; `objects` names
-//! what services speak of, `access_result` how they end, `data` what they carry; `image_transfer`, `bitmap`
-//! and `han_status` are the contents of the objects we use.
+//! what services speak of, `access_result` how they end, `data` what they carry; `image_transfer`, `bitmap`,
+//! `han_status` and `held_papers` are the contents of the objects we use.
 
 mod access_result;
 mod apdu;
@@ -11,6 +11,7 @@ mod bitmap;
 mod conformance;
 mod data;
 mod han_status;
+mod held_papers;
 mod image_transfer;
 mod objects;
 mod services;
@@ -23,7 +24,8 @@ pub use association::{ApplicationContext, AssociationRequest, AssociationRespons
 pub use bitmap::{BlockBitmap, MAX_BLOCKS};
 pub use conformance::Conformance;
 pub use data::{Data, MAX_DATA_DEPTH, MAX_DATA_ELEMENTS};
-pub use han_status::{HanDeviceStatus, HanState};
+pub use han_status::{HanDeviceStatus, HanState, OrderChallenge};
+pub use held_papers::HeldPapers;
 pub use image_transfer::{
     ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, block_frame_len,
     check_trigger_parameter, emit_block_frame,

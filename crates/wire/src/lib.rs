@@ -35,15 +35,17 @@ mod zcl;
 pub use dlms::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
     AssociationResponse, AttributeRef, BlockBitmap, ClassId, Conformance, Data, GetRequest, GetResponse,
-    HanDeviceStatus, HanState, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, InvokeId,
-    MAX_APDU_LEN, MAX_BLOCKS, MAX_DATA_DEPTH, MAX_DATA_ELEMENTS, MethodRef, Obis, SetRequest, SetResponse,
-    WPort, WRAPPER_LEN, WanFrame, block_frame_len, check_trigger_parameter, emit_block_frame, emit_wan,
+    HanDeviceStatus, HanState, HeldPapers, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus,
+    InvokeId, MAX_APDU_LEN, MAX_BLOCKS, MAX_DATA_DEPTH, MAX_DATA_ELEMENTS, MethodRef, Obis, OrderChallenge,
+    SetRequest, SetResponse, WPort, WRAPPER_LEN, WanFrame, block_frame_len, check_trigger_parameter,
+    emit_block_frame, emit_wan,
 };
 pub use error::WireError;
 pub use han::{FIRST_BROADCAST, HanFrame, MAX_HAN_PAYLOAD, OTA_CLUSTER, SE_PROFILE};
 pub use zcl::{
-    AttributeId, AttributeList, AttributeRecord, AttributeValue, ImageBlockRequest, ImageBlockResponse,
-    ImageKey, ImageNotify, ImagePageRequest, MAX_ATTRIBUTES, NotifyScope, ORDER_COMMAND, ORDER_MANUFACTURER,
-    OrderFragment, OtaCommand, QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse,
+    AttributeId, AttributeList, AttributeRecord, AttributeValue, CHALLENGE_COMMAND, DeviceChallenge,
+    DocumentFragment, DocumentKind, ImageBlockRequest, ImageBlockResponse, ImageKey, ImageNotify,
+    ImagePageRequest, MAX_ATTRIBUTES, NotifyScope, ORDER_COMMAND, ORDER_MANUFACTURER, OtaCommand,
+    QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse, ROOT_COMMAND,
     UPGRADE_WHEN_TOLD, UpgradeEndRequest, UpgradeEndResponse, ZclFrame, ZclStatus,
 };

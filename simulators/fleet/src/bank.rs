@@ -8,6 +8,7 @@
 //! marks:  bit k of the region, first bit of a byte = most significant: 1 = missing, 0 = stored
 //! ```
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -96,6 +97,67 @@ impl Bank {
         let mut byte = [0];
         flash.read(self.marks, at, &mut byte);
         flash.program(pool, self.marks, at, &[byte[0] & !bit])
+    }
+
+    /// Makes units missing and writable again, and leaves all others stored.
+    ///
+    /// A sector is erased as a whole, so what else lies in it is read first and programmed again. The marks go
+    /// first and come back last: a power cut on the way leaves units missing that were stored, never the reverse.
+    pub(crate) fn clear_units(
+        &self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        size: u32,
+        wrong: &BTreeSet<u32>,
+    ) -> Result<(), FlashError> {
+        let sectors: BTreeSet<usize> = wrong.iter().flat_map(|unit| self.sectors_of(*unit, size)).collect();
+        let mut marked = BTreeSet::new();
+        self.each_marked(flash, size, |unit| {
+            marked.insert(unit);
+        });
+        let touched =
+            marked.iter().filter(|unit| self.sectors_of(**unit, size).any(|sector| sectors.contains(&sector)));
+        let mut neighbours: Vec<(u32, Vec<u8>)> = Vec::new();
+        for unit in touched.filter(|unit| !wrong.contains(unit)) {
+            let range = self.unit_range(*unit, size);
+            let mut bytes = vec![0; range.len()];
+            self.read(flash, range.start, &mut bytes);
+            neighbours.push((*unit, bytes));
+        }
+        let moved: BTreeSet<u32> = neighbours.iter().map(|(unit, _)| *unit).collect();
+        marked.retain(|unit| !wrong.contains(unit) && !moved.contains(unit));
+        self.rewrite_marks(flash, pool, size, &marked)?;
+        for sector in sectors {
+            flash.erase(self.data, sector)?;
+        }
+        for (unit, bytes) in neighbours {
+            self.write(flash, pool, self.unit_range(unit, size).start, &bytes)?;
+            self.mark(flash, pool, unit)?;
+        }
+        Ok(())
+    }
+
+    fn sectors_of(&self, unit: u32, size: u32) -> Range<usize> {
+        let range = self.unit_range(unit, size);
+        range.start as usize / SECTOR_LEN..(range.end as usize).div_ceil(SECTOR_LEN)
+    }
+
+    fn rewrite_marks(
+        &self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        size: u32,
+        marked: &BTreeSet<u32>,
+    ) -> Result<(), FlashError> {
+        let mut bytes = vec![0xFF; self.unit_count(size).div_ceil(8) as usize];
+        for unit in marked {
+            let (at, bit) = mark_place(*unit);
+            bytes[at] &= !bit;
+        }
+        for sector in 0..bytes.len().div_ceil(SECTOR_LEN) {
+            flash.erase(self.marks, sector)?;
+        }
+        flash.program(pool, self.marks, 0, &bytes)
     }
 
     /// Calls `found` for each unit of an image of `size` bytes that is marked as stored.

@@ -5,21 +5,29 @@
 //!
 //! ```text
 //! region 0    boot record                region 1..=r   the device's own records
-//! region 1+r+2b      data of bank b      region 2+r+2b  marks of bank b
+//! region 1+r  papers
+//! region 2+r+2b      data of bank b      region 3+r+2b  marks of bank b
 //! ```
+
+mod papers; // the signed papers that are kept, and the nonce
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use firmware_image::{Eui64, FileVersion, ImageDigest};
+use firmware_image::{
+    DeviceModel, DeviceState, Eui64, Expected, FileVersion, ImageDigest, ImageRefusal, SequenceNumber,
+};
 use transfer_engine::Moment;
 
 use crate::bank::{Bank, BankId};
 use crate::boot::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent};
-use crate::device_trust::{AcceptedImage, DeviceModel, DeviceTrust, Permit, RefusedImage};
+use crate::device_trust::{AcceptedImage, DeviceTrust, Permit, RefusedImage, RefusedOrder};
 use crate::flash::{Flash, FlashError, FlashFault, RegionId};
 use crate::record::{RECORD_SECTORS, RecordLog};
 use crate::sector_pool::SectorPool;
+
+pub(crate) use papers::{Papers, utc_seconds};
+use papers::PaperShelf;
 
 /// How long a planned power cut lasts; short, so that what follows it is the interesting part (ours).
 const OUTAGE: Duration = Duration::from_secs(1);
@@ -44,7 +52,11 @@ pub(crate) struct BoardPlan {
     pub(crate) model: Option<DeviceModel>,
     pub(crate) running_version: FileVersion,
     pub(crate) factory_sequence: u64,
+    /// What makes its nonces its own.
+    pub(crate) nonce_secret: u64,
     pub(crate) own_records: u8,
+    /// The sectors of one half of the papers' record.
+    pub(crate) paper_sectors: usize,
     pub(crate) banks: u8,
     pub(crate) unit: u32,
     pub(crate) boot_time: Duration,
@@ -57,7 +69,11 @@ pub(crate) struct BoardPlan {
 pub(crate) struct Board {
     pub(crate) flash: Flash,
     plan: BoardPlan,
+    /// Whom it was made to believe.
+    factory: Arc<DeviceTrust>,
+    /// Whom it believes now: the same, or a later root's keys.
     trust: Arc<DeviceTrust>,
+    shelf: PaperShelf,
     banks: Vec<Bank>,
     log: RecordLog,
     boot: BootRecord,
@@ -90,7 +106,7 @@ pub(crate) enum ArmError {
     #[error("the image read back from flash is not the one that was ordered")]
     HashMismatch,
     #[error("the image is not for this device")]
-    Refused(#[source] RefusedImage),
+    Refused(#[source] ImageRefusal),
     #[error("another activation is under way")]
     Busy,
     #[error("the boot record was not written")]
@@ -101,26 +117,37 @@ impl Board {
     /// Makes a board that is up and runs its factory image from bank 0.
     pub(crate) fn new(plan: BoardPlan, trust: Arc<DeviceTrust>) -> Board {
         let mut capacities = vec![RECORD_SECTORS; 1 + usize::from(plan.own_records)];
+        capacities.push(2 * plan.paper_sectors);
         for _ in 0..plan.banks {
             capacities.extend([Bank::DATA_SECTORS, Bank::mark_sectors(plan.unit)]);
         }
         let flash = Flash::new(capacities, plan.flash_fault);
-        let first = 1 + plan.own_records;
+        let shelf = RegionId(1 + plan.own_records);
+        let first = 2 + plan.own_records;
         let banks = (0..plan.banks)
             .map(|bank| Bank::new(RegionId(first + 2 * bank), RegionId(first + 2 * bank + 1), plan.unit))
             .collect();
         let (log, _) = RecordLog::open(&flash, RegionId(0));
-        let boot = BootRecord::factory(plan.running_version, plan.factory_sequence);
-        Board { flash, plan, trust, banks, log, boot, power: Power::Up, concluded: None, power_cuts: 0 }
+        let boot = factory_record(&plan);
+        let shelf = PaperShelf::open(&flash, shelf, plan.paper_sectors);
+        Board {
+            flash,
+            plan,
+            factory: Arc::clone(&trust),
+            trust,
+            shelf,
+            banks,
+            log,
+            boot,
+            power: Power::Up,
+            concluded: None,
+            power_cuts: 0,
+        }
     }
 
     /// Returns the region of the device's own record `number`.
     pub(crate) fn own_record(number: u8) -> RegionId {
         RegionId(1 + number)
-    }
-
-    pub(crate) fn trust(&self) -> &Arc<DeviceTrust> {
-        &self.trust
     }
 
     pub(crate) fn eui(&self) -> Eui64 {
@@ -224,10 +251,11 @@ impl Board {
         self.flash.power_on();
         let (log, record) = RecordLog::open(&self.flash, RegionId(0));
         self.log = log;
+        self.load_papers();
         let before = record
             .as_deref()
             .and_then(BootRecord::from_bytes)
-            .unwrap_or_else(|| BootRecord::factory(self.plan.running_version, self.plan.factory_sequence));
+            .unwrap_or_else(|| factory_record(&self.plan));
         let mut boot = before.clone();
         let choice = boot.power_on(|image| self.is_genuine(pool, image));
         self.boot = boot;
@@ -240,12 +268,16 @@ impl Board {
         Ok(choice)
     }
 
+    /// Compares an image with what was verified when it was armed, byte for byte.
+    ///
+    /// No signature is asked for: the key that signed what runs may have been retired since, and a device that runs
+    /// good firmware must go on running it.
     fn is_genuine(&self, pool: &mut SectorPool, image: &BankImage) -> bool {
         let Some(extent) = image.stored else {
             return true;
         };
-        let accepted = self.examine(pool, image.bank, extent.size);
-        accepted.is_ok_and(|accepted| accepted.image_digest() == extent.digest)
+        let stored = self.bank(image.bank).image(&self.flash, pool, extent.size);
+        pool.file_digest(&stored) == extent.file
     }
 
     fn store_boot(&mut self, pool: &mut SectorPool) -> Result<(), FlashError> {
@@ -263,19 +295,16 @@ impl Board {
         self.trust.examine(pool, stored)
     }
 
-    /// Checks that a genuine image is for this device, and not older than what was confirmed here.
-    pub(crate) fn admit(&self, image: &AcceptedImage) -> Result<(), RefusedImage> {
-        if let (Some(model), Some(identity)) = (self.model(), image.identity())
-            && !model.fits(identity)
-        {
-            return Err(RefusedImage::WrongModel);
-        }
-        match image.sequence() {
-            Some(sequence) if !self.boot.counter().admits(sequence, &image.image_digest()) => {
-                Err(RefusedImage::Rollback)
-            }
-            _ => Ok(()),
-        }
+    /// Checks that a genuine image is for this device, and may follow what was confirmed and what runs here.
+    pub(crate) fn admit(&self, image: &AcceptedImage) -> Result<(), ImageRefusal> {
+        let (running, counter) = (self.running_version(), *self.boot.counter());
+        image.require_acceptable(self.model(), |model| DeviceState { model, running, counter })
+    }
+
+    /// Judges an order for the image in this device.
+    pub(crate) fn permit(&self, order: Option<&[u8]>, image: ImageDigest) -> Result<Permit, RefusedOrder> {
+        let expected = Expected { device: self.plan.eui, image, nonce: self.nonce() };
+        self.trust.permit(order, self.boot.orders(), &expected)
     }
 
     /// Empties a bank for an image of `size` bytes; the running image and an armed one are never touched.
@@ -311,9 +340,9 @@ impl Board {
         }
         self.admit(&image).map_err(ArmError::Refused)?;
         let version = image.identity().map_or(UNKNOWN_VERSION, |identity| identity.file_version);
-        let extent = StoredExtent { size, digest: image.image_digest() };
+        let extent = StoredExtent { size, image: image.image_digest(), file: image.file_digest() };
         let image_in_bank = BankImage { bank, version, stored: Some(extent) };
-        self.boot.arm(image_in_bank, image.sequence(), permit.counter());
+        self.boot.arm(image_in_bank, image.sequence(), permit.spends());
         self.store_boot(pool).map_err(ArmError::Flash)
     }
 
@@ -331,6 +360,10 @@ impl Board {
     pub(crate) fn image_digest(&self, pool: &mut SectorPool, bank: BankId, size: u32) -> Option<ImageDigest> {
         self.examine(pool, bank, size).ok().map(|image| image.image_digest())
     }
+}
+
+fn factory_record(plan: &BoardPlan) -> BootRecord {
+    BootRecord::factory(plan.running_version, SequenceNumber(plan.factory_sequence))
 }
 
 /// The version of a raw image, which names none; the attribute's own "unknown" (ZCL OTA, 0x0002).

@@ -10,7 +10,9 @@
 //!      +-------------------------------------------+ no boots left or image altered: the old image runs
 //! ```
 
-use firmware_image::{FileVersion, ImageDigest};
+use firmware_image::{
+    CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter, SequenceNumber,
+};
 
 use crate::bank::BankId;
 use crate::record::{FieldReader, FieldWriter};
@@ -77,22 +79,11 @@ pub(crate) struct BankImage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredExtent {
     pub(crate) size: u32,
-    pub(crate) digest: ImageDigest,
-}
-
-/// The counter that forbids going back: the sequence number of the newest confirmed image, and which image that was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SecurityCounter {
-    pub(crate) sequence: u64,
-    pub(crate) image: Option<ImageDigest>,
-}
-
-impl SecurityCounter {
-    /// Returns whether an image may follow: a higher number, or the same number for the same image.
-    pub(crate) fn admits(&self, sequence: u64, image: &ImageDigest) -> bool {
-        sequence > self.sequence
-            || (sequence == self.sequence && self.image.is_none_or(|known| known == *image))
-    }
+    /// Of the payload: which image it is.
+    pub(crate) image: ImageDigest,
+    /// Of every byte that was verified: what a boot compares. No signature is asked for again, for the key that
+    /// signed what runs may have been retired since.
+    pub(crate) file: FileDigest,
 }
 
 /// The non-volatile record of the boot loader.
@@ -104,9 +95,11 @@ pub(crate) struct BootRecord {
     /// The image that ran before, as long as its bank is untouched.
     fallback: Option<BankImage>,
     /// The image being activated, and the sequence number it will raise the counter to.
-    armed: Option<(BankImage, Option<u64>)>,
+    armed: Option<(BankImage, Option<SequenceNumber>)>,
     counter: SecurityCounter,
-    order_counter: u64,
+    orders: OrderMemory,
+    /// How many nonces were drawn.
+    draws: u64,
     outcome: Option<ActivationOutcome>,
 }
 
@@ -123,7 +116,7 @@ pub(crate) enum BootChoice {
 
 impl BootRecord {
     /// Returns the record of a device as it leaves the factory.
-    pub(crate) fn factory(version: FileVersion, sequence: u64) -> BootRecord {
+    pub(crate) fn factory(version: FileVersion, sequence: SequenceNumber) -> BootRecord {
         BootRecord {
             phase: BootPhase::Settled,
             trial_boots: 0,
@@ -131,7 +124,8 @@ impl BootRecord {
             fallback: None,
             armed: None,
             counter: SecurityCounter { sequence, image: None },
-            order_counter: 0,
+            orders: OrderMemory::default(),
+            draws: 0,
             outcome: None,
         }
     }
@@ -148,8 +142,19 @@ impl BootRecord {
         &self.counter
     }
 
-    pub(crate) fn order_counter(&self) -> u64 {
-        self.order_counter
+    /// Returns what is remembered of the orders obeyed.
+    pub(crate) fn orders(&self) -> &OrderMemory {
+        &self.orders
+    }
+
+    /// Returns how many nonces were drawn.
+    pub(crate) fn draws(&self) -> u64 {
+        self.draws
+    }
+
+    /// Draws another nonce: no order that was made before it is obeyed after it.
+    pub(crate) fn draw(&mut self) {
+        self.draws += 1;
     }
 
     pub(crate) fn outcome(&self) -> Option<ActivationOutcome> {
@@ -175,14 +180,20 @@ impl BootRecord {
         held
     }
 
-    /// Prepares the next boot to try `image`; the order's counter is spent with the same write.
-    pub(crate) fn arm(&mut self, image: BankImage, sequence: Option<u64>, order_counter: Option<u64>) {
+    /// Prepares the next boot to try `image`; the order is spent, and its nonce with it, by the same write.
+    pub(crate) fn arm(
+        &mut self,
+        image: BankImage,
+        sequence: Option<SequenceNumber>,
+        order: Option<OrderMemory>,
+    ) {
         self.become_phase(BootPhase::Armed);
         self.armed = Some((image, sequence));
         self.trial_boots = 0;
         self.outcome = None;
-        if let Some(counter) = order_counter {
-            self.order_counter = self.order_counter.max(counter);
+        if let Some(order) = order {
+            self.orders = order;
+            self.draw();
         }
     }
 
@@ -223,7 +234,7 @@ impl BootRecord {
         self.running = image;
         self.outcome = Some(ActivationOutcome::Success);
         if let (Some(sequence), Some(extent)) = (sequence, image.stored) {
-            self.counter = SecurityCounter { sequence, image: Some(extent.digest) };
+            self.counter = SecurityCounter { sequence, image: Some(extent.image) };
         }
     }
 
@@ -239,10 +250,11 @@ impl BootRecord {
         write_image(&mut fields, self.fallback.as_ref());
         write_image(&mut fields, self.armed.as_ref().map(|(image, _)| image));
         let sequence = self.armed.and_then(|(_, sequence)| sequence);
-        fields.u8(u8::from(sequence.is_some())).u64(sequence.unwrap_or(0));
-        fields.u64(self.counter.sequence).u8(u8::from(self.counter.image.is_some()));
+        fields.u8(u8::from(sequence.is_some())).u64(sequence.map_or(0, |sequence| sequence.0));
+        fields.u64(self.counter.sequence.0).u8(u8::from(self.counter.image.is_some()));
         fields.bytes(self.counter.image.map_or([0; 32], |image| *image.as_bytes()).as_slice());
-        fields.u64(self.order_counter).u8(self.outcome.map_or(0xFF, |outcome| outcome as u8));
+        fields.u32(self.orders.epoch.0).u64(self.orders.counter.0).u64(self.draws);
+        fields.u8(self.outcome.map_or(0xFF, |outcome| outcome as u8));
         fields.finish()
     }
 
@@ -253,10 +265,12 @@ impl BootRecord {
         let running = read_image(&mut fields)??;
         let fallback = read_image(&mut fields)?;
         let armed = read_image(&mut fields)?;
-        let armed_sequence = (fields.u8()? == 1, fields.u64()?);
-        let sequence = fields.u64()?;
+        let armed_sequence = (fields.u8()? == 1, SequenceNumber(fields.u64()?));
+        let sequence = SequenceNumber(fields.u64()?);
         let counted_image = (fields.u8()? == 1, ImageDigest::from_bytes(fields.array()?));
-        let order_counter = fields.u64()?;
+        let epoch = CounterEpoch(fields.u32()?);
+        let orders = OrderMemory { epoch, counter: OrderCounter(fields.u64()?) };
+        let draws = fields.u64()?;
         let outcome = fields.u8()?;
         Some(BootRecord {
             phase: *BootPhase::ALL.get(usize::from(phase))?,
@@ -265,7 +279,8 @@ impl BootRecord {
             fallback,
             armed: armed.map(|image| (image, armed_sequence.0.then_some(armed_sequence.1))),
             counter: SecurityCounter { sequence, image: counted_image.0.then_some(counted_image.1) },
-            order_counter,
+            orders,
+            draws,
             outcome: ActivationOutcome::ALL.get(usize::from(outcome)).copied(),
         })
     }
@@ -278,7 +293,7 @@ fn write_image(fields: &mut FieldWriter, image: Option<&BankImage>) {
     };
     fields.u8(if image.stored.is_some() { 2 } else { 1 }).u8(image.bank.0).u32(image.version.0);
     if let Some(extent) = &image.stored {
-        fields.u32(extent.size).bytes(extent.digest.as_bytes());
+        fields.u32(extent.size).bytes(extent.image.as_bytes()).bytes(extent.file.as_bytes());
     }
 }
 
@@ -291,7 +306,11 @@ fn read_image(fields: &mut FieldReader<'_>) -> Option<Option<BankImage>> {
     let bank = BankId(fields.u8()?);
     let version = FileVersion(fields.u32()?);
     let stored = match form {
-        2 => Some(StoredExtent { size: fields.u32()?, digest: ImageDigest::from_bytes(fields.array()?) }),
+        2 => Some(StoredExtent {
+            size: fields.u32()?,
+            image: ImageDigest::from_bytes(fields.array()?),
+            file: FileDigest::from_bytes(fields.array()?),
+        }),
         _ => None,
     };
     Some(Some(BankImage { bank, version, stored }))
@@ -301,16 +320,22 @@ fn read_image(fields: &mut FieldReader<'_>) -> Option<Option<BankImage>> {
 mod tests {
     use super::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent, TRIAL_BOOTS};
     use crate::bank::BankId;
-    use firmware_image::{FileVersion, ImageDigest};
+    use firmware_image::{
+    CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter, SequenceNumber,
+};
 
     fn new_image() -> BankImage {
-        let stored = StoredExtent { size: 10, digest: ImageDigest::of(b"new") };
+        let stored = StoredExtent { size: 10, image: ImageDigest::of(b"new"), file: FileDigest::of(b"file") };
         BankImage { bank: BankId(1), version: FileVersion(2), stored: Some(stored) }
     }
 
+    fn order(counter: u64) -> OrderMemory {
+        OrderMemory { epoch: CounterEpoch(1), counter: OrderCounter(counter) }
+    }
+
     fn armed() -> BootRecord {
-        let mut record = BootRecord::factory(FileVersion(1), 4);
-        record.arm(new_image(), Some(7), Some(3));
+        let mut record = BootRecord::factory(FileVersion(1), SequenceNumber(4));
+        record.arm(new_image(), Some(SequenceNumber(7)), Some(order(3)));
         record
     }
 
@@ -332,11 +357,11 @@ mod tests {
     #[test]
     fn the_counter_rises_at_confirm_and_not_before() {
         let mut record = armed();
-        assert_eq!((record.counter().sequence, record.order_counter()), (4, 3));
+        assert_eq!((record.counter().sequence, *record.orders()), (SequenceNumber(4), order(3)));
         assert_eq!(record.power_on(|_| true), BootChoice::Trial);
-        assert_eq!(record.counter().sequence, 4);
+        assert_eq!(record.counter().sequence, SequenceNumber(4));
         record.confirm();
-        assert_eq!(record.counter().sequence, 7);
+        assert_eq!(record.counter().sequence, SequenceNumber(7));
         assert_eq!(record.running().version, FileVersion(2));
         assert_eq!(record.outcome(), Some(ActivationOutcome::Success));
     }
@@ -350,7 +375,7 @@ mod tests {
         assert_eq!(record.power_on(|_| true), BootChoice::Confirmed);
         assert_eq!(record.running().version, FileVersion(1));
         assert_eq!(record.outcome(), Some(ActivationOutcome::ActivationFailure));
-        assert_eq!(record.counter().sequence, 4);
+        assert_eq!(record.counter().sequence, SequenceNumber(4));
     }
 
     #[test]
@@ -381,13 +406,11 @@ mod tests {
     }
 
     #[test]
-    fn the_security_counter_admits_higher_numbers_and_the_same_image_only() {
-        let mut record = armed();
-        record.power_on(|_| true);
-        record.confirm();
-        let (known, other) = (ImageDigest::of(b"new"), ImageDigest::of(b"other"));
-        let verdicts = [(6, known), (6, other), (7, known), (7, other), (8, known), (8, other)]
-            .map(|(sequence, image)| record.counter().admits(sequence, &image));
-        assert_eq!(verdicts, [false, false, true, false, true, true]);
+    fn an_order_spends_the_nonce_that_it_carried() {
+        let mut record = BootRecord::factory(FileVersion(1), SequenceNumber(4));
+        assert_eq!(record.draws(), 0);
+        record.draw();
+        record.arm(new_image(), None, Some(order(3)));
+        assert_eq!(record.draws(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! From a plan to a home: devices, links and radio as the world file and the draw say.
 
 use crate::board::BootFault;
-use crate::device_trust::{DeviceModel, DeviceTrust};
+use crate::device_trust::DeviceTrust;
 use crate::flash::{CutMode, FlashFault};
 use crate::fleet::Member;
 use crate::home::{HUB_ADDRESS, Home};
@@ -10,7 +10,7 @@ use crate::link::{Direction, HanLink, Link};
 use crate::meter::{Meter, MeterConfig, MeterKind};
 use crate::random::{Purpose, Stream};
 use crate::world::{DeviceKind, DeviceRecord, DeviceTrouble, HomePlan, WorldSpec};
-use firmware_image::{HardwareVersion, ImageType, ManufacturerCode};
+use firmware_image::{DeviceModel, HardwareVersion, ImageType, ManufacturerCode};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub(crate) fn build_home(
         block_size: spec.device.hub.block_bytes.get(),
         minimum_block_period: Duration::from_millis(spec.device.hub.minimum_block_period_ms.into()),
         devices,
+        nonce_secret: seed,
         ..HubConfig::new(hub_record.eui, hub_record.firmware_version)
     };
     let hub = Hub::new(config, Arc::clone(trust), start);
@@ -128,6 +129,7 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         first_query,
         boot_fault,
         flash_fault,
+        nonce_secret: seed,
         ..MeterConfig::new(
             device.eui,
             device_model(spec, device),

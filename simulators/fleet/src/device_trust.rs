@@ -1,49 +1,133 @@
 //! Whom a device believes: which images it accepts, and which activation orders.
 //!
-//! Signatures are checked by `firmware-image`; here stands what a device makes of the answer.
+//! Every judgement is made by `firmware-image`; here stands which keys a device asks it with, and what it keeps of
+//! the answer. A device was given keys one by one ("pinned": no root, epoch 0, no papers asked for), or a trust root
+//! from which its keys follow and which leads it to the next ("rooted").
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use firmware_image::{
-    ActivationOrder, Eui64, FileDigest, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
-    ManufacturerCode, OtaFile, SequenceNumber, SignedOrder, TrustStore, VerifiedImage, inspect,
+    Attack, CounterEpoch, DeviceModel, DeviceState, Expected, FileDigest, GateRefusal, HardwareVersion,
+    ImageDigest, ImageIdentity, ImageRefusal, IntakeError, OrderError, OrderMemory, OrderRefusal, OtaFile,
+    PublicKey, RootVersion, SequenceNumber, SignedOrder, TrustAnchor, TrustStore, VerifiedImage, inspect,
 };
 
 use crate::bank::StoredImage;
 use crate::sector_pool::SectorPool;
 
-/// The keys that a device was made with.
-#[derive(Clone, Debug)]
+/// Whom a device believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceTrust {
-    /// Keys that may sign images.
-    pub images: TrustStore,
-    /// Keys that may sign activation orders.
-    pub orders: TrustStore,
-    /// Accepts images and activations that nobody signed; for runs against other people's software only.
-    pub accept_unsigned: bool,
+    images: TrustStore,
+    orders: Vec<PublicKey>,
+    anchor: Option<TrustAnchor>,
+    accept_unsigned: bool,
+    /// What remembered verdicts depend on, computed once.
+    mark: TrustMark,
 }
 
-/// What kind of device this is, as images name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceModel {
-    /// Who makes it.
-    pub manufacturer: ManufacturerCode,
-    /// Which of the maker's products it is.
-    pub image_type: ImageType,
-    /// Its hardware.
-    pub hardware: HardwareVersion,
+/// What a verdict on an image depends on besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TrustMark {
+    images: firmware_image::TrustMark,
+    accept_unsigned: bool,
 }
 
-impl DeviceModel {
-    /// Returns whether an image is for this manufacturer and type, whatever the hardware.
-    pub fn is_named_by(&self, image: &ImageIdentity) -> bool {
-        self.manufacturer == image.manufacturer && self.image_type == image.image_type
+impl DeviceTrust {
+    /// Believes these keys of images and those of orders, and no others ever.
+    pub fn pinned(images: TrustStore, orders: Vec<PublicKey>) -> DeviceTrust {
+        DeviceTrust::of(images, orders, None)
     }
 
-    /// Returns whether an image may run on this device.
-    pub fn fits(&self, image: &ImageIdentity) -> bool {
-        self.is_named_by(image) && image.hardware.is_none_or(|range| range.contains(self.hardware))
+    /// Believes whom a trust root names, and whom the roots that follow it name.
+    pub fn rooted(anchor: TrustAnchor) -> DeviceTrust {
+        let root = anchor.root();
+        DeviceTrust::of(root.images(), root.order.keys(), Some(anchor))
+    }
+
+    fn of(images: TrustStore, orders: Vec<PublicKey>, anchor: Option<TrustAnchor>) -> DeviceTrust {
+        let mark = TrustMark { images: images.mark(), accept_unsigned: false };
+        DeviceTrust { images, orders, anchor, accept_unsigned: false, mark }
+    }
+
+    /// Accepts images and activations that nobody signed, too; for runs against other people's software only.
+    pub fn accepting_unsigned(mut self) -> DeviceTrust {
+        self.accept_unsigned = true;
+        self.mark.accept_unsigned = true;
+        self
+    }
+
+    /// Returns who is believed of images.
+    pub fn images(&self) -> &TrustStore {
+        &self.images
+    }
+
+    /// Returns the trust root, unless the keys were given one by one.
+    pub fn anchor(&self) -> Option<&TrustAnchor> {
+        self.anchor.as_ref()
+    }
+
+    /// Returns whether unsigned images and activations are accepted.
+    pub fn accepts_unsigned(&self) -> bool {
+        self.accept_unsigned
+    }
+
+    /// Returns the version of the trust root; 0 for keys given one by one.
+    pub(crate) fn root_version(&self) -> RootVersion {
+        self.images.root_version()
+    }
+
+    /// Returns the epoch in which orders count.
+    pub(crate) fn epoch(&self) -> CounterEpoch {
+        self.anchor.as_ref().map_or(CounterEpoch(0), |anchor| anchor.root().epoch)
+    }
+
+    /// Believes another root from now on. What else holds of the device stays.
+    pub(crate) fn under(&self, anchor: TrustAnchor) -> DeviceTrust {
+        let trust = DeviceTrust::rooted(anchor);
+        if self.accept_unsigned { trust.accepting_unsigned() } else { trust }
+    }
+
+    /// Checks an image as it was read back from flash.
+    pub(crate) fn examine(
+        &self,
+        pool: &mut SectorPool,
+        stored: StoredImage,
+    ) -> Result<AcceptedImage, RefusedImage> {
+        match stored.key {
+            Some(key) => pool.verdict(key, self.mark, || self.examine_bytes(stored.bytes)),
+            None => self.examine_bytes(stored.bytes),
+        }
+    }
+
+    fn examine_bytes(&self, bytes: Bytes) -> Result<AcceptedImage, RefusedImage> {
+        match self.images.verify_bytes(bytes.clone()) {
+            Ok(image) => Ok(AcceptedImage {
+                identity: Some(image.identity()),
+                image_digest: image.image_digest(),
+                file_digest: image.file_digest(),
+                proof: Proof::Signed(Arc::new(image)),
+            }),
+            Err(_) if self.accept_unsigned => Ok(complete(bytes)),
+            Err(error) => Err(RefusedImage::NotGenuine(error)),
+        }
+    }
+
+    /// Judges an activation order by what is remembered of earlier ones and by what it must name.
+    pub(crate) fn permit(
+        &self,
+        order: Option<&[u8]>,
+        memory: &OrderMemory,
+        expected: &Expected,
+    ) -> Result<Permit, RefusedOrder> {
+        if self.accept_unsigned {
+            return Ok(Permit { image: expected.image, spends: None });
+        }
+        let signed = SignedOrder::from_bytes(order.ok_or(RefusedOrder::Missing)?)?;
+        let order = signed.verify(&self.orders)?;
+        memory.require_acceptable(&order, self.epoch(), expected)?;
+        Ok(Permit { image: order.image, spends: Some(OrderMemory::after(&order)) })
     }
 }
 
@@ -77,48 +161,92 @@ impl AcceptedImage {
         self.file_digest
     }
 
-    pub(crate) fn sequence(&self) -> Option<u64> {
+    pub(crate) fn sequence(&self) -> Option<SequenceNumber> {
+        self.verified().map(VerifiedImage::sequence)
+    }
+
+    /// Returns the image as it was verified; `None` for one that was merely complete.
+    pub(crate) fn verified(&self) -> Option<&VerifiedImage> {
         match &self.proof {
-            Proof::Signed(image) => {
-                let SequenceNumber(sequence) = image.sequence();
-                Some(sequence)
-            }
+            Proof::Signed(image) => Some(image),
             Proof::Complete => None,
+        }
+    }
+
+    /// Judges whether the image may run on a device; one without a model takes any model's.
+    pub(crate) fn require_acceptable(
+        &self,
+        model: Option<&DeviceModel>,
+        state: impl FnOnce(DeviceModel) -> DeviceState,
+    ) -> Result<(), ImageRefusal> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        let model = model.copied().unwrap_or_else(|| model_named_by(identity));
+        match &self.proof {
+            Proof::Signed(image) => state(model).require_acceptable(image),
+            Proof::Complete => model.require_fit(identity),
         }
     }
 }
 
+fn model_named_by(identity: &ImageIdentity) -> DeviceModel {
+    DeviceModel {
+        manufacturer: identity.manufacturer,
+        image_type: identity.image_type,
+        hardware: identity.hardware.map_or(HardwareVersion(0), |range| range.min),
+    }
+}
+
 /// Why a device does not take an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RefusedImage {
     #[error("no trusted signature covers these bytes")]
-    NotGenuine,
-    #[error("the image is for another model or hardware")]
-    WrongModel,
-    #[error("the image is older than one that was confirmed")]
-    Rollback,
+    NotGenuine(#[source] IntakeError),
+    #[error("the image is not for this device now")]
+    Unfit(#[from] ImageRefusal),
+    #[error("the image is not let in")]
+    NotLetIn(#[from] GateRefusal),
+    #[error("the image is not the one that was offered")]
+    NotOffered,
+}
+
+impl RefusedImage {
+    pub(crate) fn attack(&self) -> Attack {
+        match self {
+            RefusedImage::NotGenuine(error) => error.attack(),
+            RefusedImage::Unfit(error) => error.attack(),
+            RefusedImage::NotLetIn(error) => error.attack(),
+            RefusedImage::NotOffered => Attack::MixAndMatch,
+        }
+    }
 }
 
 /// Why a device does not obey an activation order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RefusedOrder {
     #[error("no order was given")]
     Missing,
     #[error("no trusted signature covers the order")]
-    NotGenuine,
-    #[error("the order is for another device")]
-    WrongDevice,
-    #[error("the order is for another image")]
-    WrongImage,
-    #[error("the order's counter was seen before")]
-    Replayed,
+    NotGenuine(#[from] OrderError),
+    #[error("the order is not one to be obeyed here and now")]
+    Refused(#[from] OrderRefusal),
+}
+
+impl RefusedOrder {
+    /// Returns which attack the order would have been; none when there was no order.
+    pub(crate) fn attack(&self) -> Option<Attack> {
+        match self {
+            RefusedOrder::Missing => None,
+            RefusedOrder::NotGenuine(error) => Some(error.attack()),
+            RefusedOrder::Refused(error) => Some(error.attack()),
+        }
+    }
 }
 
 /// The leave to activate one image; only [`DeviceTrust::permit`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permit {
     image: ImageDigest,
-    counter: Option<u64>,
+    spends: Option<OrderMemory>,
 }
 
 impl Permit {
@@ -126,80 +254,9 @@ impl Permit {
         self.image
     }
 
-    /// Returns the order's counter, to be stored with the act that it permits.
-    pub(crate) fn counter(&self) -> Option<u64> {
-        self.counter
-    }
-}
-
-/// What a verdict on an image depends on besides its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct TrustMark {
-    images: firmware_image::TrustMark,
-    accept_unsigned: bool,
-}
-
-impl DeviceTrust {
-    /// Checks an image as it was read back from flash.
-    pub(crate) fn examine(
-        &self,
-        pool: &mut SectorPool,
-        stored: StoredImage,
-    ) -> Result<AcceptedImage, RefusedImage> {
-        match stored.key {
-            Some(key) => pool.verdict(key, self.mark(), || self.examine_bytes(stored.bytes)),
-            None => self.examine_bytes(stored.bytes),
-        }
-    }
-
-    fn examine_bytes(&self, bytes: Bytes) -> Result<AcceptedImage, RefusedImage> {
-        match self.images.verify_bytes(bytes.clone()) {
-            Ok(image) => Ok(AcceptedImage {
-                identity: Some(image.identity()),
-                image_digest: image.image_digest(),
-                file_digest: image.file_digest(),
-                proof: Proof::Signed(Arc::new(image)),
-            }),
-            Err(_) if self.accept_unsigned => Ok(complete(bytes)),
-            Err(error) => {
-                tracing::debug!(%error, "image refused");
-                Err(RefusedImage::NotGenuine)
-            }
-        }
-    }
-
-    /// Checks an activation order against this device, this image and the counter already spent.
-    pub(crate) fn permit(
-        &self,
-        order: Option<&[u8]>,
-        device: Eui64,
-        image: ImageDigest,
-        last_counter: u64,
-    ) -> Result<Permit, RefusedOrder> {
-        if self.accept_unsigned {
-            return Ok(Permit { image, counter: None });
-        }
-        let order = order.ok_or(RefusedOrder::Missing)?;
-        let order = self.genuine_order(order).ok_or(RefusedOrder::NotGenuine)?;
-        if order.device != device {
-            return Err(RefusedOrder::WrongDevice);
-        }
-        if order.image != image {
-            return Err(RefusedOrder::WrongImage);
-        }
-        if order.counter.0 <= last_counter {
-            return Err(RefusedOrder::Replayed);
-        }
-        Ok(Permit { image, counter: Some(order.counter.0) })
-    }
-
-    fn genuine_order(&self, order: &[u8]) -> Option<ActivationOrder> {
-        let signed = SignedOrder::from_bytes(order).ok()?;
-        signed.verify(&self.orders.keys()).ok()
-    }
-
-    fn mark(&self) -> TrustMark {
-        TrustMark { images: self.images.mark(), accept_unsigned: self.accept_unsigned }
+    /// Returns what is to be remembered of the order, stored with the act that it permits.
+    pub(crate) fn spends(&self) -> Option<OrderMemory> {
+        self.spends
     }
 }
 

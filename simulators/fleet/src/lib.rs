@@ -7,6 +7,7 @@
 //!
 //! Everything here is pure: time is the caller's, randomness is the seed's.
 
+mod attacks; // refusals, counted by attack
 mod bank; // room for one image in flash, and the marks of what has arrived
 mod board; // flash, banks, boot record and power of one device
 mod boot; // which image runs, which one is armed, how an attempt ends
@@ -19,6 +20,7 @@ mod home; // one home, run up to the moment somebody asks
 mod hub; // a DLMS server towards the WAN, an OTA server towards the home
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
+mod nonce; // what a device draws for its next order
 mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
@@ -27,10 +29,12 @@ mod simulation; // a campaign under virtual time
 mod utc; // the cluster's clock
 mod world; // who lives where, with what trouble, and what is on file
 
+pub use attacks::AttackCounts;
 pub use board::BootFault;
 pub use boot::ActivationOutcome;
 pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
-pub use device_trust::{DeviceModel, DeviceTrust};
+pub use device_trust::DeviceTrust;
+pub use firmware_image::DeviceModel;
 pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
 pub use fleet::Fleet;
 pub use home::HanTraffic;

@@ -9,17 +9,20 @@
 //!
 //! record: | length u16 | sequence u32 | payload | first 8 bytes of SHA-256 over what precedes |   little-endian
 //! ```
+//!
+//! A half is one sector for the small records, more for a record that holds signed papers. It is erased from its
+//! beginning on, so that nothing of an old half is ever read behind a new one's beginning.
 
 use sha2::{Digest, Sha256};
 
 use crate::flash::{Flash, FlashError, RegionId, SECTOR_LEN};
 use crate::sector_pool::SectorPool;
 
-/// How many sectors a record's region needs: one for each half.
-pub(crate) const RECORD_SECTORS: usize = 2;
+/// How many sectors the region of a small record needs: one for each half.
+pub(crate) const RECORD_SECTORS: usize = HALVES;
 
-/// The longest payload; a record must fit into one half.
-pub(crate) const MAX_RECORD_LEN: usize = SECTOR_LEN - HEADER_LEN - SUM_LEN;
+/// How many halves a region has.
+const HALVES: usize = 2;
 
 const HEADER_LEN: usize = 6;
 const SUM_LEN: usize = 8;
@@ -28,6 +31,8 @@ const SUM_LEN: usize = 8;
 #[derive(Debug)]
 pub(crate) struct RecordLog {
     region: RegionId,
+    /// The sectors of a half.
+    sectors: usize,
     half: usize,
     /// Where the next record goes within the half; the half is full when it does not fit.
     next: usize,
@@ -37,13 +42,19 @@ pub(crate) struct RecordLog {
 impl RecordLog {
     /// Opens a region and returns its newest whole record, if there is one.
     pub(crate) fn open(flash: &Flash, region: RegionId) -> (RecordLog, Option<Vec<u8>>) {
-        let mut log = RecordLog { region, half: 0, next: 0, sequence: 0 };
+        RecordLog::open_wide(flash, region, 1)
+    }
+
+    /// Opens a region whose halves have this many sectors each.
+    pub(crate) fn open_wide(flash: &Flash, region: RegionId, sectors: usize) -> (RecordLog, Option<Vec<u8>>) {
+        let half_len = sectors * SECTOR_LEN;
+        let mut log = RecordLog { region, sectors, half: 0, next: 0, sequence: 0 };
         let mut newest = None;
-        for half in 0..RECORD_SECTORS {
-            let mut sector = vec![0; SECTOR_LEN];
-            flash.read(region, half * SECTOR_LEN, &mut sector);
+        let mut bytes = vec![0; half_len];
+        for half in 0..HALVES {
+            flash.read(region, half * half_len, &mut bytes);
             let mut at = 0;
-            while let Some((sequence, payload, end)) = whole_record(&sector, at) {
+            while let Some((sequence, payload, end)) = whole_record(&bytes, at) {
                 if newest.is_none() || sequence > log.sequence {
                     newest = Some(payload.to_vec());
                     log.sequence = sequence;
@@ -53,14 +64,14 @@ impl RecordLog {
             }
             if newest.is_some() && log.half == half {
                 // Rests of a torn record cannot be programmed over: such a half counts as full.
-                let clean = sector[at..].iter().all(|byte| *byte == 0xFF);
-                log.next = if clean { at } else { SECTOR_LEN };
+                let clean = bytes[at..].iter().all(|byte| *byte == 0xFF);
+                log.next = if clean { at } else { half_len };
             }
         }
         if newest.is_none() {
             // Nothing is known of either half, so the first record erases before it writes.
-            log.half = RECORD_SECTORS - 1;
-            log.next = SECTOR_LEN;
+            log.half = HALVES - 1;
+            log.next = half_len;
         }
         (log, newest)
     }
@@ -72,25 +83,28 @@ impl RecordLog {
         pool: &mut SectorPool,
         payload: &[u8],
     ) -> Result<(), FlashError> {
-        if payload.len() > MAX_RECORD_LEN {
+        let half_len = self.sectors * SECTOR_LEN;
+        let len = HEADER_LEN + payload.len() + SUM_LEN;
+        if len > half_len {
             return Err(FlashError::OutOfRange);
         }
-        let len = HEADER_LEN + payload.len() + SUM_LEN;
         let sequence = self.sequence.wrapping_add(1);
-        if self.next + len > SECTOR_LEN {
-            let half = (self.half + 1) % RECORD_SECTORS;
-            flash.erase(self.region, half)?;
+        if self.next + len > half_len {
+            let half = (self.half + 1) % HALVES;
+            for sector in 0..self.sectors {
+                flash.erase(self.region, half * self.sectors + sector)?;
+            }
             self.half = half;
             self.next = 0;
         }
         let mut record = Vec::with_capacity(len);
-        let payload_len = u16::try_from(payload.len()).expect("a record is shorter than a sector");
+        let payload_len = u16::try_from(payload.len()).expect("a half is shorter than 64 KiB");
         record.extend_from_slice(&payload_len.to_le_bytes());
         record.extend_from_slice(&sequence.to_le_bytes());
         record.extend_from_slice(payload);
         let sum = checksum(&record);
         record.extend_from_slice(&sum);
-        flash.program(pool, self.region, self.half * SECTOR_LEN + self.next, &record)?;
+        flash.program(pool, self.region, self.half * half_len + self.next, &record)?;
         self.next += len;
         self.sequence = sequence;
         Ok(())
@@ -98,14 +112,14 @@ impl RecordLog {
 }
 
 /// Reads the record at `at`, if a whole one is there: its sequence, payload and end.
-fn whole_record(sector: &[u8], at: usize) -> Option<(u32, &[u8], usize)> {
-    let header = sector.get(at..at + HEADER_LEN)?;
+fn whole_record(half: &[u8], at: usize) -> Option<(u32, &[u8], usize)> {
+    let header = half.get(at..at + HEADER_LEN)?;
     let len = usize::from(u16::from_le_bytes([header[0], header[1]]));
     let sequence = u32::from_le_bytes([header[2], header[3], header[4], header[5]]);
     let sum_at = at + HEADER_LEN + len;
-    let payload = sector.get(at + HEADER_LEN..sum_at)?;
-    let sum = sector.get(sum_at..sum_at + SUM_LEN)?;
-    (sum == checksum(&sector[at..sum_at])).then_some((sequence, payload, sum_at + SUM_LEN))
+    let payload = half.get(at + HEADER_LEN..sum_at)?;
+    let sum = half.get(sum_at..sum_at + SUM_LEN)?;
+    (sum == checksum(&half[at..sum_at])).then_some((sequence, payload, sum_at + SUM_LEN))
 }
 
 fn checksum(bytes: &[u8]) -> [u8; SUM_LEN] {
@@ -224,6 +238,32 @@ mod tests {
                 assert!(found == stored || found == stored + 1, "{mode:?} {at_operation}: {found} {stored}");
                 log.store(&mut flash, pool, &[99]).expect("power is back");
                 assert_eq!(RecordLog::open(&flash, REGION).1, Some(vec![99]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_at_any_operation_leaves_a_whole_record_in_wide_halves_too() {
+        const SECTORS: usize = 3;
+        let store = |flash: &mut Flash, pool: &mut SectorPool| {
+            let (mut log, _) = RecordLog::open_wide(flash, REGION, SECTORS);
+            let whole = |value: &u8| log.store(flash, pool, &vec![*value; 5_000]).is_ok();
+            (1..=12u8).take_while(whole).last()
+        };
+        for mode in [CutMode::Before, CutMode::Torn, CutMode::After] {
+            for at_operation in 0..70 {
+                let pool = &mut SectorPool::new();
+                let mut flash = Flash::new([2 * SECTORS], Some(FlashFault { at_operation, mode }));
+                let stored = store(&mut flash, pool).unwrap_or(0);
+                flash.power_on();
+                let (mut log, newest) = RecordLog::open_wide(&flash, REGION, SECTORS);
+                if let Some(record) = &newest {
+                    assert!(record.len() == 5_000 && record.iter().all(|byte| *byte == record[0]));
+                }
+                let found = newest.map_or(0, |record| record[0]);
+                assert!(found == stored || found == stored + 1, "{mode:?} {at_operation}: {found} {stored}");
+                log.store(&mut flash, pool, &[99; 9_000]).expect("power is back");
+                assert_eq!(RecordLog::open_wide(&flash, REGION, SECTORS).1, Some(vec![99; 9_000]));
             }
         }
     }

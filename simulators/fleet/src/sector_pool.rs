@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use firmware_image::FileDigest;
 
+use crate::bank::StoredImage;
 use crate::device_trust::{AcceptedImage, RefusedImage, TrustMark};
 
 /// How many images the pool remembers. A world has a handful; past the bound it forgets and recomputes.
@@ -20,6 +22,7 @@ pub struct SectorPool {
     sectors: HashMap<Arc<[u8]>, u64>,
     next_id: u64,
     images: HashMap<ImageKey, Bytes>,
+    digests: HashMap<ImageKey, FileDigest>,
     verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>>,
 }
 
@@ -51,6 +54,7 @@ impl SectorPool {
     /// Forgets sectors and images that no device holds any more.
     pub fn forget_unused(&mut self) {
         self.images.clear();
+        self.digests.clear();
         self.verdicts.clear();
         self.sectors.retain(|sector, _| Arc::strong_count(sector) > 1);
     }
@@ -83,6 +87,15 @@ impl SectorPool {
         }
         self.images.insert(key.clone(), bytes.clone());
         (key, bytes)
+    }
+
+    /// Returns the digest of an image as it lies in flash; whoever boots asks for it each time.
+    pub(crate) fn file_digest(&mut self, stored: &StoredImage) -> FileDigest {
+        let Some(key) = &stored.key else { return FileDigest::of(&stored.bytes) };
+        if self.digests.len() >= REMEMBERED_IMAGES {
+            self.digests.clear();
+        }
+        *self.digests.entry(key.clone()).or_insert_with(|| FileDigest::of(&stored.bytes))
     }
 
     /// Returns the remembered verdict on an image, or asks for it and remembers it.

@@ -1,11 +1,12 @@
 //! What stands behind a hub: attribute 2 of the Data object 0.0.128.1.0.255. Ours, entirely.
 //!
 //! ```text
-//! 01 count | { 02 06 | 11 channel | 09 08 EUI-64 | 16 state | 06 offset | 06 running | 06 staged } ...
+//! 01 count | { 02 08 | 11 channel | 09 08 EUI-64 | 16 state | 06 offset | 06 running | 06 staged
+//!              | 09 00, or 09 10 nonce 8, last counter u64 | 06 root version } ...
 //! ```
 //!
-//! 31 bytes a device, so that a home of five is one small answer on a slow line. The EUI-64 is in the order in
-//! which it is written down.
+//! 54 bytes a device at the most, so that a home of five is one small answer on a slow line. The EUI-64 is in the
+//! order in which it is written down. The row of channel 0 is the hub itself, which is a device like the others.
 
 use super::data::{emit_string, tag};
 use super::typed::{emit_unsigned, list_count, octets, structure_of, unsigned};
@@ -68,7 +69,48 @@ pub struct HanDeviceStatus {
     pub running_version: u32,
     /// The file version in its slot; 0 = none.
     pub staged_version: u32,
+    /// What its next activation order must carry; `None` when it has not said.
+    pub challenge: Option<OrderChallenge>,
+    /// The trust root it holds; 0 for keys given one by one, and when it has not said.
+    pub root_version: u32,
 }
+
+/// What a device's next activation order must carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OrderChallenge {
+    /// What the device drew.
+    pub nonce: [u8; 8],
+    /// The counter of the last order it obeyed, in the epoch of its trust root.
+    pub last_counter: u64,
+}
+
+impl OrderChallenge {
+    fn to_bytes(self) -> [u8; CHALLENGE_LEN] {
+        let mut bytes = [0; CHALLENGE_LEN];
+        bytes[..8].copy_from_slice(&self.nonce);
+        bytes[8..].copy_from_slice(&self.last_counter.to_be_bytes());
+        bytes
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Option<OrderChallenge>, WireError> {
+        let offset = reader.offset();
+        let bytes = octets(reader, "challenge")?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let (found, expected) = (bytes.len() as u64, "0 or 16");
+        let wrong = WireError::Unexpected { what: "length of the challenge", offset, found, expected };
+        let bytes: [u8; CHALLENGE_LEN] = bytes.try_into().map_err(|_| wrong)?;
+        let mut nonce = [0; 8];
+        nonce.copy_from_slice(&bytes[..8]);
+        let mut counter = [0; 8];
+        counter.copy_from_slice(&bytes[8..]);
+        Ok(Some(OrderChallenge { nonce, last_counter: u64::from_be_bytes(counter) }))
+    }
+}
+
+/// The bytes of a challenge: nonce and counter, eight each.
+const CHALLENGE_LEN: usize = 16;
 
 /// As many as there are channels.
 const MAX_DEVICES: usize = 255;
@@ -96,17 +138,22 @@ impl HanDeviceStatus {
         out.push(tag::ARRAY);
         put_length(devices.len(), out);
         for device in devices {
-            out.extend_from_slice(&[tag::STRUCTURE, 6, tag::UNSIGNED8, device.channel]);
+            out.extend_from_slice(&[tag::STRUCTURE, 8, tag::UNSIGNED8, device.channel]);
             emit_string(tag::OCTETS, &device.device, out);
             out.extend_from_slice(&[tag::ENUM, device.state as u8]);
             emit_unsigned(device.offset, out);
             emit_unsigned(device.running_version, out);
             emit_unsigned(device.staged_version, out);
+            match device.challenge {
+                Some(challenge) => emit_string(tag::OCTETS, &challenge.to_bytes(), out),
+                None => emit_string(tag::OCTETS, &[], out),
+            }
+            emit_unsigned(device.root_version, out);
         }
     }
 
     fn parse(reader: &mut Reader<'_>) -> Result<HanDeviceStatus, WireError> {
-        structure_of(reader, 6, "HAN device", "02 06 (a structure of six)")?;
+        structure_of(reader, 8, "HAN device", "02 08 (a structure of eight)")?;
         reader.exactly(tag::UNSIGNED8, "channel", "11 (an unsigned)")?;
         let channel = reader.u8("channel")?;
         let offset = reader.offset();
@@ -129,6 +176,8 @@ impl HanDeviceStatus {
             offset: unsigned(reader, "offset")?,
             running_version: unsigned(reader, "running version")?,
             staged_version: unsigned(reader, "staged version")?,
+            challenge: OrderChallenge::parse(reader)?,
+            root_version: unsigned(reader, "version of the trust root")?,
         })
     }
 }

@@ -36,6 +36,12 @@ impl Obis {
         Obis([0, 0, 128, 1, 0, 255])
     }
 
+    /// Returns the object that takes the signed papers of a channel one after another: 0.b.128.2.0.255, class 1.
+    /// Trust roots, status and releases for the hub itself, trust roots for a HAN device. Ours, as above.
+    pub const fn papers(channel: u8) -> Obis {
+        Obis([0, channel, 128, 2, 0, 255])
+    }
+
     /// Returns value group B, the channel.
     pub const fn channel(self) -> u8 {
         self.0[1]
@@ -150,6 +156,7 @@ mod tests {
         assert_eq!(Obis::active_firmware(2).to_string(), "1.2.0.2.0.255");
         assert_eq!(Obis::activation_order(1).channel(), 1);
         assert_eq!(Obis::han_status().to_string(), "0.0.128.1.0.255");
+        assert_eq!(Obis::papers(4).to_string(), "0.4.128.2.0.255");
     }
 
     #[test]

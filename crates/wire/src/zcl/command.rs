@@ -7,16 +7,17 @@
 //! | 03, 04 / 05 | cluster | to server / client | block request, page request and the block |
 //! | 06 / 07 | cluster | to server / client | upgrade end and its response |
 //! | 08 / 09 | cluster | to server / client | query for a device specific file and its response |
-//! | c0 | cluster, manufacturer 10e5 | to client | piece of an activation order, ours |
+//! | c0, c1 | cluster, manufacturer 10e5 | to client | piece of an activation order, of a trust root; ours |
+//! | c2 | cluster, manufacturer 10e5 | either | what does the next order have to carry, and the answer; ours |
 //! | 00 / 01 | general | either | read attributes and its response |
 //! | 0b | general | either | default response |
 
 use super::attributes::{emit_records, parse_records};
-use super::order::{ORDER_COMMAND, ORDER_MANUFACTURER};
+use super::document::{CHALLENGE_COMMAND, ORDER_COMMAND, ORDER_MANUFACTURER, ROOT_COMMAND};
 use super::{
-    AttributeList, AttributeRecord, ImageBlockRequest, ImageBlockResponse, ImageNotify, ImagePageRequest,
-    OrderFragment, QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse,
-    UpgradeEndRequest, UpgradeEndResponse, ZclStatus,
+    AttributeList, AttributeRecord, DeviceChallenge, DocumentFragment, DocumentKind, ImageBlockRequest,
+    ImageBlockResponse, ImageNotify, ImagePageRequest, QueryDeviceSpecificFileRequest, QueryNextImageRequest,
+    QueryNextImageResponse, UpgradeEndRequest, UpgradeEndResponse, ZclStatus,
 };
 use crate::WireError;
 use crate::reader::Reader;
@@ -55,8 +56,12 @@ pub enum OtaCommand<'a> {
     ReadAttributes(AttributeList),
     /// These; at most [`super::MAX_ATTRIBUTES`].
     ReadAttributesResponse(Vec<AttributeRecord>),
-    /// A piece of an activation order.
-    OrderFragment(OrderFragment<'a>),
+    /// A piece of an activation order or of a trust root.
+    DocumentFragment(DocumentFragment<'a>),
+    /// What must the next order carry?
+    ChallengeRequest,
+    /// This.
+    Challenge(DeviceChallenge),
     /// A command that is none of the above. It is to be answered by a default response, see
     /// [`OtaCommand::unsupported_status`].
     Unknown {
@@ -82,6 +87,10 @@ pub(crate) struct CommandId {
 impl CommandId {
     const fn cluster(command: u8) -> CommandId {
         CommandId { command, general: false, manufacturer: None }
+    }
+
+    const fn ours(command: u8) -> CommandId {
+        CommandId { command, general: false, manufacturer: Some(ORDER_MANUFACTURER) }
     }
 
     const fn general(command: u8) -> CommandId {
@@ -123,9 +132,8 @@ impl<'a> OtaCommand<'a> {
             OtaCommand::ReadAttributes(_) => CommandId::general(0x00),
             OtaCommand::ReadAttributesResponse(_) => CommandId::general(0x01),
             OtaCommand::DefaultResponse { .. } => CommandId::general(DEFAULT_RESPONSE),
-            OtaCommand::OrderFragment(_) => {
-                CommandId { command: ORDER_COMMAND, general: false, manufacturer: Some(ORDER_MANUFACTURER) }
-            }
+            OtaCommand::DocumentFragment(fragment) => CommandId::ours(fragment.kind.command()),
+            OtaCommand::ChallengeRequest | OtaCommand::Challenge(_) => CommandId::ours(CHALLENGE_COMMAND),
             OtaCommand::Unknown { command, general, manufacturer, .. } => {
                 CommandId { command: *command, general: *general, manufacturer: *manufacturer }
             }
@@ -151,7 +159,16 @@ impl<'a> OtaCommand<'a> {
                 OtaCommand::QueryDeviceSpecificFileResponse(QueryNextImageResponse::parse(reader)?)
             }
             (false, Some(ORDER_MANUFACTURER), ORDER_COMMAND) => {
-                OtaCommand::OrderFragment(OrderFragment::parse(reader)?)
+                OtaCommand::DocumentFragment(DocumentFragment::parse(DocumentKind::Order, reader)?)
+            }
+            (false, Some(ORDER_MANUFACTURER), ROOT_COMMAND) => {
+                OtaCommand::DocumentFragment(DocumentFragment::parse(DocumentKind::Root, reader)?)
+            }
+            (false, Some(ORDER_MANUFACTURER), CHALLENGE_COMMAND) if reader.is_empty() => {
+                OtaCommand::ChallengeRequest
+            }
+            (false, Some(ORDER_MANUFACTURER), CHALLENGE_COMMAND) => {
+                OtaCommand::Challenge(DeviceChallenge::parse(reader)?)
             }
             (true, None, 0x00) => OtaCommand::ReadAttributes(AttributeList::parse(reader)?),
             (true, None, 0x01) => OtaCommand::ReadAttributesResponse(parse_records(reader)?),
@@ -181,7 +198,9 @@ impl<'a> OtaCommand<'a> {
             OtaCommand::DefaultResponse { command, status } => {
                 out.extend_from_slice(&[*command, status.to_byte()]);
             }
-            OtaCommand::OrderFragment(fragment) => fragment.emit(out),
+            OtaCommand::DocumentFragment(fragment) => fragment.emit(out),
+            OtaCommand::ChallengeRequest => {}
+            OtaCommand::Challenge(challenge) => challenge.emit(out),
             OtaCommand::Unknown { payload, .. } => out.extend_from_slice(payload),
         }
     }

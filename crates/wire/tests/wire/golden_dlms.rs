@@ -3,9 +3,9 @@
 use wire::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
     AssociationResponse, AttributeRef, ClassId, Conformance, Data, GetRequest, GetResponse, HanDeviceStatus,
-    HanState, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, InvokeId, MethodRef, Obis,
-    SetRequest, SetResponse, WPort, WanFrame, block_frame_len, check_trigger_parameter, emit_block_frame,
-    emit_wan,
+    HanState, HeldPapers, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, InvokeId,
+    MethodRef, Obis, OrderChallenge, SetRequest, SetResponse, WPort, WanFrame, block_frame_len,
+    check_trigger_parameter, emit_block_frame, emit_wan,
 };
 
 use crate::{emitted, hex};
@@ -192,8 +192,32 @@ fn a_hubs_list_of_devices_is_its_bytes() {
         offset: 40,
         running_version: 0x0102_0303,
         staged_version: 0x0102_0304,
+        challenge: None,
+        root_version: 0,
     };
-    let bytes = hex("01 01 02 06 11 01 09 08 000d6f000a0b0c0d 16 02 06 00000028 06 01020303 06 01020304");
-    assert_eq!(emitted(|out| HanDeviceStatus::emit_list(&[status], out)), bytes);
-    assert_eq!(HanDeviceStatus::parse_list(&bytes), Ok(vec![status]));
+    let nonce = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
+    let challenge = Some(OrderChallenge { nonce, last_counter: 7 });
+    let told = HanDeviceStatus { channel: 2, challenge, root_version: 3, ..status };
+    let head = "09 08 000d6f000a0b0c0d 16 02 06 00000028 06 01020303 06 01020304";
+    let bytes = hex(&format!(
+        "01 02 02 08 11 01 {head} 09 00 06 00000000 \
+         02 08 11 02 {head} 09 10 1122334455667788 0000000000000007 06 00000003"
+    ));
+    assert_eq!(emitted(|out| HanDeviceStatus::emit_list(&[status, told], out)), bytes);
+    assert_eq!(HanDeviceStatus::parse_list(&bytes), Ok(vec![status, told]));
+    let half = hex(&format!("01 01 02 08 11 01 {head} 09 08 1122334455667788 06 00000000"));
+    assert!(HanDeviceStatus::parse_list(&half).is_err(), "a nonce without its counter");
+}
+
+#[test]
+fn the_papers_a_hub_holds_are_their_bytes() {
+    for (papers, bytes) in [
+        (HeldPapers { root_version: 0, status_serial: None }, "02 02 06 00000000 09 00"),
+        (HeldPapers { root_version: 3, status_serial: Some(9) }, "02 02 06 00000003 09 08 0000000000000009"),
+    ] {
+        let bytes = hex(bytes);
+        assert_eq!(emitted(|out| papers.emit(out)), bytes);
+        assert_eq!(HeldPapers::parse(&bytes), Ok(papers));
+        assert!(HeldPapers::parse(&bytes[..bytes.len() - 1]).is_err());
+    }
 }

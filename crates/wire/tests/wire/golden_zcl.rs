@@ -1,10 +1,10 @@
 //! Frames built by zigpy, which zigbee-herdsman encodes identically and Wireshark decodes.
 
 use wire::{
-    AttributeId, AttributeList, AttributeRecord, AttributeValue, ImageBlockRequest, ImageBlockResponse,
-    ImageKey, ImageNotify, ImagePageRequest, NotifyScope, OrderFragment, OtaCommand,
-    QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse, UPGRADE_WHEN_TOLD,
-    UpgradeEndRequest, UpgradeEndResponse, ZclFrame, ZclStatus,
+    AttributeId, AttributeList, AttributeRecord, AttributeValue, DeviceChallenge, DocumentFragment,
+    DocumentKind, ImageBlockRequest, ImageBlockResponse, ImageKey, ImageNotify, ImagePageRequest,
+    NotifyScope, OtaCommand, QueryDeviceSpecificFileRequest, QueryNextImageRequest, QueryNextImageResponse,
+    UPGRADE_WHEN_TOLD, UpgradeEndRequest, UpgradeEndResponse, ZclFrame, ZclStatus,
 };
 
 use crate::{emitted, hex};
@@ -180,15 +180,36 @@ fn a_default_response_is_a_general_command() {
 }
 
 #[test]
-fn a_piece_of_an_order_is_a_manufacturers_command() {
+fn a_piece_of_a_document_is_a_manufacturers_command() {
+    for (frame, kind) in [
+        ("0d e510 0d c0 8000 4000 aabbcc", DocumentKind::Order),
+        ("0d e510 0d c1 8000 4000 aabbcc", DocumentKind::Root),
+    ] {
+        golden(
+            frame,
+            OtaCommand::DocumentFragment(DocumentFragment {
+                kind,
+                total_len: 0x80,
+                offset: 0x40,
+                bytes: &[0xAA, 0xBB, 0xCC],
+            }),
+        );
+    }
+}
+
+#[test]
+fn a_device_is_asked_what_its_order_must_carry_and_says_it() {
+    golden("0d e510 0e c2", OtaCommand::ChallengeRequest);
     golden(
-        "0d e510 0d c0 8000 4000 aabbcc",
-        OtaCommand::OrderFragment(OrderFragment {
-            total_len: 0x80,
-            offset: 0x40,
-            bytes: &[0xAA, 0xBB, 0xCC],
+        "15 e510 0e c2 1122334455667788 0700000000000000 02000000",
+        OtaCommand::Challenge(DeviceChallenge {
+            nonce: [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88],
+            last_counter: 7,
+            root_version: 2,
         }),
     );
+    let short = hex("15 e510 0e c2 11223344");
+    assert!(ZclFrame::parse(&short).is_err(), "half a nonce is none");
 }
 
 #[test]

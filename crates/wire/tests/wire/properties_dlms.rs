@@ -6,7 +6,8 @@ use wire::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
     AssociationResponse, AttributeRef, BlockBitmap, ClassId, Conformance, Data, GetRequest, GetResponse,
     HanDeviceStatus, HanState, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, InvokeId,
-    MethodRef, Obis, SetRequest, SetResponse, WPort, WanFrame, check_trigger_parameter, emit_wan,
+    MethodRef, Obis, OrderChallenge, SetRequest, SetResponse, WPort, WanFrame, check_trigger_parameter,
+    emit_wan,
 };
 
 use crate::emitted;
@@ -101,14 +102,20 @@ fn devices() -> impl Strategy<Value = HanDeviceStatus> {
         Just(HanState::Verified),
         Just(HanState::Silent)
     ];
-    (states, any::<(u8, [u8; 8], u32, u32, u32)>()).prop_map(
-        |(state, (channel, device, offset, running_version, staged_version))| HanDeviceStatus {
-            channel,
-            device,
-            state,
-            offset,
-            running_version,
-            staged_version,
+    let challenges = any::<Option<([u8; 8], u64)>>()
+        .prop_map(|challenge| challenge.map(|(nonce, last_counter)| OrderChallenge { nonce, last_counter }));
+    (states, challenges, any::<(u8, [u8; 8], u32, u32, u32, u32)>()).prop_map(
+        |(state, challenge, (channel, device, offset, running_version, staged_version, root_version))| {
+            HanDeviceStatus {
+                channel,
+                device,
+                state,
+                offset,
+                running_version,
+                staged_version,
+                challenge,
+                root_version,
+            }
         },
     )
 }
@@ -134,6 +141,7 @@ proptest! {
         let _ = ImageTransferStatus::from_data(&bytes);
         let _ = BlockBitmap::from_data(&bytes);
         let _ = HanDeviceStatus::parse_list(&bytes);
+        let _ = wire::HeldPapers::parse(&bytes);
         let _ = check_trigger_parameter(Some(&bytes));
     }
 

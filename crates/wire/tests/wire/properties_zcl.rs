@@ -4,10 +4,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use wire::{
-    AttributeId, AttributeList, AttributeRecord, AttributeValue, HanFrame, ImageBlockRequest,
-    ImageBlockResponse, ImageKey, ImageNotify, ImagePageRequest, MAX_ATTRIBUTES, MAX_HAN_PAYLOAD,
-    NotifyScope, OrderFragment, OtaCommand, QueryDeviceSpecificFileRequest, QueryNextImageRequest,
-    QueryNextImageResponse, UpgradeEndRequest, UpgradeEndResponse, ZclFrame, ZclStatus,
+    AttributeId, AttributeList, AttributeRecord, AttributeValue, DeviceChallenge, DocumentFragment,
+    DocumentKind, HanFrame, ImageBlockRequest, ImageBlockResponse, ImageKey, ImageNotify, ImagePageRequest,
+    MAX_ATTRIBUTES, MAX_HAN_PAYLOAD, NotifyScope, OtaCommand, QueryDeviceSpecificFileRequest,
+    QueryNextImageRequest, QueryNextImageResponse, UpgradeEndRequest, UpgradeEndResponse, ZclFrame,
+    ZclStatus,
 };
 
 use crate::emitted;
@@ -140,10 +141,15 @@ fn general_commands() -> impl Strategy<Value = OtaCommand<'static>> {
 
 fn other_commands() -> impl Strategy<Value = OtaCommand<'static>> {
     prop_oneof![
-        (any::<u16>(), vec(any::<u8>(), 0..90)).prop_map(|(before, bytes)| {
+        (any::<bool>(), any::<u16>(), vec(any::<u8>(), 0..90)).prop_map(|(order, before, bytes)| {
+            let kind = if order { DocumentKind::Order } else { DocumentKind::Root };
             let offset = before.min(u16::MAX - 90);
             let total_len = offset + bytes.len() as u16;
-            OtaCommand::OrderFragment(OrderFragment { total_len, offset, bytes: bytes.leak() })
+            OtaCommand::DocumentFragment(DocumentFragment { kind, total_len, offset, bytes: bytes.leak() })
+        }),
+        Just(OtaCommand::ChallengeRequest),
+        any::<([u8; 8], u64, u32)>().prop_map(|(nonce, last_counter, root_version)| {
+            OtaCommand::Challenge(DeviceChallenge { nonce, last_counter, root_version })
         }),
         // Neither the cluster, nor ZCL as a whole, nor we know these.
         (0x0Cu8..0xC0, any::<bool>(), option::of(any::<u16>()), vec(any::<u8>(), 0..90)).prop_map(

@@ -23,7 +23,7 @@ fn spec() -> WorldSpec {
 
 fn fleet(spec: &WorldSpec) -> Fleet {
     let nobody = TrustStore::new(Vec::new());
-    let trust = DeviceTrust { images: nobody.clone(), orders: nobody, accept_unsigned: false };
+    let trust = DeviceTrust::pinned(nobody, Vec::new());
     Fleet::build(spec, 1, &Arc::new(trust), spec.start)
 }
 

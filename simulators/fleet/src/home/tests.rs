@@ -25,7 +25,7 @@ fn street(han_loss: f64) -> WorldSpec {
 fn home_with_images(spec: &WorldSpec, payload_len: usize, commons: &mut Commons) -> Home {
     let key = SigningKey::generate_from_seed([3; 32]);
     let keys = TrustStore::new(vec![key.public()]);
-    let trust = Arc::new(DeviceTrust { images: keys.clone(), orders: keys, accept_unsigned: false });
+    let trust = Arc::new(DeviceTrust::pinned(keys.clone(), keys.keys()));
     let plan = draw_homes(spec, 5).remove(0);
     let mut home = build_home(spec, 5, plan, &trust, spec.start).home;
     for kind in [DeviceKind::Electricity, DeviceKind::Gas, DeviceKind::Display] {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! head-end          hub                                   meter
-//!   | activate ->    | OrderFragment 0..n, Upgrade End now -> | checks order, image, counter
+//!   | activate ->    | order in pieces, Upgrade End now ->    | checks order, image, counter
 //!   | <- 2 (busy)    | <- Default Response                    | boots
 //!   | attribute 6 -> | <- Query Next Image, running version   |
 //!   | <- 5, 6 or 7   |                                        |
@@ -10,12 +10,14 @@
 
 use std::time::Duration;
 
+use firmware_image::{Eui64, Expected, Nonce, OrderCounter, OrderMemory};
 use transfer_engine::Moment;
-use wire::{AccessResult, HanState, ImageKey, ImageTransferStatus, UpgradeEndResponse, ZclStatus};
+use wire::{AccessResult, DocumentKind, HanState, ImageKey, ImageTransferStatus, UpgradeEndResponse, ZclStatus};
 
 use super::Hub;
 use super::outgoing::{FRAGMENT_LEN, Message};
 use super::peer::Activation;
+use crate::device_trust::RefusedOrder;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
 use crate::utc::zcl_time;
@@ -61,23 +63,44 @@ impl Hub {
             return Ok(AccessResult::OtherReason);
         };
         let trust = self.board.trust();
-        let permit = trust.permit(self.order_of(slot), device.eui, digest, record.order_counter);
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(error) => {
-                tracing::debug!(hub = %self.board.eui(), device = %device.eui, %error, "order refused");
-                self.counters.orders_refused += 1;
-                return Ok(AccessResult::ReadWriteDenied);
-            }
+        let Some((memory, nonce)) = self.memory_of(slot) else {
+            // An order that does not answer a challenge is obeyed by nobody.
+            return Ok(AccessResult::ObjectUnavailable);
         };
-        let state = &mut self.slots[slot];
-        state.become_status(ImageTransferStatus::ActivationInitiated);
-        if let Some(counter) = permit.counter() {
-            state.record.order_counter = counter;
+        let expected = Expected { device: device.eui, image: digest, nonce };
+        if let Err(error) = trust.permit(self.order_of(slot), &memory, &expected) {
+            self.note_refused_order(device.eui, Some(&error));
+            return Ok(AccessResult::ReadWriteDenied);
         }
+        self.slots[slot].become_status(ImageTransferStatus::ActivationInitiated);
         self.release(pool, slot)?;
         self.begin_activation(now, slot);
         Ok(AccessResult::TemporaryFailure)
+    }
+
+    /// Returns what a device said that it remembers and drew. The device judges for itself; a hub that judges by the
+    /// same saves it the trouble of orders that cannot hold.
+    fn memory_of(&self, slot: usize) -> Option<(OrderMemory, Nonce)> {
+        let trust = self.board.trust();
+        match self.slots[slot].record.challenge {
+            Some(told) => {
+                let memory = OrderMemory { epoch: trust.epoch(), counter: OrderCounter(told.last_counter) };
+                Some((memory, Nonce::from_bytes(told.nonce)))
+            }
+            // Whoever needs no order needs no challenge.
+            None if trust.accepts_unsigned() => Some((OrderMemory::default(), Nonce::from_bytes([0; 8]))),
+            None => None,
+        }
+    }
+
+    /// Counts an order that is not passed on; no error means that the image is not the hub's to run.
+    pub(super) fn note_refused_order(&mut self, device: Eui64, error: Option<&RefusedOrder>) {
+        let attack = error.and_then(RefusedOrder::attack);
+        tracing::debug!(hub = %self.board.eui(), %device, ?error, ?attack, "order refused");
+        self.counters.orders_refused += 1;
+        if let Some(attack) = attack {
+            self.counters.attacks.count(attack);
+        }
     }
 
     fn release(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
@@ -93,7 +116,7 @@ impl Hub {
     /// Only for a hub without a model: then `image_activate` on its one slot is all a foreign client can say.
     pub(super) fn release_strangers(&mut self, pool: &mut SectorPool) -> Result<(), FlashError> {
         let key = self.slots[0].record.offer.map(|offer| offer.key);
-        if self.board.model().is_some() || !self.board.trust().accept_unsigned || key.is_none() {
+        if self.board.model().is_some() || !self.board.trust().accepts_unsigned() || key.is_none() {
             return Ok(());
         }
         for slot in 1..self.slots.len() {
@@ -162,7 +185,8 @@ impl Hub {
         let to = self.address_of(slot);
         let order_len = self.slots[slot].record.order.len();
         for offset in (0..order_len).step_by(FRAGMENT_LEN) {
-            self.send(to, Message::Fragment { slot, offset: u16::try_from(offset).unwrap_or(u16::MAX) });
+            let offset = u16::try_from(offset).unwrap_or(u16::MAX);
+            self.send(to, Message::Fragment { kind: DocumentKind::Order, slot, offset });
         }
         let time = zcl_time(now);
         let word = Message::End(UpgradeEndResponse { key, current_time: time, upgrade_time: time });

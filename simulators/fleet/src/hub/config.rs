@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use firmware_image::{Eui64, FileVersion};
+use firmware_image::{DeviceModel, Eui64, FileVersion};
 
+use crate::attacks::AttackCounts;
 use crate::board::BootFault;
-use crate::device_trust::DeviceModel;
 use crate::flash::FlashFault;
 
 /// Everything that makes one hub different from another.
@@ -19,6 +19,8 @@ pub struct HubConfig {
     pub running_version: FileVersion,
     /// The security counter it left the factory with; older images are refused.
     pub factory_sequence: u64,
+    /// What makes its nonces its own; a device of the real world asks its hardware instead.
+    pub nonce_secret: u64,
     /// image_block_size, attribute 2 of class 18.
     pub block_size: u32,
     /// The devices that were commissioned behind it, at most [`HubConfig::MAX_DEVICES`].
@@ -57,6 +59,7 @@ impl HubConfig {
             model: None,
             running_version,
             factory_sequence: 0,
+            nonce_secret: 0,
             // Fits one datagram of 1,400 bytes, even ciphered (fact: notes on the wire, 2.5).
             block_size: 1024,
             devices: Vec::new(),
@@ -76,6 +79,8 @@ pub struct HubCounters {
     pub blocks_received: u64,
     /// Blocks that were stored already.
     pub duplicate_blocks: u64,
+    /// Blocks that had arrived and were wrong, and were asked for again.
+    pub blocks_cleared: u64,
     /// Blocks past the end, of wrong length, or before initiate.
     pub refused_blocks: u64,
     /// Frames from either side that made no sense.
@@ -100,4 +105,6 @@ pub struct HubCounters {
     pub blocks_served: u64,
     /// Times the supply failed.
     pub power_cuts: u64,
+    /// What was refused, by the attack it would have been.
+    pub attacks: AttackCounts,
 }

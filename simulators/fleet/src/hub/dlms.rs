@@ -6,6 +6,7 @@
 //! | 1.b.0.2.0.255 active firmware identifier | 1 | 2: four octets, most significant first | standard; the content is ours |
 //! | 0.b.128.0.0.255 activation order | 1 | 2: octets, writable | ours |
 //! | 0.0.128.1.0.255 HAN status | 1 | 2: array of structures | ours |
+//! | 0.b.128.2.0.255 papers | 1 | 2: written as octets, one paper; read as a structure | ours |
 //!
 //! What the methods do is left to [`super::transfer`].
 
@@ -46,6 +47,7 @@ enum Object {
     ActiveFirmware(usize),
     ActivationOrder(usize),
     HanStatus,
+    Papers(usize),
 }
 
 impl Hub {
@@ -118,7 +120,7 @@ impl Hub {
             }
             Apdu::SetRequest(request) if !associated => request.invoke.confirmed.then_some(NOT_ALLOWED),
             Apdu::SetRequest(request) => {
-                let result = self.set(pool, request)?;
+                let result = self.set(now, pool, request)?;
                 let answer = SetResponse { invoke: request.invoke, result };
                 request.invoke.confirmed.then_some(Apdu::SetResponse(answer))
             }
@@ -172,6 +174,8 @@ impl Hub {
                 (Object::ActiveFirmware(slot), ClassId::DATA)
             } else if instance == Obis::activation_order(channel) {
                 (Object::ActivationOrder(slot), ClassId::DATA)
+            } else if instance == Obis::papers(channel) {
+                (Object::Papers(slot), ClassId::DATA)
             } else {
                 return Err(AccessResult::ObjectUndefined);
             }
@@ -202,6 +206,10 @@ impl Hub {
             }
             Object::HanStatus => {
                 wire::HanDeviceStatus::emit_list(&self.han_status(now), value);
+                Ok(())
+            }
+            Object::Papers(slot) => {
+                self.held_papers(slot).emit(value);
                 Ok(())
             }
         }
@@ -235,16 +243,39 @@ impl Hub {
         Ok(())
     }
 
-    fn set(&mut self, pool: &mut SectorPool, request: &SetRequest<'_>) -> Result<AccessResult, FlashError> {
+    fn set(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        request: &SetRequest<'_>,
+    ) -> Result<AccessResult, FlashError> {
         let attribute = request.attribute;
-        let slot = match self.object(attribute.instance, attribute.class) {
-            Ok(Object::ActivationOrder(slot)) if attribute.index == 2 => slot,
+        let object = match self.object(attribute.instance, attribute.class) {
+            Ok(object) if attribute.index == 2 => object,
             Ok(_) => return Ok(AccessResult::ReadWriteDenied),
             Err(result) => return Ok(result),
         };
-        let Ok(Data::Octets(order)) = Data::parse(request.data) else {
-            return Ok(AccessResult::TypeUnmatched);
+        let Ok(Data::Octets(octets)) = Data::parse(request.data) else {
+            return Ok(match object {
+                Object::ActivationOrder(_) | Object::Papers(_) => AccessResult::TypeUnmatched,
+                _ => AccessResult::ReadWriteDenied,
+            });
         };
+        match object {
+            Object::ActivationOrder(slot) => self.set_order(pool, slot, octets),
+            Object::Papers(slot) => self.take_paper(now, pool, slot, octets),
+            Object::ImageTransfer(_) | Object::ActiveFirmware(_) | Object::HanStatus => {
+                Ok(AccessResult::ReadWriteDenied)
+            }
+        }
+    }
+
+    fn set_order(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        order: &[u8],
+    ) -> Result<AccessResult, FlashError> {
         if order.len() > MAX_ORDER_LEN {
             return Ok(AccessResult::OtherReason);
         }
@@ -271,7 +302,7 @@ impl Hub {
             Err(result) => return Ok(result),
         };
         match request.method.index {
-            1 => self.initiate(pool, slot, request.parameter),
+            1 => self.initiate(now, pool, slot, request.parameter),
             2 => self.take_block(pool, slot, request.parameter),
             3 | 4 if wire::check_trigger_parameter(request.parameter).is_err() => {
                 Ok(AccessResult::TypeUnmatched)

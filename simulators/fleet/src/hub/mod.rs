@@ -19,8 +19,11 @@ mod activation;
 mod config;
 mod dlms;
 mod outgoing;
+mod papers;
 mod peer;
 mod power;
+mod repair;
+mod rows;
 mod server;
 mod slot;
 mod transfer;
@@ -29,12 +32,11 @@ pub use config::{HanDevice, HubConfig, HubCounters};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use firmware_image::{Eui64, FileDigest, FileVersion};
+use firmware_image::{Eui64, FileDigest, FileVersion, HubGate, RootVersion};
 use transfer_engine::Moment;
-use wire::{AccessResult, HanDeviceStatus, HanState, ImageBlock, ImageTransferStatus, WPort, ZclFrame};
+use wire::{AccessResult, DeviceChallenge, HanState, ImageBlock, ImageTransferStatus, WPort, ZclFrame};
 
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
@@ -59,8 +61,8 @@ const MAX_BLOCK_SIZE: u32 = 60_000;
 /// How many frames wait for the radio; more are dropped, and asked for again by those who miss them.
 const MAX_OUTBOX: usize = 256;
 
-/// When a device that was fetching counts as silent; gas meters sleep for long between blocks.
-const SILENT_AFTER: Duration = Duration::from_secs(4 * 3600);
+/// The sectors that hold a root, a status and the releases of a hub once: 22.5 kB at their longest.
+const PAPER_SECTORS: usize = 6;
 
 /// One simulated communications hub.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub struct Hub {
     /// `image_block_size` within its bounds.
     block_size: u32,
     board: Board,
+    /// What a rooted hub lets in, and by which papers; `None` for keys given one by one.
+    gate: Option<HubGate>,
     /// The hub's own first, then the commissioned devices', then those kept for strangers.
     slots: Vec<Slot>,
     counters: HubCounters,
@@ -112,7 +116,9 @@ impl Hub {
             model: config.model,
             running_version: config.running_version,
             factory_sequence: config.factory_sequence,
+            nonce_secret: config.nonce_secret,
             own_records: slot_count,
+            paper_sectors: PAPER_SECTORS,
             banks: slot_count + 1,
             unit: block_size,
             boot_time: config.boot_time,
@@ -120,10 +126,12 @@ impl Hub {
             flash_fault: config.flash_fault,
         };
         let board = Board::new(plan, trust);
+        let gate = papers::gate_of(board.trust(), &board.papers());
         let mut hub = Hub {
             config,
             block_size,
             board,
+            gate,
             slots: Vec::with_capacity(slot_count.into()),
             counters: HubCounters::default(),
             clients: Vec::new(),
@@ -203,6 +211,7 @@ impl Hub {
             }
             self.stream_page(now, slot);
             self.drive_notice(now, slot);
+            self.drive_roots(now, slot);
             self.drive_activation(now, pool, slot)?;
         }
         Ok(())
@@ -228,8 +237,9 @@ impl Hub {
         for (number, slot) in self.slots.iter().enumerate() {
             let page = slot.peer.page.map(|page| page.next_at);
             let notice = slot.peer.notice.map(|notice| notice.next_at);
-            for moment in [slot.verified_at, page, notice, self.activation_due(number)].into_iter().flatten()
-            {
+            let roots = slot.peer.roots.next_at();
+            let moments = [slot.verified_at, page, notice, roots, self.activation_due(number)];
+            for moment in moments.into_iter().flatten() {
                 due = Some(due.map_or(moment, |earliest: Moment| earliest.min(moment)));
             }
         }
@@ -264,6 +274,16 @@ impl Hub {
     /// Returns the hub's address for life.
     pub fn eui(&self) -> Eui64 {
         self.config.eui
+    }
+
+    /// Returns the version of the trust root that is held; 0 for keys given one by one.
+    pub fn root_version(&self) -> RootVersion {
+        self.board.trust().root_version()
+    }
+
+    /// Returns what the hub's own next activation order must carry, and the trust root that is held.
+    pub fn challenge(&self) -> DeviceChallenge {
+        self.board.challenge()
     }
 
     /// Returns the transfer status of a channel's slot.
@@ -319,7 +339,7 @@ impl Hub {
     ) -> Result<(), StageError> {
         let size = u32::try_from(file.len()).map_err(|_| StageError::NotTaken)?;
         let digest = FileDigest::of(file);
-        let begun = self.begin_image(pool, slot, digest.as_bytes(), size).map_err(StageError::Flash)?;
+        let begun = self.begin_image(now, pool, slot, digest.as_bytes(), size).map_err(StageError::Flash)?;
         if begun != AccessResult::Success {
             return Err(StageError::NotTaken);
         }
@@ -346,37 +366,6 @@ impl Hub {
     /// Returns a device's address on the HAN. Only slots with a device are asked.
     fn address_of(&self, slot: usize) -> u16 {
         self.slots[slot].record.device.as_ref().map_or(outgoing::BROADCAST, |device| device.short_address)
-    }
-
-    /// Returns the devices as the head-end reads them.
-    fn han_status(&self, now: Moment) -> Vec<HanDeviceStatus> {
-        let devices = self.slots.iter().filter_map(|slot| Some((slot, slot.record.device.as_ref()?)));
-        let status = |(slot, device): (&Slot, &DeviceRecord)| {
-            let heard = slot.peer.last_heard;
-            let silent = heard.is_some_and(|heard| now.saturating_since(heard) > SILENT_AFTER);
-            let offer = slot.record.offer.map(|offer| offer.key);
-            // What the device says of an older image says nothing of the one in the slot now.
-            let outdated = device.commissioned && offer.is_none_or(|key| device.image != Some(key));
-            let state = match device.state {
-                HanState::Waiting | HanState::Downloading | HanState::Verified | HanState::Rejected
-                    if outdated =>
-                {
-                    HanState::Idle
-                }
-                HanState::Downloading if silent => HanState::Silent,
-                state => state,
-            };
-            let staged = offer.or(device.image.filter(|_| !device.commissioned));
-            HanDeviceStatus {
-                channel: slot.channel,
-                device: device.eui.to_bytes(),
-                state,
-                offset: slot.peer.offset,
-                running_version: device.running_version.unwrap_or(crate::board::UNKNOWN_VERSION.0),
-                staged_version: staged.map_or(0, |key| key.file_version),
-            }
-        };
-        devices.map(status).collect()
     }
 
     fn store_slot(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {

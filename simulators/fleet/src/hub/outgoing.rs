@@ -3,8 +3,8 @@
 //! Blocks are read from flash at that moment, so a waiting block costs nothing but its address.
 
 use wire::{
-    AttributeId, AttributeList, ImageBlockResponse, ImageKey, ImageNotify, NotifyScope, OrderFragment,
-    OtaCommand, QueryNextImageResponse, UpgradeEndResponse, ZclFrame, ZclStatus,
+    AttributeId, AttributeList, DocumentFragment, DocumentKind, ImageBlockResponse, ImageKey, ImageNotify,
+    NotifyScope, OtaCommand, QueryNextImageResponse, UpgradeEndResponse, ZclFrame, ZclStatus,
 };
 
 use super::Hub;
@@ -16,7 +16,7 @@ pub(crate) const BROADCAST: u16 = 0xFFFF;
 /// The largest block a hub sends, whatever is asked (fact: what fits an 802.15.4 frame).
 pub(crate) const MAX_BLOCK_LEN: usize = 64;
 
-/// How much of an order one frame carries; fits a frame with the security of Smart Energy.
+/// How much of a document one frame carries; fits a frame with the security of Smart Energy.
 pub(crate) const FRAGMENT_LEN: usize = 48;
 
 /// A frame that waits for the radio.
@@ -37,9 +37,10 @@ pub(crate) enum Message {
     Wait { current_time: u32, request_time: u32, minimum_block_period_ms: u16 },
     Abort,
     End(UpgradeEndResponse),
-    Fragment { slot: usize, offset: u16 },
+    Fragment { kind: DocumentKind, slot: usize, offset: u16 },
     Default { command: u8, status: ZclStatus },
     ReadVersion,
+    AskChallenge,
 }
 
 impl Hub {
@@ -71,13 +72,18 @@ impl Hub {
                 wants_default_response = true;
                 OtaCommand::UpgradeEndResponse(response)
             }
-            Message::Fragment { slot, offset } => {
-                let order = &self.slots[slot].record.order;
-                let start = usize::from(offset).min(order.len());
-                let end = (start + FRAGMENT_LEN).min(order.len());
-                let total_len = u16::try_from(order.len()).unwrap_or(0);
-                OtaCommand::OrderFragment(OrderFragment { total_len, offset, bytes: &order[start..end] })
+            Message::Fragment { kind, slot, offset } => {
+                let document = match kind {
+                    DocumentKind::Order => &self.slots[slot].record.order,
+                    DocumentKind::Root => self.slots[slot].peer.roots.front(),
+                };
+                let start = usize::from(offset).min(document.len());
+                let end = (start + FRAGMENT_LEN).min(document.len());
+                let total_len = u16::try_from(document.len()).unwrap_or(0);
+                let bytes = &document[start..end];
+                OtaCommand::DocumentFragment(DocumentFragment { kind, total_len, offset: start as u16, bytes })
             }
+            Message::AskChallenge => OtaCommand::ChallengeRequest,
             Message::Default { command, status } => OtaCommand::DefaultResponse { command, status },
             Message::ReadVersion => {
                 let list = AttributeList::new(&[AttributeId::CURRENT_FILE_VERSION]);

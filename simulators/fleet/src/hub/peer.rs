@@ -5,6 +5,7 @@ use std::time::Duration;
 use transfer_engine::Moment;
 use wire::ImageKey;
 
+use super::papers::RootQueue;
 use crate::bank::BankId;
 
 /// How long a seat is kept for a device that has stopped asking (ours: longer than any block period, shorter than
@@ -20,6 +21,9 @@ pub(crate) struct Peer {
     pub(super) page: Option<Page>,
     pub(super) activation: Option<Activation>,
     pub(super) notice: Option<Notice>,
+    /// When it last said what its next order must carry.
+    pub(super) challenged_at: Option<Moment>,
+    pub(super) roots: RootQueue,
 }
 
 /// A page that is being streamed.

@@ -37,6 +37,7 @@ impl Hub {
     /// Finds everything again after a boot.
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.counters.power_cuts = self.board.power_cuts();
+        self.gate = super::papers::gate_of(self.board.trust(), &self.board.papers());
         match self.board.take_concluded() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
@@ -54,7 +55,7 @@ impl Hub {
         Ok(())
     }
 
-    fn restore_bitmap(&mut self, slot: usize) {
+    pub(super) fn restore_bitmap(&mut self, slot: usize) {
         let slot = &mut self.slots[slot];
         slot.bitmap = slot.record.image.as_ref().map(|image| {
             let bank = self.board.bank(image.bank);

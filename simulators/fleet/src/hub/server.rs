@@ -29,6 +29,9 @@ const WAIT: Duration = Duration::from_secs(60);
 const NOTICES: u8 = 3;
 const NOTICE_AGAIN: Duration = Duration::from_secs(60);
 
+/// A challenge heard so shortly before the end of a download came with it.
+const JUST_NOW: Duration = Duration::from_secs(10);
+
 /// The pace of a page whose request names none, so that a zero spacing does not become one burst.
 const SHORTEST_SPACING: Duration = Duration::from_millis(1);
 
@@ -57,6 +60,7 @@ impl Hub {
             return Ok(());
         };
         self.slots[slot].peer.last_heard = Some(now);
+        self.push_root_if_heard(now, slot);
         let transaction = frame.transaction;
         match &frame.command {
             OtaCommand::ImageBlockRequest(request) => self.serve_block(now, pool, slot, transaction, request),
@@ -68,6 +72,7 @@ impl Hub {
             OtaCommand::DefaultResponse { command: UPGRADE_END_RESPONSE, status } => {
                 self.take_answer_to_order(now, pool, slot, *status)
             }
+            OtaCommand::Challenge(challenge) => self.take_challenge(now, pool, slot, *challenge),
             OtaCommand::DefaultResponse { .. } => Ok(()),
             OtaCommand::ReadAttributesResponse(records) => self.take_attributes(now, pool, slot, records),
             OtaCommand::QueryDeviceSpecificFileRequest(_) => {
@@ -124,7 +129,8 @@ impl Hub {
                     && device.image == Some(*key)
             })
         };
-        let found = self.sources(slot).find_map(|source| {
+        let lags = self.lags(slot);
+        let found = self.sources(slot).filter(|_| !lags).find_map(|source| {
             let offer = self.slots[source].record.offer?;
             let newer = offer.key.file_version > request.key.file_version;
             let fits = offer.fits(&request.key, request.hardware_version);
@@ -132,7 +138,9 @@ impl Hub {
         });
         let to = self.address_of(slot);
         let Some(Served { key, size, .. }) = found else {
-            self.note_misfit(pool, slot, request)?;
+            if !lags {
+                self.note_misfit(pool, slot, request)?;
+            }
             let none = QueryNextImageResponse::Other(ZclStatus::NoImageAvailable);
             self.send_as(to, transaction, Message::Query(none));
             return Ok(());
@@ -348,6 +356,11 @@ impl Hub {
             let (command, status) = (UPGRADE_END_REQUEST, ZclStatus::Success);
             self.send_as(to, transaction, Message::Default { command, status });
             return Ok(());
+        }
+        let told = self.slots[slot].peer.challenged_at;
+        let just_told = told.is_some_and(|at| now.saturating_since(at) < JUST_NOW);
+        if !just_told && !self.board.trust().accepts_unsigned() {
+            self.send(to, Message::AskChallenge);
         }
         if activating.is_some_and(|activation| activation.key == request.key) {
             self.push_order(now, slot, request.key, Some(transaction));

@@ -4,7 +4,7 @@
 
 use firmware_image::{Eui64, HardwareRange, HardwareVersion, ImageIdentity};
 use transfer_engine::Moment;
-use wire::{BlockBitmap, HanState, ImageKey, ImageTransferStatus};
+use wire::{BlockBitmap, DeviceChallenge, HanState, ImageKey, ImageTransferStatus};
 
 use super::peer::Peer;
 use crate::bank::BankId;
@@ -38,12 +38,28 @@ pub(crate) struct SlotRecord {
     pub(super) image: Option<SlotImage>,
     /// The signed activation order, as it was written; empty for none.
     pub(super) order: Vec<u8>,
-    /// The counter of the newest order that was obeyed.
-    pub(super) order_counter: u64,
+    /// What the device said that its next order must carry; the hub's own is its board's.
+    pub(super) challenge: Option<DeviceChallenge>,
+    /// How far the search for wrong blocks of this image has come.
+    pub(super) repair: Repair,
     /// How the image is offered on the HAN, once verified.
     pub(super) offer: Option<Offer>,
     /// `None` for the hub's own slot and for slots nobody has asked for yet.
     pub(super) device: Option<DeviceRecord>,
+}
+
+/// How far the search for wrong blocks of an image has come. See `repair`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Repair {
+    /// None were found wrong.
+    #[default]
+    None,
+    /// Blocks were named by their digests, so many times.
+    Blocks { rounds: u8 },
+    /// The end of the file was asked for again; the first bytes of its digest before that.
+    Tail { was: [u8; 8] },
+    /// All of it was asked for again.
+    Everything,
 }
 
 /// The image of a slot; several slots may share a bank.
@@ -151,7 +167,8 @@ impl SlotRecord {
             status: ImageTransferStatus::NotInitiated,
             image: None,
             order: Vec::new(),
-            order_counter: 0,
+            challenge: None,
+            repair: Repair::None,
             offer: None,
             device,
         }
@@ -159,7 +176,9 @@ impl SlotRecord {
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
-        fields.u8(self.status as u8).u64(self.order_counter).counted(&self.order);
+        fields.u8(self.status as u8).counted(&self.order);
+        write_challenge(&mut fields, self.challenge);
+        write_repair(&mut fields, self.repair);
         fields.u8(u8::from(self.image.is_some()));
         if let Some(image) = &self.image {
             fields.u8(image.bank.0).u32(image.size).counted(&image.identification);
@@ -184,8 +203,9 @@ impl SlotRecord {
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<SlotRecord> {
         let mut fields = FieldReader(bytes);
         let status = *STATUSES.get(usize::from(fields.u8()?))?;
-        let order_counter = fields.u64()?;
         let order = fields.counted()?.to_vec();
+        let challenge = read_challenge(&mut fields)?;
+        let repair = read_repair(&mut fields)?;
         let image = match fields.u8()? {
             0 => None,
             _ => Some(SlotImage {
@@ -207,7 +227,42 @@ impl SlotRecord {
             _ => Some(read_device(&mut fields)?),
         };
         let offer = key.map(|key| Offer { key, hardware });
-        Some(SlotRecord { status, image, order, order_counter, offer, device })
+        Some(SlotRecord { status, image, order, challenge, repair, offer, device })
+    }
+}
+
+fn write_challenge(fields: &mut FieldWriter, challenge: Option<DeviceChallenge>) {
+    fields.u8(u8::from(challenge.is_some()));
+    if let Some(challenge) = challenge {
+        fields.bytes(&challenge.nonce).u64(challenge.last_counter).u32(challenge.root_version);
+    }
+}
+
+/// Reads an optional challenge; the outer `None` means that the record is not one of ours.
+fn read_challenge(fields: &mut FieldReader<'_>) -> Option<Option<DeviceChallenge>> {
+    if fields.u8()? == 0 {
+        return Some(None);
+    }
+    let (nonce, last_counter) = (fields.array()?, fields.u64()?);
+    Some(Some(DeviceChallenge { nonce, last_counter, root_version: fields.u32()? }))
+}
+
+fn write_repair(fields: &mut FieldWriter, repair: Repair) {
+    match repair {
+        Repair::None => fields.u8(0),
+        Repair::Blocks { rounds } => fields.u8(1).u8(rounds),
+        Repair::Tail { was } => fields.u8(2).bytes(&was),
+        Repair::Everything => fields.u8(3),
+    };
+}
+
+fn read_repair(fields: &mut FieldReader<'_>) -> Option<Repair> {
+    match fields.u8()? {
+        0 => Some(Repair::None),
+        1 => Some(Repair::Blocks { rounds: fields.u8()? }),
+        2 => Some(Repair::Tail { was: fields.array()? }),
+        3 => Some(Repair::Everything),
+        _ => None,
     }
 }
 
@@ -253,10 +308,10 @@ const STATES: [HanState; 10] = HanState::ALL;
 
 #[cfg(test)]
 mod tests {
-    use super::{DeviceRecord, Offer, STATES, STATUSES, SlotImage, SlotRecord, may_become};
+    use super::{DeviceRecord, Offer, Repair, STATES, STATUSES, SlotImage, SlotRecord, may_become};
     use crate::bank::BankId;
     use firmware_image::{Eui64, HardwareRange, HardwareVersion};
-    use wire::{HanState, ImageKey, ImageTransferStatus};
+    use wire::{DeviceChallenge, HanState, ImageKey, ImageTransferStatus};
 
     #[test]
     fn the_life_cycle_has_exactly_these_steps() {
@@ -297,7 +352,8 @@ mod tests {
             status: ImageTransferStatus::ActivationInitiated,
             image: Some(SlotImage { bank: BankId(2), size: 77, identification: b"ID".to_vec() }),
             order: vec![1, 2, 3],
-            order_counter: 8,
+            challenge: Some(DeviceChallenge { nonce: [5; 8], last_counter: 8, root_version: 2 }),
+            repair: Repair::Tail { was: [6; 8] },
             offer: Some(Offer { key, hardware }),
             device: Some(device),
         };

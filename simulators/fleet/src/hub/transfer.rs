@@ -1,12 +1,14 @@
 //! The methods of an ImageTransfer instance: initiate, block, verify, activate (IEC 62056-6-2, class 18).
 
+use std::collections::BTreeSet;
+
 use transfer_engine::Moment;
 use wire::{AccessResult, BlockBitmap, HanState, ImageBlock, ImageInitiate, ImageTransferStatus};
 
 use super::Hub;
-use super::slot::{MAX_IDENTIFICATION_LEN, Offer, SlotImage};
+use super::slot::{MAX_IDENTIFICATION_LEN, Offer, Repair, SlotImage};
 use crate::bank::BankId;
-use crate::board::{ArmError, verify_time};
+use crate::board::{ArmError, utc_seconds, verify_time};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{AcceptedImage, RefusedImage};
 use crate::flash::FlashError;
@@ -16,6 +18,7 @@ use firmware_image::MAX_FILE_LEN;
 impl Hub {
     pub(super) fn initiate(
         &mut self,
+        now: Moment,
         pool: &mut SectorPool,
         slot: usize,
         parameter: Option<&[u8]>,
@@ -27,12 +30,13 @@ impl Hub {
         if self.slots[slot].record.status == ImageTransferStatus::ActivationInitiated {
             return Ok(AccessResult::TemporaryFailure);
         }
-        self.begin_image(pool, slot, identification, size)
+        self.begin_image(now, pool, slot, identification, size)
     }
 
-    /// Makes room for an image, or finds that another slot already holds it.
+    /// Makes room for an image that may come in, or finds that another slot already holds it.
     pub(super) fn begin_image(
         &mut self,
+        now: Moment,
         pool: &mut SectorPool,
         slot: usize,
         identification: &[u8],
@@ -41,6 +45,9 @@ impl Hub {
         let sizes = 1..=MAX_FILE_LEN as u32;
         if !sizes.contains(&size) || identification.len() > MAX_IDENTIFICATION_LEN {
             return Ok(AccessResult::OtherReason);
+        }
+        if !self.is_let_in(now, identification) {
+            return Ok(AccessResult::ReadWriteDenied);
         }
         let donor = self.donor(pool, slot, identification, size);
         self.clear_slot(pool, slot)?;
@@ -66,7 +73,7 @@ impl Hub {
     }
 
     /// Forgets the slot's image before anything is erased, so that no record ever names erased sectors.
-    fn clear_slot(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
+    pub(super) fn clear_slot(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
         let slot_state = &mut self.slots[slot];
         slot_state.become_status(ImageTransferStatus::NotInitiated);
         slot_state.bitmap = None;
@@ -77,6 +84,7 @@ impl Hub {
         slot_state.record.image = None;
         slot_state.record.offer = None;
         slot_state.record.order.clear();
+        slot_state.record.repair = Repair::None;
         if let Some(device) = &mut slot_state.record.device {
             device.released = false;
             if device.state != HanState::Verified {
@@ -138,8 +146,8 @@ impl Hub {
         slot: usize,
         block: &ImageBlock<'_>,
     ) -> Result<AccessResult, FlashError> {
-        let slot = &mut self.slots[slot];
-        let (Some(image), Some(bitmap)) = (&slot.record.image, &mut slot.bitmap) else {
+        let state = &self.slots[slot];
+        let (Some(image), Some(bitmap)) = (&state.record.image, &state.bitmap) else {
             return Ok(AccessResult::OtherReason);
         };
         let bank = self.board.bank(image.bank);
@@ -152,14 +160,25 @@ impl Hub {
             return Ok(AccessResult::Success);
         }
         match bank.write(&mut self.board.flash, pool, range.start, block.bytes) {
-            Ok(()) => {}
-            Err(FlashError::PowerLost) => return Err(FlashError::PowerLost),
-            // A torn block lies there, and this one is not the same: only initiate helps.
-            Err(FlashError::NotErased | FlashError::OutOfRange) => return Ok(AccessResult::HardwareFault),
+            Err(FlashError::NotErased) => {
+                // Something else lies there: a block torn by a power cut, or a wrong one whose repair was cut.
+                let (image, wrong) = (image.clone(), BTreeSet::from([block.number]));
+                self.clear_blocks(pool, slot, &image, &wrong)?;
+                bank.write(&mut self.board.flash, pool, range.start, block.bytes)?;
+            }
+            written => written?,
         }
         bank.mark(&mut self.board.flash, pool, block.number)?;
-        bitmap.set(block.number);
         self.counters.blocks_received += 1;
+        let state = &mut self.slots[slot];
+        if let Some(bitmap) = &mut state.bitmap {
+            bitmap.set(block.number);
+        }
+        if state.record.status == ImageTransferStatus::VerificationFailed {
+            // What was wrong arrives again: the transfer goes on where it was.
+            state.become_status(ImageTransferStatus::Initiated);
+            self.store_slot(pool, slot)?;
+        }
         Ok(AccessResult::Success)
     }
 
@@ -211,27 +230,38 @@ impl Hub {
         let bank = self.board.bank(image.bank);
         bank.seal(&mut self.board.flash, pool, image.size);
         let examined = self.board.examine(pool, image.bank, image.size);
-        match examined.and_then(|accepted| self.judge(slot, accepted)) {
+        match examined.and_then(|accepted| self.judge(now, slot, accepted)) {
             Ok(accepted) => {
+                let own = slot == 0 && !self.is_foreign(&accepted);
+                if own && !self.board.trust().accepts_unsigned() {
+                    self.board.draw_nonce(pool)?;
+                }
                 self.counters.images_verified += 1;
                 self.slots[slot].become_status(ImageTransferStatus::VerificationSuccessful);
-                let own = slot == 0 && !self.is_foreign(&accepted);
                 let adopts = self.board.model().is_none();
                 let offer = accepted.identity().filter(|_| !own || adopts).map(Offer::of);
                 self.slots[slot].record.offer = offer;
                 self.announce(now, slot);
             }
             Err(error) => {
-                tracing::debug!(hub = %self.board.eui(), %error, "image refused");
+                let attack = error.attack();
+                tracing::debug!(hub = %self.board.eui(), %error, %attack, "image refused");
                 self.counters.images_rejected += 1;
+                self.counters.attacks.count(attack);
                 self.slots[slot].become_status(ImageTransferStatus::VerificationFailed);
+                if let RefusedImage::NotGenuine(_) = error {
+                    self.name_wrong_blocks(pool, slot)?;
+                }
             }
         }
         self.store_slot(pool, slot)
     }
 
-    /// Holds an image for the hub itself against the hub's model and counter; what is for others only passes.
-    fn judge(&self, slot: usize, image: AcceptedImage) -> Result<AcceptedImage, RefusedImage> {
+    /// Holds an image against the hub's papers, and one for the hub itself against its model and counter.
+    fn judge(&self, now: Moment, slot: usize, image: AcceptedImage) -> Result<AcceptedImage, RefusedImage> {
+        if let (Some(gate), Some(verified)) = (&self.gate, image.verified()) {
+            gate.require_current(utc_seconds(now), verified)?;
+        }
         if slot == 0 && !self.is_foreign(&image) {
             self.board.admit(&image)?;
         }
@@ -261,14 +291,10 @@ impl Hub {
         let Ok(image) = self.board.examine(pool, bank, size) else {
             return self.fail_own_activation(pool);
         };
-        let order = self.order_of(0);
-        let last = self.board.boot().order_counter();
-        let permit = self.board.trust().permit(order, self.board.eui(), image.image_digest(), last);
-        let permit = match permit {
+        let permit = match self.board.permit(self.order_of(0), image.image_digest()) {
             Ok(permit) if !self.is_foreign(&image) => permit,
             refused => {
-                tracing::debug!(hub = %self.board.eui(), ?refused, "activation refused");
-                self.counters.orders_refused += 1;
+                self.note_refused_order(self.board.eui(), refused.err().as_ref());
                 return Ok(AccessResult::ReadWriteDenied);
             }
         };

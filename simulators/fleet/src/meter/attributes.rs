@@ -46,7 +46,7 @@ impl Meter {
             }
             // Where orders are required, only an order activates: "out of band" in the cluster's words.
             AttributeId::UPGRADE_ACTIVATION_POLICY => {
-                AttributeValue::Enum8(u8::from(!self.board.trust().accept_unsigned))
+                AttributeValue::Enum8(u8::from(!self.board.trust().accepts_unsigned()))
             }
             // A hub that vanishes never activates anything.
             AttributeId::UPGRADE_TIMEOUT_POLICY => AttributeValue::Enum8(1),

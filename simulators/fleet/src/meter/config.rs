@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use firmware_image::{Eui64, FileVersion};
+use firmware_image::{DeviceModel, Eui64, FileVersion};
 
+use crate::attacks::AttackCounts;
 use crate::board::BootFault;
-use crate::device_trust::DeviceModel;
 use crate::flash::FlashFault;
 
 /// How a device on the HAN behaves towards its radio.
@@ -37,6 +37,8 @@ pub struct MeterConfig {
     pub running_version: FileVersion,
     /// The security counter it left the factory with; older images are refused.
     pub factory_sequence: u64,
+    /// What makes its nonces its own; a device of the real world asks its hardware instead.
+    pub nonce_secret: u64,
     /// Its address on the HAN.
     pub short_address: u16,
     /// How many bytes it asks for at once, 1 to 64.
@@ -73,6 +75,7 @@ impl MeterConfig {
             model,
             running_version,
             factory_sequence: 0,
+            nonce_secret: 0,
             short_address,
             // What is safe with the APS security of Smart Energy (fact: notes on the cluster).
             block_len: 40,
@@ -114,4 +117,6 @@ pub struct MeterCounters {
     pub repeats: u64,
     /// Times the supply failed.
     pub power_cuts: u64,
+    /// What was refused, by the attack it would have been.
+    pub attacks: AttackCounts,
 }

@@ -87,6 +87,7 @@ impl Meter {
     pub(super) fn start_query(&mut self, now: Moment) {
         self.become_stage(Stage::Querying);
         self.next_query = now + self.config.query_interval;
+        self.tell_root();
         self.ask_query(now);
     }
 

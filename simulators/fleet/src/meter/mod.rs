@@ -12,11 +12,12 @@
 //! Sketch: a block costs one parsed frame, one flash operation of its length, every 1 KiB one mark, and one
 //! encoded request; nothing is allocated for it but the sector it fills.
 
+mod assembly;
 mod attributes;
 mod config;
 mod download;
-mod order;
 mod outgoing;
+mod papers;
 mod power;
 mod spare;
 mod stage;
@@ -41,8 +42,8 @@ use crate::flash::FlashError;
 use crate::record::RecordLog;
 use crate::sector_pool::SectorPool;
 
+use assembly::{DocumentAssembly, MAX_ORDER_LEN};
 use download::Download;
-use order::OrderAssembly;
 use outgoing::{Message, Outgoing};
 use spare::SpareImage;
 use stage::Stage;
@@ -72,7 +73,8 @@ pub struct Meter {
     counters: MeterCounters,
     stage: Stage,
     download: Option<Download>,
-    order: OrderAssembly,
+    order: DocumentAssembly,
+    root: DocumentAssembly,
     /// The leave to activate, while the count down runs.
     permit: Option<Permit>,
     /// What the Upgrade End Request that is out says.
@@ -98,7 +100,9 @@ impl Meter {
             model: Some(config.model),
             running_version: config.running_version,
             factory_sequence: config.factory_sequence,
+            nonce_secret: config.nonce_secret,
             own_records: 1,
+            paper_sectors: papers::PAPER_SECTORS,
             banks: 2,
             unit: MARK_UNIT,
             boot_time: config.boot_time,
@@ -118,7 +122,8 @@ impl Meter {
             counters: MeterCounters::default(),
             stage: Stage::Normal,
             download: None,
-            order: OrderAssembly::default(),
+            order: DocumentAssembly::new(MAX_ORDER_LEN),
+            root: DocumentAssembly::new(papers::ROOT_LIMIT),
             permit: None,
             report: None,
             timer: None,
@@ -178,8 +183,9 @@ impl Meter {
                 }
                 Ok(())
             }
-            OtaCommand::OrderFragment(piece) => {
-                self.order.add(piece);
+            OtaCommand::DocumentFragment(piece) => self.take_piece(now, pool, piece),
+            OtaCommand::ChallengeRequest => {
+                self.tell_challenge();
                 Ok(())
             }
             OtaCommand::DefaultResponse { command, status } => {
@@ -312,7 +318,7 @@ impl Meter {
 
     /// Returns the security counter: the sequence number of the newest confirmed image.
     pub fn security_counter(&self) -> u64 {
-        self.board.boot().counter().sequence
+        self.board.boot().counter().sequence.0
     }
 
     /// Returns the meter's address for life.

@@ -1,7 +1,7 @@
 //! What a meter is about to say: small values, encoded only when the radio takes them.
 
 use wire::{
-    AttributeList, ImageBlockRequest, ImageKey, ImagePageRequest, OtaCommand, QueryNextImageRequest,
+    AttributeList, DeviceChallenge, ImageBlockRequest, ImageKey, ImagePageRequest, OtaCommand, QueryNextImageRequest,
     UpgradeEndRequest, ZclFrame, ZclStatus,
 };
 
@@ -21,6 +21,7 @@ pub(crate) enum Message {
     End { status: ZclStatus, key: ImageKey },
     Default { command: u8, status: ZclStatus },
     Attributes(AttributeList),
+    Challenge(DeviceChallenge),
 }
 
 impl Outgoing {
@@ -36,6 +37,7 @@ impl Outgoing {
             Message::Page(request) => OtaCommand::ImagePageRequest(request),
             Message::End { status, key } => OtaCommand::UpgradeEndRequest(UpgradeEndRequest { status, key }),
             Message::Default { command, status } => OtaCommand::DefaultResponse { command, status },
+            Message::Challenge(challenge) => OtaCommand::Challenge(challenge),
             Message::Attributes(list) => OtaCommand::ReadAttributesResponse(attributes(&list)),
         };
         // Only a failed Upgrade End has no answer of its own, and wants the default one.

@@ -14,7 +14,7 @@ use crate::record::RecordLog;
 use crate::sector_pool::SectorPool;
 
 /// How long a gas meter listens at each wake, for frames its hub holds (assumption).
-const LISTEN: Duration = Duration::from_millis(250);
+pub(super) const LISTEN: Duration = Duration::from_millis(250);
 
 /// The longest pause for which a gas meter with a download stays awake (ours).
 const LONGEST_NAP: Duration = Duration::from_secs(5);
@@ -52,6 +52,7 @@ impl Meter {
         self.stage = Stage::Normal;
         self.download = None;
         self.order.clear();
+        self.root.clear();
         self.permit = None;
         self.timer = None;
         self.awaiting = false;
@@ -97,6 +98,7 @@ impl Meter {
             self.next_wake = self.next_wake + wake_interval.max(LISTEN);
         }
         self.wake(now);
+        self.tell_root_on_waking();
         // A reply that did not come while it was awake does not come now; ask anew.
         if matches!(self.stage, Stage::Downloading | Stage::Waiting) {
             self.awaiting = false;

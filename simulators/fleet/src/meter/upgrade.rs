@@ -42,11 +42,16 @@ impl Meter {
         });
         match judged {
             Ok(()) => {
+                if !self.board.trust().accepts_unsigned() {
+                    self.board.draw_nonce(pool)?;
+                }
                 self.store_spare(pool, Some(SpareImage { verified: true, ..spare }))?;
                 self.report_end(now, ZclStatus::Success, spare.key);
             }
             Err(error) => {
-                tracing::debug!(meter = %self.config.eui, %error, "image discarded");
+                let attack = error.attack();
+                tracing::debug!(meter = %self.config.eui, %error, %attack, "image discarded");
+                self.counters.attacks.count(attack);
                 self.counters.rejections += 1;
                 self.store_spare(pool, None)?;
                 self.report_end(now, ZclStatus::InvalidImage, spare.key);
@@ -66,7 +71,13 @@ impl Meter {
         let waiting = self.spare.map(|spare| (ZclStatus::Success, spare.key));
         let report = if self.stage == Stage::Reporting { self.report } else { waiting };
         match report {
-            Some((status, key)) => self.ask(now, Message::End { status, key }),
+            Some((status, key)) => {
+                if status == ZclStatus::Success {
+                    // Before the report, so that whoever hears that the image is here knows how to order it.
+                    self.tell_challenge();
+                }
+                self.ask(now, Message::End { status, key });
+            }
             None => self.rest(),
         }
     }
@@ -110,9 +121,7 @@ impl Meter {
         let Some(digest) = self.board.image_digest(pool, spare.bank, spare.size) else {
             return self.refuse_altered(pool, Some(frame.transaction));
         };
-        let last = self.board.boot().order_counter();
-        let permit = self.board.trust().permit(self.order.complete(), self.config.eui, digest, last);
-        match permit {
+        match self.board.permit(self.order.complete(), digest) {
             Ok(permit) => {
                 let delay = zcl_delay(response.current_time, response.upgrade_time);
                 self.become_stage(Stage::CountDown);
@@ -124,8 +133,12 @@ impl Meter {
                 self.answer(frame.transaction, ZclStatus::Success);
             }
             Err(error) => {
-                tracing::debug!(meter = %self.config.eui, %error, "order refused");
+                let attack = error.attack();
+                tracing::debug!(meter = %self.config.eui, %error, ?attack, "order refused");
                 self.counters.orders_refused += 1;
+                if let Some(attack) = attack {
+                    self.counters.attacks.count(attack);
+                }
                 // Missing pieces are not a refusal: the hub sends the order again.
                 let partial = self.order.is_partial();
                 self.answer(
@@ -197,7 +210,7 @@ fn names_the_offer(image: &AcceptedImage, key: &ImageKey) -> Result<(), RefusedI
         image_type: identity.image_type.0,
         file_version: identity.file_version.0,
     };
-    if own == *key { Ok(()) } else { Err(RefusedImage::WrongModel) }
+    if own == *key { Ok(()) } else { Err(RefusedImage::NotOffered) }
 }
 
 /// Returns whether a key, which may hold wildcards, names an image (ZCL OTA, Upgrade End Response).

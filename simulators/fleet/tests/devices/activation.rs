@@ -7,7 +7,7 @@ use fleet::{ActivationOutcome, BootFault, MeterKind};
 use wire::{AccessResult, HanState, ImageTransferStatus};
 
 use crate::home::{
-    HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui, order, order_by,
+    HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui,
 };
 
 fn with_verified_meter(home: &mut Home) -> OtaFile {
@@ -22,7 +22,7 @@ fn with_verified_meter(home: &mut Home) -> OtaFile {
 fn a_valid_order_activates_the_meter_and_the_meter_says_so() {
     let mut home = Home::usual();
     let file = with_verified_meter(&mut home);
-    let order = order(meter_eui(1), file.image_digest(), 1);
+    let order = home.order(meter_eui(1), file.image_digest(), 1);
     assert_eq!(home.order_activation(1, &order), AccessResult::TemporaryFailure);
     assert_eq!(home.status(1), ImageTransferStatus::ActivationInitiated);
     home.run_minutes(3);
@@ -54,11 +54,11 @@ fn an_order_with_anything_wrong_is_refused_by_the_hub() {
     let mut home = Home::usual();
     let digest = with_verified_meter(&mut home).image_digest();
     let wrong = [
-        ("another device", order(meter_eui(2), digest, 1)),
-        ("the hub", order(HUB, digest, 1)),
-        ("another image", order(meter_eui(1), ImageDigest::of(b"other"), 1)),
-        ("no counter", order(meter_eui(1), digest, 0)),
-        ("a key for images", order_by(&image_key(), meter_eui(1), digest, 1)),
+        ("another device", home.order(meter_eui(2), digest, 1)),
+        ("the hub", home.order(HUB, digest, 1)),
+        ("another image", home.order(meter_eui(1), ImageDigest::of(b"other"), 1)),
+        ("no counter", home.order(meter_eui(1), digest, 0)),
+        ("a key for images", home.order_by(&image_key(), meter_eui(1), digest, 1)),
         ("no order at all", b"not an order".to_vec()),
     ];
     for (number, (what, order)) in (1..).zip(wrong) {
@@ -75,7 +75,12 @@ fn tell_meter(home: &mut Home, order: &[u8]) {
     for offset in offsets {
         let bytes = &order[offset..(offset + 48).min(order.len())];
         let (total_len, offset) = (order.len() as u16, offset as u16);
-        hub_says(home, wire::OtaCommand::OrderFragment(wire::OrderFragment { total_len, offset, bytes }));
+        hub_says(home, wire::OtaCommand::DocumentFragment(wire::DocumentFragment {
+            kind: wire::DocumentKind::Order,
+            total_len,
+            offset,
+            bytes,
+        }));
     }
     let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
     let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };
@@ -94,10 +99,10 @@ fn the_meter_checks_orders_itself() {
     let mut home = Home::usual();
     let digest = with_verified_meter(&mut home).image_digest();
     let wrong = [
-        order(meter_eui(2), digest, 1),
-        order(meter_eui(1), ImageDigest::of(b"other"), 1),
-        order(meter_eui(1), digest, 0),
-        order_by(&image_key(), meter_eui(1), digest, 1),
+        home.order(meter_eui(2), digest, 1),
+        home.order(meter_eui(1), ImageDigest::of(b"other"), 1),
+        home.order(meter_eui(1), digest, 0),
+        home.order_by(&image_key(), meter_eui(1), digest, 1),
         Vec::new(),
     ];
     for (number, order) in (1..).zip(wrong) {
@@ -106,7 +111,8 @@ fn the_meter_checks_orders_itself() {
         assert_eq!(home.meter().counters().orders_refused, number);
         assert_eq!(home.meter().running_version(), OLD);
     }
-    tell_meter(&mut home, &order(meter_eui(1), digest, 1));
+    let order = home.order(meter_eui(1), digest, 1);
+    tell_meter(&mut home, &order);
     home.run_minutes(5);
     assert_eq!(home.meter().running_version(), NEW);
 }
@@ -116,7 +122,7 @@ fn a_spent_order_is_not_obeyed_again() {
     let config = fleet::MeterConfig { boot_fault: BootFault::NewFirmwareDoesNotComeUp, ..meter_config(1) };
     let mut home = Home::with_meter(config);
     let file = with_verified_meter(&mut home);
-    let spent = order(meter_eui(1), file.image_digest(), 5);
+    let spent = home.order(meter_eui(1), file.image_digest(), 5);
     home.order_activation(1, &spent);
     home.run_minutes(10);
     assert_eq!(home.status(1), ImageTransferStatus::ActivationFailed);
@@ -134,7 +140,7 @@ fn new_firmware_that_does_not_come_up_gives_way_to_the_old() {
     let config = fleet::MeterConfig { boot_fault: BootFault::NewFirmwareDoesNotComeUp, ..meter_config(1) };
     let mut home = Home::with_meter(config);
     let file = with_verified_meter(&mut home);
-    home.order_activation(1, &order(meter_eui(1), file.image_digest(), 1));
+    home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
     home.run_minutes(10);
     assert_eq!(home.status(1), ImageTransferStatus::ActivationFailed);
     assert_eq!(home.han_status()[0].state, HanState::ActivationFailed);
@@ -153,7 +159,7 @@ fn a_gas_meter_gets_its_order_at_the_next_wake() {
     let first_query = Duration::from_secs(100);
     let mut home = Home::with_meter(fleet::MeterConfig { kind, first_query, ..meter_config(1) });
     let file = with_verified_meter(&mut home);
-    home.order_activation(1, &order(meter_eui(1), file.image_digest(), 1));
+    home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
     home.run_for(wake_interval + Duration::from_secs(120));
     assert_eq!(home.status(1), ImageTransferStatus::ActivationSuccessful);
     assert_eq!(home.meter().running_version(), NEW);
@@ -165,7 +171,7 @@ fn an_order_is_not_accepted_while_the_meter_still_fetches() {
     let file = Recipe { len: 60_000, ..Recipe::new(METER_TYPE) }.signed();
     home.stage(1, file.bytes());
     home.run_for(Duration::from_secs(5));
-    let order = order(meter_eui(1), file.image_digest(), 1);
+    let order = home.order(meter_eui(1), file.image_digest(), 1);
     assert_eq!(home.order_activation(1, &order), AccessResult::ObjectUnavailable);
     assert_eq!(home.status(1), ImageTransferStatus::VerificationSuccessful);
 }
@@ -181,7 +187,7 @@ fn lost_orders_and_answers_are_made_good() {
         let mut home = Home::usual();
         let file = with_verified_meter(&mut home);
         home.loses = Box::new(move |number, _, _| scramble(number + 1000 * seed) % 100 < 40);
-        home.order_activation(1, &order(meter_eui(1), file.image_digest(), 1));
+        home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
         home.run_minutes(60 * 23);
         assert_eq!(home.status(1), ImageTransferStatus::ActivationSuccessful, "seed {seed}");
     }
@@ -195,14 +201,14 @@ fn a_bit_that_flips_between_verify_and_activate_stops_the_activation() {
         let mut home = Home::usual();
         let file = with_verified_meter(&mut home);
         home.meters[0].decay_spare(page * 1024, 3);
-        home.order_activation(1, &order(meter_eui(1), file.image_digest(), 1));
+        home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
         home.run_minutes(10);
         assert_eq!(home.meter().running_version(), OLD, "page {page}");
         assert_eq!(home.meter().last_outcome(), Some(ActivationOutcome::HashMismatch));
         assert_eq!(home.status(1), ImageTransferStatus::ActivationFailed);
     }
     home.hub.decay_staged(1, 100, 0);
-    let order = order(meter_eui(1), file.image_digest(), 1);
+    let order = home.order(meter_eui(1), file.image_digest(), 1);
     assert_eq!(home.order_activation(1, &order), AccessResult::OtherReason);
 }
 
@@ -212,7 +218,7 @@ fn the_hub_updates_itself() {
     let file = Recipe::new(HUB_TYPE).signed();
     assert_eq!(home.stage(0, file.bytes()), ImageTransferStatus::VerificationSuccessful);
     assert_eq!(home.activate(0), AccessResult::ReadWriteDenied, "no order");
-    let order = order(HUB, file.image_digest(), 1);
+    let order = home.order(HUB, file.image_digest(), 1);
     assert_eq!(home.order_activation(0, &order), AccessResult::Success);
     assert!(!home.hub.is_up(home.now));
     home.run_for(Duration::from_secs(19));
@@ -235,7 +241,7 @@ fn a_hub_whose_new_firmware_does_not_come_up_returns_and_says_so() {
     let mut home = Home::new(config, Vec::new(), crate::home::trust());
     let file = Recipe::new(HUB_TYPE).signed();
     home.stage(0, file.bytes());
-    home.order_activation(0, &order(HUB, file.image_digest(), 1));
+    home.order_activation(0, &home.order(HUB, file.image_digest(), 1));
     home.run_minutes(3);
     home.associate();
     assert_eq!(home.status(0), ImageTransferStatus::ActivationFailed);
@@ -252,7 +258,7 @@ fn the_hub_does_not_run_an_image_for_somebody_else() {
         ImageTransferStatus::VerificationSuccessful,
         "it may be passed on"
     );
-    let order = order(HUB, file.image_digest(), 1);
+    let order = home.order(HUB, file.image_digest(), 1);
     assert_eq!(home.order_activation(0, &order), AccessResult::ReadWriteDenied);
     let hardware = crate::home::hardware(0x0200, 0x0200);
     let wrong = Recipe { hardware, ..Recipe::new(HUB_TYPE) }.signed();
@@ -263,7 +269,7 @@ fn the_hub_does_not_run_an_image_for_somebody_else() {
 fn a_reboot_of_the_hub_does_not_lose_an_activation() {
     let mut home = Home::usual();
     let file = with_verified_meter(&mut home);
-    home.order_activation(1, &order(meter_eui(1), file.image_digest(), 1));
+    home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
     home.hub.reboot(home.now);
     home.run_minutes(5);
     home.associate();

@@ -39,7 +39,7 @@ fn an_image_that_nobody_trusted_signed_stops_at_the_hub() {
 #[test]
 fn an_image_that_the_hub_trusts_and_the_meter_does_not_is_refused_and_not_offered_again() {
     let mut home = Home::usual();
-    let strict = fleet::DeviceTrust { images: firmware_image::TrustStore::new(Vec::new()), ..trust() };
+    let strict = fleet::DeviceTrust::pinned(firmware_image::TrustStore::new(Vec::new()), Vec::new());
     let config = fleet::MeterConfig { first_query: Duration::from_secs(5000), ..meter_config(1) };
     home.meters[0] = fleet::Meter::new(config, std::sync::Arc::new(strict), START);
     let file = Recipe::new(METER_TYPE).signed();

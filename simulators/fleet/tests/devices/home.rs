@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firmware_image::{
-    ActivationOrder, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion, ImageDigest,
-    ImageIdentity, ImageType, ManufacturerCode, OrderCounter, OtaFile, SequenceNumber, SignedImage,
+    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion, ImageDigest,
+    ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber, SignedImage,
     SigningKey, TrustStore,
 };
 use fleet::{DeviceModel, DeviceTrust, HanDevice, Hub, HubConfig, Meter, MeterConfig, SectorPool};
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, Apdu, ApplicationContext, AssociationRequest, AttributeRef, ClassId,
-    Conformance, Data, GetRequest, HanDeviceStatus, ImageBlock, ImageInitiate, ImageTransferStatus, InvokeId,
+    Conformance, Data, GetRequest, HanDeviceStatus, HeldPapers, ImageBlock, ImageInitiate, ImageTransferStatus, InvokeId,
     MethodRef, Obis, SetRequest, WPort, WanFrame, emit_wan,
 };
 
@@ -38,15 +38,11 @@ pub fn order_key() -> SigningKey {
 }
 
 pub fn trust() -> DeviceTrust {
-    DeviceTrust {
-        images: TrustStore::new(vec![image_key().public()]),
-        orders: TrustStore::new(vec![order_key().public()]),
-        accept_unsigned: false,
-    }
+    DeviceTrust::pinned(TrustStore::new(vec![image_key().public()]), vec![order_key().public()])
 }
 
 pub fn gullible() -> DeviceTrust {
-    DeviceTrust { accept_unsigned: true, ..trust() }
+    trust().accepting_unsigned()
 }
 
 pub fn model(image_type: ImageType) -> DeviceModel {
@@ -296,9 +292,12 @@ impl Home {
     }
 
     pub fn set_order(&mut self, channel: u8, order: &[u8]) -> AccessResult {
+        self.set_octets(Obis::activation_order(channel), order)
+    }
+
+    pub fn set_octets(&mut self, instance: Obis, octets: &[u8]) -> AccessResult {
         let mut data = Vec::new();
-        Data::Octets(order).emit(&mut data);
-        let instance = Obis::activation_order(channel);
+        Data::Octets(octets).emit(&mut data);
         let attribute = AttributeRef { class: ClassId::DATA, instance, index: 2 };
         let request = SetRequest { invoke: invoke(true), attribute, data: &data };
         match Apdu::parse(&self.ask(&Apdu::SetRequest(request)).unwrap()).unwrap() {
@@ -357,9 +356,29 @@ impl Home {
         self.activate(channel)
     }
 
-    pub fn han_status(&mut self) -> Vec<HanDeviceStatus> {
+    /// Reads the rows of all devices, the hub's own first.
+    pub fn rows(&mut self) -> Vec<HanDeviceStatus> {
         self.associate();
         HanDeviceStatus::parse_list(&self.get(ClassId::DATA, Obis::han_status(), 2).unwrap()).unwrap()
+    }
+
+    /// Reads the rows of the devices behind the hub.
+    pub fn han_status(&mut self) -> Vec<HanDeviceStatus> {
+        let mut rows = self.rows();
+        assert_eq!((rows[0].channel, rows[0].device), (0, self.hub.eui().to_bytes()));
+        rows.remove(0);
+        rows
+    }
+
+    /// Writes a paper for the hub or for the device of a channel.
+    pub fn set_paper(&mut self, channel: u8, paper: &[u8]) -> AccessResult {
+        self.associate();
+        self.set_octets(Obis::papers(channel), paper)
+    }
+
+    pub fn held_papers(&mut self, channel: u8) -> HeldPapers {
+        self.associate();
+        HeldPapers::parse(&self.get(ClassId::DATA, Obis::papers(channel), 2).unwrap()).unwrap()
     }
 
     pub fn active_version(&mut self, channel: u8) -> Result<Vec<u8>, AccessResult> {
@@ -376,12 +395,28 @@ pub fn invoke(confirmed: bool) -> InvokeId {
     InvokeId { number: 1, confirmed, high_priority: true }
 }
 
-pub fn order(device: Eui64, image: ImageDigest, counter: u64) -> Vec<u8> {
-    order_by(&order_key(), device, image, counter)
-}
+/// The orders that the head-end signs.
+impl Home {
+    /// An order of epoch 0 that answers what the device drew.
+    pub fn order(&self, device: Eui64, image: ImageDigest, counter: u64) -> Vec<u8> {
+        self.order_by(&order_key(), device, image, counter)
+    }
 
-pub fn order_by(key: &SigningKey, device: Eui64, image: ImageDigest, counter: u64) -> Vec<u8> {
-    ActivationOrder { device, image, counter: OrderCounter(counter) }.sign(key).bytes().to_vec()
+    pub fn order_by(&self, key: &SigningKey, device: Eui64, image: ImageDigest, counter: u64) -> Vec<u8> {
+        let (epoch, nonce) = (CounterEpoch(0), Nonce::from_bytes(self.nonce_of(device)));
+        let order = ActivationOrder { device, image, epoch, counter: OrderCounter(counter), nonce };
+        order.sign(key).unwrap().bytes().to_vec()
+    }
+
+    /// What a device drew; zeros for one that is not here.
+    pub fn nonce_of(&self, device: Eui64) -> [u8; 8] {
+        let meter = self.meters.iter().find(|meter| meter.eui() == device);
+        match meter {
+            Some(meter) => meter.challenge().nonce,
+            None if device == self.hub.eui() => self.hub.challenge().nonce,
+            None => [0; 8],
+        }
+    }
 }
 
 /// A head-end that expects the hub to go away at any moment.

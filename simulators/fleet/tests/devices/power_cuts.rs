@@ -10,7 +10,7 @@ use fleet::{CutMode, FlashFault};
 use wire::{AccessResult, HanState, ImageTransferStatus};
 
 use crate::home::{
-    HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, hub_config, meter_config, meter_eui, order, trust,
+    HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, hub_config, meter_config, meter_eui, trust,
 };
 
 const MODES: [CutMode; 3] = [CutMode::Before, CutMode::Torn, CutMode::After];
@@ -31,7 +31,7 @@ fn update_meter(file: &OtaFile, fault: Option<FlashFault>) -> u64 {
         if home.han_status()[0].state == HanState::Activated {
             break;
         }
-        let order = order(meter_eui(1), file.image_digest(), counter);
+        let order = home.order(meter_eui(1), file.image_digest(), counter);
         let answer = home.order_activation(1, &order);
         assert_eq!(answer, AccessResult::TemporaryFailure, "{fault:?}: the meter is ready");
         for _ in 0..40 {
@@ -71,7 +71,7 @@ fn update_hub(file: &OtaFile, fault: Option<FlashFault>) -> u64 {
     for counter in 1..=4 {
         stage_with_repair(&mut home, file);
         home.associate_patiently();
-        let order = order(HUB, file.image_digest(), counter);
+        let order = home.order(HUB, file.image_digest(), counter);
         home.try_order(0, &order);
         for _ in 0..24 {
             home.run_for(Duration::from_secs(5));

@@ -155,7 +155,7 @@ fn an_image_that_nobody_trusted_signed_is_discarded_and_not_stored() {
     let folder = folder();
     let stranger = firmware_image::SigningKey::generate_from_seed([8; 32]);
     let keys = firmware_image::TrustStore::new(vec![stranger.public()]);
-    let trust = DeviceTrust { images: keys.clone(), orders: keys, accept_unsigned: false };
+    let trust = DeviceTrust::pinned(keys.clone(), keys.keys());
     assert_ne!(stranger.public().fingerprint(), key().public().fingerprint());
     let hub = hub(Some(folder.path().to_owned()), Arc::new(trust));
     Line::udp(hub.address("WAN")).send_image(0, &image(&model(), 5_000));

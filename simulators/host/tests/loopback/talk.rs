@@ -29,7 +29,7 @@ pub(crate) fn key() -> SigningKey {
 
 pub(crate) fn trust() -> Arc<DeviceTrust> {
     let keys = TrustStore::new(vec![key().public()]);
-    Arc::new(DeviceTrust { images: keys.clone(), orders: keys, accept_unsigned: false })
+    Arc::new(DeviceTrust::pinned(keys.clone(), keys.keys()))
 }
 
 /// A signed image for `model`.

@@ -1,26 +1,32 @@
-//! An activation order on its way in: pieces put together again.
+//! A signed document on its way in: pieces put together again.
 
-use wire::OrderFragment;
+use wire::DocumentFragment;
 
 /// The longest order; the cap of the signed form itself.
-pub(crate) const MAX_ORDER_LEN: usize = 512;
+pub(super) const MAX_ORDER_LEN: usize = 512;
 
-/// The order received so far.
+/// The document received so far.
 ///
 /// Pieces may come in any order and more than once, for the hub sends all of them again when one was lost. A piece
-/// that contradicts what is there belongs to a newer order.
-#[derive(Debug, Default)]
-pub(crate) struct OrderAssembly {
+/// that contradicts what is there belongs to a newer document.
+#[derive(Debug)]
+pub(crate) struct DocumentAssembly {
+    /// No longer document is begun, whatever a piece claims.
+    limit: usize,
     bytes: Vec<u8>,
     held: Vec<bool>,
 }
 
-impl OrderAssembly {
+impl DocumentAssembly {
+    pub(crate) const fn new(limit: usize) -> DocumentAssembly {
+        DocumentAssembly { limit, bytes: Vec::new(), held: Vec::new() }
+    }
+
     /// Takes a piece.
-    pub(crate) fn add(&mut self, piece: &OrderFragment<'_>) {
+    pub(crate) fn add(&mut self, piece: &DocumentFragment<'_>) {
         let total_len = usize::from(piece.total_len);
         let range = usize::from(piece.offset)..usize::from(piece.offset) + piece.bytes.len();
-        if total_len > MAX_ORDER_LEN || range.end > total_len {
+        if total_len > self.limit || range.end > total_len {
             return;
         }
         let fits = self.bytes.len() == total_len;
@@ -33,48 +39,51 @@ impl OrderAssembly {
         self.held[range].fill(true);
     }
 
-    /// Returns the whole order.
+    /// Returns the whole document.
     pub(crate) fn complete(&self) -> Option<&[u8]> {
         (!self.bytes.is_empty() && !self.is_partial()).then_some(&self.bytes)
     }
 
-    /// Returns whether an order has begun to arrive and pieces are missing.
+    /// Returns whether a document has begun to arrive and pieces are missing.
     pub(crate) fn is_partial(&self) -> bool {
         self.held.contains(&false)
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = OrderAssembly::default();
+        *self = DocumentAssembly::new(self.limit);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::OrderAssembly;
-    use wire::OrderFragment;
+    use super::{DocumentAssembly, MAX_ORDER_LEN};
+    use wire::{DocumentFragment, DocumentKind};
+
+    fn piece(total_len: u16, offset: u16, bytes: &[u8]) -> DocumentFragment<'_> {
+        DocumentFragment { kind: DocumentKind::Order, total_len, offset, bytes }
+    }
 
     #[test]
     fn pieces_make_the_order_in_whatever_order_they_come() {
-        let mut order = OrderAssembly::default();
-        let piece = |offset, bytes| OrderFragment { total_len: 6, offset, bytes };
+        let mut order = DocumentAssembly::new(MAX_ORDER_LEN);
         assert_eq!((order.complete(), order.is_partial()), (None, false));
         for (offset, bytes) in [(4, b"EF"), (0, b"AB"), (4, b"EF")] {
-            order.add(&piece(offset, bytes));
+            order.add(&piece(6, offset, bytes));
             assert_eq!((order.complete(), order.is_partial()), (None, true));
         }
-        order.add(&piece(2, b"CD"));
+        order.add(&piece(6, 2, b"CD"));
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
-        order.add(&OrderFragment { total_len: 60_000, offset: 0, bytes: b"AB" });
+        order.add(&piece(60_000, 0, b"AB"));
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
     }
 
     #[test]
     fn a_newer_order_replaces_the_older_one_and_never_mixes_with_it() {
-        let mut order = OrderAssembly::default();
-        order.add(&OrderFragment { total_len: 4, offset: 0, bytes: b"ABCD" });
-        order.add(&OrderFragment { total_len: 4, offset: 2, bytes: b"XY" });
+        let mut order = DocumentAssembly::new(MAX_ORDER_LEN);
+        order.add(&piece(4, 0, b"ABCD"));
+        order.add(&piece(4, 2, b"XY"));
         assert_eq!(order.complete(), None);
-        order.add(&OrderFragment { total_len: 4, offset: 0, bytes: b"VW" });
+        order.add(&piece(4, 0, b"VW"));
         assert_eq!(order.complete(), Some(&b"VWXY"[..]));
     }
 }
