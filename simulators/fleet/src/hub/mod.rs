@@ -21,11 +21,12 @@ mod dlms;
 mod outgoing;
 mod peer;
 mod power;
+mod secured;
 mod server;
 mod slot;
 mod transfer;
 
-pub use config::{HanDevice, HubConfig, HubCounters};
+pub use config::{HanDevice, HubConfig, HubCounters, HubSecurity};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use crate::sector_pool::SectorPool;
 
 use outgoing::{Message, Outgoing};
 use peer::Seats;
+use secured::Secured;
 use slot::{DeviceRecord, Slot, SlotRecord};
 
 /// How many devices that nobody commissioned are served; enough for a bench, a bound for strangers.
@@ -72,7 +74,10 @@ pub struct Hub {
     /// The hub's own first, then the commissioned devices', then those kept for strangers.
     slots: Vec<Slot>,
     counters: HubCounters,
+    /// Who is associated in the clear.
     clients: Vec<WPort>,
+    /// The ciphered side; where there is one, nothing is served in the clear.
+    secured: Option<Box<Secured>>,
     seats: Seats,
     outbox: VecDeque<Outgoing>,
     transaction: u8,
@@ -112,7 +117,8 @@ impl Hub {
             model: config.model,
             running_version: config.running_version,
             factory_sequence: config.factory_sequence,
-            own_records: slot_count,
+            // Counters of the ciphered side lie behind the slots' records.
+            own_records: slot_count + u8::from(config.security.is_some()),
             banks: slot_count + 1,
             unit: block_size,
             boot_time: config.boot_time,
@@ -127,12 +133,14 @@ impl Hub {
             slots: Vec::with_capacity(slot_count.into()),
             counters: HubCounters::default(),
             clients: Vec::new(),
+            secured: None,
             seats: Seats::default(),
             outbox: VecDeque::new(),
             transaction: 0,
             scratch: Vec::new(),
         };
         hub.slots = (0..slot_count).map(|number| hub.open_slot(number)).collect();
+        hub.open_secured();
         hub
     }
 

@@ -69,6 +69,11 @@ impl CounterLease {
         self.end = self.end.max(durable.end);
     }
 
+    /// Returns the durable end.
+    pub const fn end(&self) -> u32 {
+        self.end
+    }
+
     /// Returns how many counters may be used without asking.
     pub const fn remaining(&self) -> u32 {
         self.end - self.next

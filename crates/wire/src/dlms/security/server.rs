@@ -31,9 +31,6 @@ use crate::{
 /// How many clients are known at once; one more pushes the oldest out. Only who holds the keys gets in.
 const MAX_ASSOCIATIONS: usize = 8;
 
-/// How many slots of how many head-ends are watched for outdated blocks; one more pushes the oldest out.
-const MAX_WINDOWS: usize = 128;
-
 /// A server and its associations.
 #[derive(Debug)]
 pub struct SecureServer {
@@ -107,6 +104,9 @@ pub enum ServerHeard<'p> {
 impl SecureServer {
     /// The most counters that one APDU takes: the second pass, and its answer.
     pub const COUNTERS_PER_APDU: u32 = 2;
+
+    /// How many slots of how many head-ends are watched for outdated blocks; one more pushes the oldest out.
+    pub const MAX_WINDOWS: usize = 128;
 
     /// Makes a server without associations. The lease is that of these keys under this title; it never seals
     /// under the key of all hubs. `windows` are those that were made durable, in their order.
@@ -347,7 +347,7 @@ impl SecureServer {
             .admit(envelope.counter, number)
             .map_err(|outdated| LinkError::Replayed { found: envelope.counter, last: outdated.base })?;
         if fresh != BroadcastWindow::default() {
-            if self.windows.len() >= MAX_WINDOWS {
+            if self.windows.len() >= SecureServer::MAX_WINDOWS {
                 self.windows.remove(0);
             }
             self.windows.push(SlotWindow { sender, instance, window: fresh });
