@@ -7,7 +7,7 @@
 //!
 //! Sketch: a key pair at rest is 32 B, expanded 340 B; expanding takes 0.1 us, sealing a block of 1 KiB 0.8 us
 //! (x86-64 with AES and carry-less multiplication, found at run time). A million hubs keep their keys at rest;
-//! who seals a train of blocks expands once. `ring` seals in 0.35 us, but opens tags of 16 bytes only; where that
+//! who seals a train of blocks expands once. `ring` seals in 0.3 us, but opens tags of 16 bytes only; where that
 //! would count, blocks are sealed once for all hubs anyway.
 
 use std::fmt;
