@@ -2,7 +2,7 @@
 //!
 //! In reading order: `wrapper` around `apdu`, which is one of `association` and `services`; `objects` names
 //! what services speak of, `access_result` how they end, `data` what they carry; `image_transfer`, `bitmap`,
-//! `han_status` and `held_papers` are the contents of the objects we use.
+//! `han_status` and `held_papers` are the contents of the objects we use; `security` ciphers all of it.
 
 mod access_result;
 mod apdu;
@@ -14,6 +14,7 @@ mod han_status;
 mod held_papers;
 mod image_transfer;
 mod objects;
+mod security;
 mod services;
 mod typed;
 mod wrapper;
@@ -31,5 +32,10 @@ pub use image_transfer::{
     check_trigger_parameter, emit_block_frame,
 };
 pub use objects::{AttributeRef, ClassId, InvokeId, MethodRef, Obis, WPort};
+pub use security::{
+    BroadcastSealer, BroadcastWindow, Challenge, ClientHeard, CounterLease, KeySet, LeaseRequest, LinkError,
+    LinkKeys, MAX_SEAL_OVERHEAD, SealError, SecureClient, SecureServer, SecurityControl, ServerHeard,
+    ServerOffer, SlotWindow, SystemTitle, sealed_block_frame_len, sealed_len,
+};
 pub use services::{ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
 pub use wrapper::{MAX_APDU_LEN, WRAPPER_LEN, WanFrame, emit_wan};

@@ -34,11 +34,14 @@ mod zcl;
 
 pub use dlms::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
-    AssociationResponse, AttributeRef, BlockBitmap, ClassId, Conformance, Data, GetRequest, GetResponse,
-    HanDeviceStatus, HanState, HeldPapers, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus,
-    InvokeId, MAX_APDU_LEN, MAX_BLOCKS, MAX_DATA_DEPTH, MAX_DATA_ELEMENTS, MethodRef, Obis, OrderChallenge,
-    SetRequest, SetResponse, WPort, WRAPPER_LEN, WanFrame, block_frame_len, check_trigger_parameter,
-    emit_block_frame, emit_wan,
+    AssociationResponse, AttributeRef, BlockBitmap, BroadcastSealer, BroadcastWindow, Challenge, ClassId,
+    ClientHeard, Conformance, CounterLease, Data, GetRequest, GetResponse, HanDeviceStatus, HanState,
+    HeldPapers, ImageBlock, ImageInitiate, ImageToActivate, ImageTransferStatus, InvokeId, KeySet,
+    LeaseRequest, LinkError, LinkKeys, MAX_APDU_LEN, MAX_BLOCKS, MAX_DATA_DEPTH, MAX_DATA_ELEMENTS,
+    MAX_SEAL_OVERHEAD, MethodRef, Obis, OrderChallenge, SealError, SecureClient, SecureServer,
+    SecurityControl, ServerHeard, ServerOffer, SetRequest, SetResponse, SlotWindow, SystemTitle, WPort,
+    WRAPPER_LEN, WanFrame, block_frame_len, check_trigger_parameter, emit_block_frame, emit_wan,
+    sealed_block_frame_len, sealed_len,
 };
 pub use error::WireError;
 pub use han::{FIRST_BROADCAST, HanFrame, MAX_HAN_PAYLOAD, OTA_CLUSTER, SE_PROFILE};

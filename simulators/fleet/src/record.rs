@@ -27,6 +27,10 @@ const HALVES: usize = 2;
 const HEADER_LEN: usize = 6;
 const SUM_LEN: usize = 8;
 
+/// The longest small record, for those who must prove that theirs fits.
+#[cfg(test)]
+pub(crate) const MAX_RECORD_LEN: usize = SECTOR_LEN - HEADER_LEN - SUM_LEN;
+
 /// One region of flash that holds the history of one record.
 #[derive(Debug)]
 pub(crate) struct RecordLog {

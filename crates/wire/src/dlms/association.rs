@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Fields in brackets are accepted from others, whatever they hold, and never sent by us but for the one
-//! that asks for authentication. There is no security here: the firmware's signature does not rest on it.
+//! that asks for authentication. There is no security here; [`super::security`] opens associations that have it.
 
 use crate::reader::{Reader, put_length};
 use crate::{Conformance, WireError};
@@ -55,12 +55,12 @@ pub struct AssociationResponse {
 }
 
 /// 2.16.756.5.8.1 in BER; the next byte is the context.
-const CONTEXT_NAME: [u8; 6] = [0x60, 0x85, 0x74, 0x05, 0x08, 0x01];
+pub(super) const CONTEXT_NAME: [u8; 6] = [0x60, 0x85, 0x74, 0x05, 0x08, 0x01];
 /// 2.16.756.5.8.2; the next byte is the mechanism.
-const MECHANISM_NAME: [u8; 6] = [0x60, 0x85, 0x74, 0x05, 0x08, 0x02];
+pub(super) const MECHANISM_NAME: [u8; 6] = [0x60, 0x85, 0x74, 0x05, 0x08, 0x02];
 
 const LN_NO_CIPHERING: u8 = 1;
-const LN_CIPHERING: u8 = 3;
+pub(super) const LN_CIPHERING: u8 = 3;
 /// Mechanism 0: the peers trust one another.
 const LOWEST_SECURITY: u8 = 0;
 const LOW_SECURITY: u8 = 1;
@@ -136,9 +136,8 @@ impl AssociationRequest {
         put_length(11 + authentication.len() + 18, out);
         emit_context(context, out);
         out.extend_from_slice(authentication);
-        // No dedicated key; response-allowed and quality of service as the standard presumes them.
-        out.extend_from_slice(&[0xBE, 0x10, 0x04, 0x0E, INITIATE_REQUEST, 0, 0, 0, DLMS_VERSION]);
-        emit_limits(self.conformance, self.max_pdu, out);
+        out.extend_from_slice(&[0xBE, 0x10, 0x04, 0x0E]);
+        emit_initiate_request(self.conformance, self.max_pdu, out);
     }
 }
 
@@ -150,12 +149,7 @@ impl AssociationResponse {
         while let Some((tag, mut field)) = next_field(&mut fields)? {
             match tag {
                 0xA2 => result = Some(parse_integer(&mut field, "association result")?),
-                // A choice: a1 = said by the service user, a2 = by the service provider.
-                0xA3 => {
-                    field.u8("diagnostic source")?;
-                    let len = field.length("diagnostic")?;
-                    diagnostic = parse_integer(&mut field.part(len, "diagnostic")?, "diagnostic")?;
-                }
+                0xA3 => diagnostic = parse_diagnostic(&mut field)?,
                 0xBE => initiate = Some(user_information(field)?),
                 _ => {}
             }
@@ -178,12 +172,10 @@ impl AssociationResponse {
         out.push(0x61);
         put_length(11 + 5 + 7 + if grants { 18 } else { 0 }, out);
         emit_context(LN_NO_CIPHERING, out);
-        out.extend_from_slice(&[0xA2, 3, 2, 1, u8::from(!self.accepted)]);
-        out.extend_from_slice(&[0xA3, 5, 0xA1, 3, 2, 1, self.diagnostic]);
+        emit_result(self.accepted, self.diagnostic, out);
         if grants {
-            out.extend_from_slice(&[0xBE, 0x10, 0x04, 0x0E, INITIATE_RESPONSE, 0, DLMS_VERSION]);
-            emit_limits(self.conformance, self.max_pdu, out);
-            out.extend_from_slice(&VAA_NAME_LN);
+            out.extend_from_slice(&[0xBE, 0x10, 0x04, 0x0E]);
+            emit_initiate_response(self.conformance, self.max_pdu, out);
         }
     }
 }
@@ -200,7 +192,7 @@ pub(crate) fn emit_release(tag: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[tag, 3, 0x80, 1, 0]);
 }
 
-fn body<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<Reader<'a>, WireError> {
+pub(super) fn body<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<Reader<'a>, WireError> {
     let len = reader.length(what)?;
     let body = reader.part(len, what)?;
     reader.finish(what)?;
@@ -208,7 +200,7 @@ fn body<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<Reader<'a>, W
 }
 
 /// Takes the next BER field. All tags of ACSE fit one byte.
-fn next_field<'a>(fields: &mut Reader<'a>) -> Result<Option<(u8, Reader<'a>)>, WireError> {
+pub(super) fn next_field<'a>(fields: &mut Reader<'a>) -> Result<Option<(u8, Reader<'a>)>, WireError> {
     if fields.is_empty() {
         return Ok(None);
     }
@@ -217,40 +209,58 @@ fn next_field<'a>(fields: &mut Reader<'a>) -> Result<Option<(u8, Reader<'a>)>, W
     Ok(Some((tag, fields.part(len, "ACSE field")?)))
 }
 
-fn parse_context(field: &mut Reader<'_>) -> Result<ApplicationContext, WireError> {
+/// Reads the application context's name.
+pub(super) fn parse_name<'a>(field: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
     field.exactly(0x06, "application context name", "06 (an object identifier)")?;
     let len = field.length("application context name")?;
-    let name = field.take(len, "application context name")?;
-    Ok(match ends_name(name, CONTEXT_NAME) {
+    field.take(len, "application context name")
+}
+
+fn parse_context(field: &mut Reader<'_>) -> Result<ApplicationContext, WireError> {
+    Ok(match ends_name(parse_name(field)?, CONTEXT_NAME) {
         Some(LN_NO_CIPHERING) => ApplicationContext::LnNoCiphering,
         _ => ApplicationContext::Other,
     })
 }
 
 /// Returns the last byte of a name that begins as given.
-fn ends_name(name: &[u8], prefix: [u8; 6]) -> Option<u8> {
+pub(super) fn ends_name(name: &[u8], prefix: [u8; 6]) -> Option<u8> {
     name.split_last().and_then(|(last, start)| (start == prefix).then_some(*last))
 }
 
-fn emit_context(context: u8, out: &mut Vec<u8>) {
+pub(super) fn emit_context(context: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xA1, 9, 6, 7]);
     out.extend_from_slice(&CONTEXT_NAME);
     out.push(context);
 }
 
-fn parse_integer(field: &mut Reader<'_>, what: &'static str) -> Result<u8, WireError> {
+/// Appends result and diagnostic of an AARE; the diagnostic is said by the service user.
+pub(super) fn emit_result(accepted: bool, diagnostic: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0xA2, 3, 2, 1, u8::from(!accepted)]);
+    out.extend_from_slice(&[0xA3, 5, 0xA1, 3, 2, 1, diagnostic]);
+}
+
+/// Reads the diagnostic of an AARE. A choice: a1 = said by the service user, a2 = by the service provider.
+pub(super) fn parse_diagnostic(field: &mut Reader<'_>) -> Result<u8, WireError> {
+    field.u8("diagnostic source")?;
+    let len = field.length("diagnostic")?;
+    parse_integer(&mut field.part(len, "diagnostic")?, "diagnostic")
+}
+
+pub(super) fn parse_integer(field: &mut Reader<'_>, what: &'static str) -> Result<u8, WireError> {
     field.exactly(0x02, what, "02 (an integer)")?;
     field.exactly(1, what, "01 (of one byte)")?;
     field.u8(what)
 }
 
-fn user_information<'a>(mut field: Reader<'a>) -> Result<Reader<'a>, WireError> {
+pub(super) fn user_information<'a>(mut field: Reader<'a>) -> Result<Reader<'a>, WireError> {
     field.exactly(0x04, "user information", "04 (an octet-string)")?;
     let len = field.length("user information")?;
     field.part(len, "user information")
 }
 
-fn parse_initiate_request(reader: &mut Reader<'_>) -> Result<(Conformance, u16), WireError> {
+/// Reads an initiate-request: the services proposed and the longest APDU.
+pub(super) fn parse_initiate_request(reader: &mut Reader<'_>) -> Result<(Conformance, u16), WireError> {
     reader.exactly(INITIATE_REQUEST, "initiate-request", "01")?;
     if reader.flag("dedicated key")? {
         let len = reader.length("dedicated key")?;
@@ -263,7 +273,8 @@ fn parse_initiate_request(reader: &mut Reader<'_>) -> Result<(Conformance, u16),
     parse_limits(reader)
 }
 
-fn parse_initiate_response(reader: &mut Reader<'_>) -> Result<(Conformance, u16), WireError> {
+/// Reads an initiate-response: the services granted and the longest APDU.
+pub(super) fn parse_initiate_response(reader: &mut Reader<'_>) -> Result<(Conformance, u16), WireError> {
     reader.exactly(INITIATE_RESPONSE, "initiate-response", "08")?;
     parse_quality_of_service(reader)?;
     let limits = parse_limits(reader)?;
@@ -290,6 +301,20 @@ fn parse_limits(reader: &mut Reader<'_>) -> Result<(Conformance, u16), WireError
     reader.u8("conformance's unused bits")?;
     let conformance = Conformance::from_bytes(reader.array("conformance")?);
     Ok((conformance, reader.u16_be("maximum PDU size")?))
+}
+
+/// Appends an initiate-request of 14 bytes: no dedicated key; response-allowed and quality of service as the
+/// standard presumes them.
+pub(super) fn emit_initiate_request(conformance: Conformance, max_pdu: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[INITIATE_REQUEST, 0, 0, 0, DLMS_VERSION]);
+    emit_limits(conformance, max_pdu, out);
+}
+
+/// Appends an initiate-response of 14 bytes.
+pub(super) fn emit_initiate_response(conformance: Conformance, max_pdu: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[INITIATE_RESPONSE, 0, DLMS_VERSION]);
+    emit_limits(conformance, max_pdu, out);
+    out.extend_from_slice(&VAA_NAME_LN);
 }
 
 fn emit_limits(conformance: Conformance, max_pdu: u16, out: &mut Vec<u8>) {

@@ -42,6 +42,11 @@ impl Obis {
         Obis([0, channel, 128, 2, 0, 255])
     }
 
+    /// Returns the association in which it is asked for: 0.0.40.0.0.255, class 15 (IEC 62056-6-2, association LN).
+    pub const fn current_association() -> Obis {
+        Obis([0, 0, 40, 0, 0, 255])
+    }
+
     /// Returns value group B, the channel.
     pub const fn channel(self) -> u8 {
         self.0[1]
@@ -62,6 +67,8 @@ pub struct ClassId(pub u16);
 impl ClassId {
     /// Data: one value in attribute 2.
     pub const DATA: ClassId = ClassId(1);
+    /// Association LN: method 1 is the second pass of high-level security.
+    pub const ASSOCIATION: ClassId = ClassId(15);
     /// Image transfer.
     pub const IMAGE_TRANSFER: ClassId = ClassId(18);
 }

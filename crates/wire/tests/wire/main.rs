@@ -2,9 +2,13 @@
 
 mod golden_dlms;
 mod golden_han;
+mod golden_security;
 mod golden_zcl;
 mod properties_dlms;
+mod properties_security;
 mod properties_zcl;
+mod security;
+mod security_rules;
 mod variants;
 
 /// Reads hexadecimal digits, spaces aside.

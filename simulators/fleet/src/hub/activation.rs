@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use firmware_image::{Eui64, Expected, Nonce, OrderCounter, OrderMemory};
 use transfer_engine::Moment;
-use wire::{AccessResult, DocumentKind, HanState, ImageKey, ImageTransferStatus, UpgradeEndResponse, ZclStatus};
+use wire::{
+    AccessResult, DocumentKind, HanState, ImageKey, ImageTransferStatus, UpgradeEndResponse, ZclStatus,
+};
 
 use super::Hub;
 use super::outgoing::{FRAGMENT_LEN, Message};

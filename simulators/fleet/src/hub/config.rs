@@ -1,8 +1,10 @@
 //! What a hub is made of and what it counts.
 
+use std::fmt;
 use std::time::Duration;
 
 use firmware_image::{DeviceModel, Eui64, FileVersion};
+use wire::{LinkKeys, SystemTitle};
 
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
@@ -35,6 +37,27 @@ pub struct HubConfig {
     pub boot_fault: BootFault,
     /// A planned power cut.
     pub flash_fault: Option<FlashFault>,
+    /// What it needs to speak ciphered, and then nothing but ciphered; `None` for a hub that speaks in the clear.
+    pub security: Option<HubSecurity>,
+}
+
+/// What a hub needs for security suite 0 on its WAN.
+#[derive(Clone)]
+pub struct HubSecurity {
+    /// Its name in every nonce.
+    pub title: SystemTitle,
+    /// Its own keys.
+    pub keys: LinkKeys,
+    /// The keys of all hubs, for blocks that are sealed once; `None` for a hub that takes none of those.
+    pub broadcast: Option<LinkKeys>,
+    /// What its challenges are drawn from, so that nobody foresees them: as secret as a key, and its own.
+    pub challenge_seed: [u8; 32],
+}
+
+impl fmt::Debug for HubSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubSecurity").field("title", &self.title).finish_non_exhaustive()
+    }
 }
 
 /// A device that was commissioned behind a hub.
@@ -68,6 +91,7 @@ impl HubConfig {
             boot_time: Duration::from_secs(20),
             boot_fault: BootFault::None,
             flash_fault: None,
+            security: None,
         }
     }
 }
@@ -87,6 +111,8 @@ pub struct HubCounters {
     pub malformed_frames: u64,
     /// Requests of clients without an association.
     pub unassociated_requests: u64,
+    /// APDUs that a secured hub did not believe: forged, repeated, not or badly protected.
+    pub unbelieved_apdus: u64,
     /// Images that verified.
     pub images_verified: u64,
     /// Images that did not.

@@ -1,4 +1,4 @@
-//! The WAN side: a DLMS server without security on the management port.
+//! The WAN side: a DLMS server on the management port; [`super::secured`] ciphers what it hears and says.
 //!
 //! | object | class | attributes | whose |
 //! |---|--:|---|---|
@@ -23,12 +23,13 @@ use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
 
 /// The services of this server.
-const OFFERED: Conformance = Conformance(Conformance::GET.0 | Conformance::SET.0 | Conformance::ACTION.0);
+pub(super) const OFFERED: Conformance =
+    Conformance(Conformance::GET.0 | Conformance::SET.0 | Conformance::ACTION.0);
 
 /// How many clients are associated at once; one more pushes the oldest out.
 const MAX_CLIENTS: usize = 8;
 
-/// The longest APDU beyond a block: head of the request and parameter (IEC 62056-5-3), rounded up.
+/// The longest APDU beyond a block: 25 bytes of request and parameter, 21 of ciphering (IEC 62056-5-3), rounded up.
 const REQUEST_OVERHEAD: u32 = 64;
 
 /// The smallest limit announced; a UDP packet's worth.
@@ -64,6 +65,9 @@ impl Hub {
             return Ok(());
         };
         let addressed = matches!(frame.destination, WPort::MANAGEMENT | WPort::ALL_STATIONS);
+        if let Some(secured) = self.secured.take_if(|_| addressed) {
+            return self.serve_secured(now, pool, secured, frame, reply);
+        }
         let Some(apdu) = Apdu::parse(frame.apdu).ok().filter(|_| addressed) else {
             self.counters.malformed_frames += 1;
             return Ok(());
@@ -112,19 +116,36 @@ impl Hub {
         if !associated {
             self.counters.unassociated_requests += 1;
         }
-        Ok(match apdu {
-            Apdu::GetRequest(_) if !associated => Some(NOT_ALLOWED),
+        match apdu {
+            Apdu::GetRequest(_) if !associated => Ok(Some(NOT_ALLOWED)),
+            Apdu::SetRequest(SetRequest { invoke, .. })
+            | Apdu::ActionRequest(ActionRequest { invoke, .. })
+                if !associated =>
+            {
+                Ok(invoke.confirmed.then_some(NOT_ALLOWED))
+            }
+            request => self.serve_request(now, pool, request, value),
+        }
+    }
+
+    /// Serves a GET, SET or ACTION of an associated client; `value` is where the value of a GET is put together.
+    pub(super) fn serve_request<'v>(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        request: &Apdu<'_>,
+        value: &'v mut Vec<u8>,
+    ) -> Result<Option<Apdu<'v>>, FlashError> {
+        Ok(match request {
             Apdu::GetRequest(GetRequest { invoke, attribute }) => {
                 let result = self.get(now, attribute, value).map(|()| value.as_slice());
                 Some(Apdu::GetResponse(GetResponse { invoke: *invoke, result }))
             }
-            Apdu::SetRequest(request) if !associated => request.invoke.confirmed.then_some(NOT_ALLOWED),
             Apdu::SetRequest(request) => {
                 let result = self.set(now, pool, request)?;
                 let answer = SetResponse { invoke: request.invoke, result };
                 request.invoke.confirmed.then_some(Apdu::SetResponse(answer))
             }
-            Apdu::ActionRequest(request) if !associated => request.invoke.confirmed.then_some(NOT_ALLOWED),
             Apdu::ActionRequest(request) => {
                 let result = self.act(now, pool, request)?;
                 let answer = ActionResponse { invoke: request.invoke, result, data: None };
@@ -152,13 +173,14 @@ impl Hub {
             self.clients.remove(0);
         }
         self.clients.push(client);
+        let conformance = OFFERED.intersection(request.conformance);
+        AssociationResponse { accepted: true, diagnostic: 0, conformance, max_pdu: self.max_pdu() }
+    }
+
+    /// Returns the longest APDU this hub takes: a block's, plain or ciphered.
+    pub(super) fn max_pdu(&self) -> u16 {
         let limit = MIN_PDU.max(self.block_size + REQUEST_OVERHEAD);
-        AssociationResponse {
-            accepted: true,
-            diagnostic: 0,
-            conformance: OFFERED.intersection(request.conformance),
-            max_pdu: u16::try_from(limit).unwrap_or(u16::MAX),
-        }
+        u16::try_from(limit).unwrap_or(u16::MAX)
     }
 
     /// Finds the object of a logical name, and checks that the class is right.

@@ -24,11 +24,12 @@ mod peer;
 mod power;
 mod repair;
 mod rows;
+mod secured;
 mod server;
 mod slot;
 mod transfer;
 
-pub use config::{HanDevice, HubConfig, HubCounters};
+pub use config::{HanDevice, HubConfig, HubCounters, HubSecurity};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::sector_pool::SectorPool;
 
 use outgoing::{Message, Outgoing};
 use peer::Seats;
+use secured::Secured;
 use slot::{DeviceRecord, Slot, SlotRecord};
 
 /// How many devices that nobody commissioned are served; enough for a bench, a bound for strangers.
@@ -76,7 +78,10 @@ pub struct Hub {
     /// The hub's own first, then the commissioned devices', then those kept for strangers.
     slots: Vec<Slot>,
     counters: HubCounters,
+    /// Who is associated in the clear.
     clients: Vec<WPort>,
+    /// The ciphered side; where there is one, nothing is served in the clear.
+    secured: Option<Box<Secured>>,
     seats: Seats,
     outbox: VecDeque<Outgoing>,
     transaction: u8,
@@ -117,7 +122,8 @@ impl Hub {
             running_version: config.running_version,
             factory_sequence: config.factory_sequence,
             nonce_secret: config.nonce_secret,
-            own_records: slot_count,
+            // Counters of the ciphered side lie behind the slots' records.
+            own_records: slot_count + u8::from(config.security.is_some()),
             paper_sectors: PAPER_SECTORS,
             banks: slot_count + 1,
             unit: block_size,
@@ -135,12 +141,14 @@ impl Hub {
             slots: Vec::with_capacity(slot_count.into()),
             counters: HubCounters::default(),
             clients: Vec::new(),
+            secured: None,
             seats: Seats::default(),
             outbox: VecDeque::new(),
             transaction: 0,
             scratch: Vec::new(),
         };
         hub.slots = (0..slot_count).map(|number| hub.open_slot(number)).collect();
+        hub.open_secured();
         hub
     }
 

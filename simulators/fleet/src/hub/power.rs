@@ -49,6 +49,7 @@ impl Hub {
             self.restore_bitmap(number);
             self.slots[number].peer.last_heard = Some(now);
         }
+        self.open_secured();
         for slot in 0..self.slots.len() {
             self.restore_work(now, pool, slot)?;
         }

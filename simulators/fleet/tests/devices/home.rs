@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firmware_image::{
-    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion, ImageDigest,
-    ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber, SignedImage,
-    SigningKey, TrustStore,
+    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion,
+    ImageDigest, ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber,
+    SignedImage, SigningKey, TrustStore,
 };
 use fleet::{DeviceModel, DeviceTrust, HanDevice, Hub, HubConfig, Meter, MeterConfig, SectorPool};
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, Apdu, ApplicationContext, AssociationRequest, AttributeRef, ClassId,
-    Conformance, Data, GetRequest, HanDeviceStatus, HeldPapers, ImageBlock, ImageInitiate, ImageTransferStatus, InvokeId,
-    MethodRef, Obis, SetRequest, WPort, WanFrame, emit_wan,
+    Conformance, Data, GetRequest, HanDeviceStatus, HeldPapers, ImageBlock, ImageInitiate,
+    ImageTransferStatus, InvokeId, MethodRef, Obis, SetRequest, WPort, WanFrame,
 };
+
+use crate::secured::SecuredLink;
 
 /// 2026-01-01T00:00:00Z.
 pub const START: Moment = Moment::from_micros(1_767_225_600_000_000);
@@ -136,6 +138,8 @@ pub struct Home {
     /// Every frame the hub sent, for those tests that look.
     pub heard: Vec<(u16, Vec<u8>)>,
     pub keep_heard: bool,
+    /// The head-end's end of a secured link, for hubs that have keys.
+    pub link: Option<SecuredLink>,
     flights: Vec<Flight>,
 }
 
@@ -152,6 +156,7 @@ impl Home {
             frames: 0,
             heard: Vec::new(),
             keep_heard: false,
+            link: None,
             flights: Vec::new(),
         }
     }
@@ -248,17 +253,27 @@ impl Home {
 
 /// The head-end's side.
 impl Home {
-    /// Sends a request and returns the APDU that came back.
+    /// Sends a request and returns the APDU that came back; ciphered, where there is a secured link.
     pub fn ask(&mut self, request: &Apdu<'_>) -> Option<Vec<u8>> {
-        let mut frame = Vec::new();
-        emit_wan(WPort::PUBLIC_CLIENT, WPort::MANAGEMENT, request, &mut frame);
-        let mut reply = Vec::new();
+        let mut apdu = Vec::new();
+        request.emit(&mut apdu);
+        let Some(mut link) = self.link.take() else { return self.ask_bytes(&apdu) };
+        let answer = link.ask(request, |apdu| self.ask_bytes(apdu));
+        self.link = Some(link);
+        answer
+    }
+
+    /// Sends an APDU as it is and returns the one that came back.
+    pub fn ask_bytes(&mut self, apdu: &[u8]) -> Option<Vec<u8>> {
+        let (source, destination) = (WPort::PUBLIC_CLIENT, WPort::MANAGEMENT);
+        let (mut frame, mut reply) = (Vec::new(), Vec::new());
+        WanFrame { source, destination, apdu }.emit(&mut frame);
         self.hub.receive_wan(self.now, &mut self.pool, &frame, &mut reply);
         if reply.is_empty() {
             return None;
         }
         let frame = WanFrame::parse_datagram(&reply).unwrap();
-        assert_eq!((frame.source, frame.destination), (WPort::MANAGEMENT, WPort::PUBLIC_CLIENT));
+        assert_eq!((frame.source, frame.destination), (destination, source));
         Some(frame.apdu.to_vec())
     }
 

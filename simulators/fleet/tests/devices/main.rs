@@ -8,3 +8,4 @@ mod download; // from the hub's slot into the meter's bank
 mod home; // the harness: one hub, its meters, the radio between them
 mod power_cuts; // the supply fails at every flash operation
 mod rules; // the rules of the OTA cluster, one by one
+mod secured; // the hub with keys: ciphered, and nothing but ciphered
