@@ -115,8 +115,9 @@ impl Bank {
         self.each_marked(flash, size, |unit| {
             marked.insert(unit);
         });
-        let touched =
-            marked.iter().filter(|unit| self.sectors_of(**unit, size).any(|sector| sectors.contains(&sector)));
+        let touched = marked
+            .iter()
+            .filter(|unit| self.sectors_of(**unit, size).any(|sector| sectors.contains(&sector)));
         let mut neighbours: Vec<(u32, Vec<u8>)> = Vec::new();
         for unit in touched.filter(|unit| !wrong.contains(unit)) {
             let range = self.unit_range(*unit, size);

@@ -26,8 +26,8 @@ use crate::flash::{Flash, FlashError, FlashFault, RegionId};
 use crate::record::{RECORD_SECTORS, RecordLog};
 use crate::sector_pool::SectorPool;
 
-pub(crate) use papers::{Papers, utc_seconds};
 use papers::PaperShelf;
+pub(crate) use papers::{Papers, utc_seconds};
 
 /// How long a planned power cut lasts; short, so that what follows it is the interesting part (ours).
 const OUTAGE: Duration = Duration::from_secs(1);
@@ -252,10 +252,8 @@ impl Board {
         let (log, record) = RecordLog::open(&self.flash, RegionId(0));
         self.log = log;
         self.load_papers();
-        let before = record
-            .as_deref()
-            .and_then(BootRecord::from_bytes)
-            .unwrap_or_else(|| factory_record(&self.plan));
+        let before =
+            record.as_deref().and_then(BootRecord::from_bytes).unwrap_or_else(|| factory_record(&self.plan));
         let mut boot = before.clone();
         let choice = boot.power_on(|image| self.is_genuine(pool, image));
         self.boot = boot;

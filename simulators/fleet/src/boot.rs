@@ -11,7 +11,8 @@
 //! ```
 
 use firmware_image::{
-    CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter, SequenceNumber,
+    CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter,
+    SequenceNumber,
 };
 
 use crate::bank::BankId;
@@ -321,8 +322,9 @@ mod tests {
     use super::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent, TRIAL_BOOTS};
     use crate::bank::BankId;
     use firmware_image::{
-    CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter, SequenceNumber,
-};
+        CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter,
+        SequenceNumber,
+    };
 
     fn new_image() -> BankImage {
         let stored = StoredExtent { size: 10, image: ImageDigest::of(b"new"), file: FileDigest::of(b"file") };

@@ -51,7 +51,8 @@ impl Papers {
         let mut paper = || fields.counted().map(Bytes::copy_from_slice);
         let (root, status) = (paper()?, paper()?);
         let count = fields.u8()?;
-        let releases = (0..count).map(|_| fields.counted().map(Bytes::copy_from_slice)).collect::<Option<_>>()?;
+        let releases =
+            (0..count).map(|_| fields.counted().map(Bytes::copy_from_slice)).collect::<Option<_>>()?;
         let held = |paper: Bytes| (!paper.is_empty()).then_some(paper);
         Some(Papers { root: held(root), status: held(status), releases })
     }

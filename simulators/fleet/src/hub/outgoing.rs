@@ -81,7 +81,12 @@ impl Hub {
                 let end = (start + FRAGMENT_LEN).min(document.len());
                 let total_len = u16::try_from(document.len()).unwrap_or(0);
                 let bytes = &document[start..end];
-                OtaCommand::DocumentFragment(DocumentFragment { kind, total_len, offset: start as u16, bytes })
+                OtaCommand::DocumentFragment(DocumentFragment {
+                    kind,
+                    total_len,
+                    offset: start as u16,
+                    bytes,
+                })
             }
             Message::AskChallenge => OtaCommand::ChallengeRequest,
             Message::Default { command, status } => OtaCommand::DefaultResponse { command, status },

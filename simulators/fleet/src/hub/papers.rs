@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firmware_image::{
-    Attack, HubGate, MAX_ROOT_LEN, MAX_STEPS, RootError, SignedRelease, SignedRoot,
-    SignedStatus,
+    Attack, HubGate, MAX_ROOT_LEN, MAX_STEPS, RootError, SignedRelease, SignedRoot, SignedStatus,
 };
 use transfer_engine::Moment;
 use wire::{AccessResult, DeviceChallenge, DocumentKind, HeldPapers, ImageTransferStatus};
@@ -244,7 +243,11 @@ impl Hub {
         }
         queue.roots.push_back(Bytes::copy_from_slice(bytes));
         if queue.roots.len() == 1 {
-            *queue = RootQueue { roots: std::mem::take(&mut queue.roots), next_at: Some(now), ..RootQueue::default() };
+            *queue = RootQueue {
+                roots: std::mem::take(&mut queue.roots),
+                next_at: Some(now),
+                ..RootQueue::default()
+            };
         }
         AccessResult::Success
     }

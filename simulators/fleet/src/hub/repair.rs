@@ -25,9 +25,8 @@ impl Hub {
     /// Makes the wrong blocks of a slot's image missing again, if they can be told; the image was refused.
     pub(super) fn name_wrong_blocks(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
         let Some(image) = self.slots[slot].record.image.clone() else { return Ok(()) };
-        let shared = |other: &super::Slot| {
-            other.record.image.as_ref().is_some_and(|other| other.bank == image.bank)
-        };
+        let shared =
+            |other: &super::Slot| other.record.image.as_ref().is_some_and(|other| other.bank == image.bank);
         if self.slots.iter().filter(|other| shared(other)).count() > 1 {
             // Another slot serves these very bytes; only a new beginning in another bank helps.
             return Ok(());
@@ -36,7 +35,8 @@ impl Hub {
         let repair = self.slots[slot].record.repair;
         let found = BlockDigests::find(&bytes, self.board.trust().images());
         let earliest = BlockDigests::earliest_start(bytes.len());
-        let tail = *FileDigest::of(&bytes[earliest..]).as_bytes().first_chunk().expect("a SHA-256 has 32 bytes");
+        let tail =
+            *FileDigest::of(&bytes[earliest..]).as_bytes().first_chunk().expect("a SHA-256 has 32 bytes");
         let (ranges, next): (Vec<Range<usize>>, Repair) = match (found, repair) {
             (Some(_), Repair::Blocks { rounds: MAX_ROUNDS.. }) => return Ok(()),
             (Some(digests), _) => {

@@ -1,8 +1,8 @@
 //! What a meter is about to say: small values, encoded only when the radio takes them.
 
 use wire::{
-    AttributeList, DeviceChallenge, ImageBlockRequest, ImageKey, ImagePageRequest, OtaCommand, QueryNextImageRequest,
-    UpgradeEndRequest, ZclFrame, ZclStatus,
+    AttributeList, DeviceChallenge, ImageBlockRequest, ImageKey, ImagePageRequest, OtaCommand,
+    QueryNextImageRequest, UpgradeEndRequest, ZclFrame, ZclStatus,
 };
 
 /// A frame that waits for the radio.

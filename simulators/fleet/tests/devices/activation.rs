@@ -6,9 +6,7 @@ use firmware_image::{FileVersion, ImageDigest, OtaFile};
 use fleet::{ActivationOutcome, BootFault, MeterKind};
 use wire::{AccessResult, HanState, ImageTransferStatus};
 
-use crate::home::{
-    HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui,
-};
+use crate::home::{HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui};
 
 fn with_verified_meter(home: &mut Home) -> OtaFile {
     let file = Recipe::new(METER_TYPE).signed();
@@ -75,12 +73,15 @@ fn tell_meter(home: &mut Home, order: &[u8]) {
     for offset in offsets {
         let bytes = &order[offset..(offset + 48).min(order.len())];
         let (total_len, offset) = (order.len() as u16, offset as u16);
-        hub_says(home, wire::OtaCommand::DocumentFragment(wire::DocumentFragment {
-            kind: wire::DocumentKind::Order,
-            total_len,
-            offset,
-            bytes,
-        }));
+        hub_says(
+            home,
+            wire::OtaCommand::DocumentFragment(wire::DocumentFragment {
+                kind: wire::DocumentKind::Order,
+                total_len,
+                offset,
+                bytes,
+            }),
+        );
     }
     let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
     let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };

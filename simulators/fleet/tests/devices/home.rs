@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firmware_image::{
-    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion, ImageDigest,
-    ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber, SignedImage,
-    SigningKey, TrustStore,
+    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion,
+    ImageDigest, ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber,
+    SignedImage, SigningKey, TrustStore,
 };
 use fleet::{DeviceModel, DeviceTrust, HanDevice, Hub, HubConfig, Meter, MeterConfig, SectorPool};
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, Apdu, ApplicationContext, AssociationRequest, AttributeRef, ClassId,
-    Conformance, Data, GetRequest, HanDeviceStatus, HeldPapers, ImageBlock, ImageInitiate, ImageTransferStatus, InvokeId,
-    MethodRef, Obis, SetRequest, WPort, WanFrame, emit_wan,
+    Conformance, Data, GetRequest, HanDeviceStatus, HeldPapers, ImageBlock, ImageInitiate,
+    ImageTransferStatus, InvokeId, MethodRef, Obis, SetRequest, WPort, WanFrame, emit_wan,
 };
 
 /// 2026-01-01T00:00:00Z.
