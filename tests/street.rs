@@ -47,11 +47,8 @@ pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, Verifi
 
 /// A rehearsal on a world; the same arguments give the same one.
 pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64) -> Rehearsal {
-    let trust = DeviceTrust {
-        images: TrustStore::new(vec![key(seed, 1).public()]),
-        orders: TrustStore::new(vec![key(seed, 2).public()]),
-        accept_unsigned: false,
-    };
+    let images_of = TrustStore::new(vec![key(seed, 1).public()]);
+    let trust = DeviceTrust::pinned(images_of, vec![key(seed, 2).public()]);
     Rehearsal::new(Cast {
         spec,
         seed,

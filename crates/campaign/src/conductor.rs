@@ -17,6 +17,7 @@
 mod activation;
 mod intake;
 mod legs;
+mod papers;
 mod recovery;
 mod watch;
 mod waves;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eligibility::{GateConfig, Inventory, Register};
-use firmware_image::{Eui64, FileDigest, SigningKey, VerifiedImage};
+use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
     ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId,
@@ -35,9 +36,12 @@ use transfer_engine::{
 };
 
 use crate::order::CampaignId;
+use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use papers::{HubPapers, Lead};
+use wire::OrderChallenge;
 
 pub use recovery::ReplayError;
 
@@ -64,6 +68,10 @@ pub struct Settings {
     pub transport: Transport,
     /// The online key that signs activation orders, one device at a time.
     pub order_key: SigningKey,
+    /// In which count of orders that is: the epoch of the newest trust root; 0 for keys given one by one.
+    pub epoch: CounterEpoch,
+    /// What hubs and devices must hold before they take today's images and orders.
+    pub papers: ChainPapers,
 }
 
 /// An act that waits for its record to be durable.
@@ -90,6 +98,11 @@ struct Hub {
     channels: BTreeMap<u8, Eui64>,
     /// When it is looked at next.
     watch_at: Option<Moment>,
+    papers: HubPapers,
+    /// The devices whose images wait for the hub's papers.
+    waiting: BTreeSet<Eui64>,
+    /// The channels whose devices are being written roots.
+    leading: BTreeSet<u8>,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -102,6 +115,9 @@ struct Errand {
     activation_sent: bool,
     reading_version: bool,
     rolled_back: bool,
+    /// What its next order must carry, as its hub last told.
+    challenge: Option<OrderChallenge>,
+    lead: Lead,
 }
 
 /// The conductor. See the module's documentation.
@@ -116,7 +132,8 @@ pub struct Conductor {
     campaigns: BTreeMap<CampaignId, CampaignState>,
     /// Devices under way. A device is in one campaign at a time.
     errands: BTreeMap<Eui64, Errand>,
-    order_counters: BTreeMap<Eui64, u64>,
+    /// The last order made for each device.
+    orders: BTreeMap<Eui64, OrderMemory>,
     outbox: Vec<NewEntry>,
     recorded: u64,
     durable: u64,
@@ -139,7 +156,7 @@ impl Conductor {
             hub_names: Vec::new(),
             campaigns: BTreeMap::new(),
             errands: BTreeMap::new(),
-            order_counters: BTreeMap::new(),
+            orders: BTreeMap::new(),
             outbox: Vec::new(),
             recorded: 0,
             durable: 0,
@@ -314,7 +331,15 @@ impl Conductor {
                 HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
-            self.hubs.insert(hub, Hub { id, channels: BTreeMap::new(), watch_at: None });
+            let entry = Hub {
+                id,
+                channels: BTreeMap::new(),
+                watch_at: None,
+                papers: HubPapers::default(),
+                waiting: BTreeSet::new(),
+                leading: BTreeSet::new(),
+            };
+            self.hubs.insert(hub, entry);
         }
         let entry = self.hubs.get_mut(&hub)?;
         entry.channels.insert(channel, device);
@@ -323,6 +348,16 @@ impl Conductor {
 
     fn hub_named(&self, hub: HubId) -> Option<&Hub> {
         self.hubs.get(self.hub_names.get(hub.0 as usize)?)
+    }
+
+    fn hub_entry(&mut self, hub: HubId) -> Option<&mut Hub> {
+        self.hubs.get_mut(self.hub_names.get(hub.0 as usize)?)
+    }
+
+    /// Returns the devices under way behind a hub.
+    fn devices_of(&self, hub: HubId) -> Vec<(u8, Eui64)> {
+        let channels = self.hub_named(hub).map(|hub| &hub.channels);
+        channels.into_iter().flatten().map(|(channel, device)| (*channel, *device)).collect()
     }
 
     fn device_on(&self, hub: HubId, channel: u8) -> Option<Eui64> {

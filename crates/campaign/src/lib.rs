@@ -11,6 +11,7 @@
 
 mod conductor;
 mod order;
+mod papers;
 mod plan;
 mod record;
 mod stage;
@@ -21,6 +22,7 @@ pub use order::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,
     instructing_party,
 };
+pub use papers::{ChainPapers, PapersError};
 pub use record::{
     DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OrderRecord, OrderedRecord,
     OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,

@@ -5,7 +5,7 @@
 //! ours. Records are only ever added to: a new field must have a default.
 
 use eligibility::{SmsoId, Verdict};
-use firmware_image::{Eui64, FileDigest, ImageDigest};
+use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -206,8 +206,18 @@ pub struct OrderedRecord {
     pub image: ImageDigest,
     /// The order's counter: strictly rising per device.
     pub counter: u64,
+    /// The count in which that is; 0 in records of before there were several.
+    #[serde(default)]
+    pub epoch: u32,
+    /// What the device had drawn for it; zeros in records of before orders carried it.
+    #[serde(default = "no_nonce")]
+    pub nonce: Nonce,
     /// The gate's row when it was asked again at this moment.
     pub row: String,
+}
+
+fn no_nonce() -> Nonce {
+    Nonce::from_bytes([0; 8])
 }
 
 /// See [`Record::Outcome`].

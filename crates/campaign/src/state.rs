@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use firmware_image::{Eui64, FileDigest};
+use firmware_image::{CounterEpoch, Eui64, FileDigest, Nonce};
 use thiserror::Error;
 use transfer_engine::Moment;
 
@@ -64,6 +64,10 @@ pub struct DeviceRow {
     pub running: Option<String>,
     /// The counter of its activation order.
     pub order_counter: Option<u64>,
+    /// The count in which that is.
+    pub order_epoch: CounterEpoch,
+    /// What its activation order carries.
+    pub order_nonce: Nonce,
     /// When each stage was reached, by stage; `None` where it was not.
     pub reached: [Option<Moment>; 6],
     /// Bytes sent over the WAN for it.
@@ -90,6 +94,8 @@ impl DeviceRow {
             outcome: None,
             running: None,
             order_counter: None,
+            order_epoch: CounterEpoch(0),
+            order_nonce: Nonce::from_bytes([0; 8]),
             reached,
             wan_bytes: 0,
             blocks_repaired: 0,
@@ -178,6 +184,8 @@ impl CampaignState {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Ordered)?;
                 row.order_counter = Some(body.counter);
+                row.order_epoch = CounterEpoch(body.epoch);
+                row.order_nonce = body.nonce;
             }
             Record::Outcome(body) => self.row_mut(body.device)?.end(at, body)?,
             Record::Halted(body) => {

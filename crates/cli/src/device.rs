@@ -1,7 +1,9 @@
 //! What the commands that run simulated devices share: whom the devices believe, how they are told to stop, and how
 //! what they tell reaches the terminal.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +24,10 @@ use crate::{development, keys};
 /// Whom simulated devices believe.
 #[derive(Debug, Args)]
 pub(crate) struct TrustArguments {
+    /// Believe whom this signed trust root names, and whom the roots that follow it name. A hub then lets in only what
+    /// its papers release.
+    #[arg(long, value_name = "ROOT", conflicts_with_all = ["trust", "trust_orders"])]
+    root: Option<PathBuf>,
     /// Believe images signed with this public key; repeat it for more. By default the development key.
     #[arg(long, value_name = "PUB.pem", num_args = 1..)]
     trust: Vec<PathBuf>,
@@ -43,6 +49,14 @@ impl TrustArguments {
                 "WARNING: --accept-unsigned: these devices run whatever they are sent, signed by nobody"
             );
         }
+        let trust = match &self.root {
+            Some(path) => DeviceTrust::rooted(keys::read_anchor(path)?),
+            None => self.pinned(output)?,
+        };
+        Ok(Arc::new(if self.accept_unsigned { trust.accepting_unsigned() } else { trust }))
+    }
+
+    fn pinned(&self, output: &Output) -> Result<DeviceTrust, Failure> {
         let images = match self.trust.as_slice() {
             [] => {
                 output
@@ -58,8 +72,15 @@ impl TrustArguments {
             }
             paths => keys::read_trust(paths)?,
         };
-        Ok(Arc::new(DeviceTrust { images, orders, accept_unsigned: self.accept_unsigned }))
+        Ok(DeviceTrust::pinned(images, orders.keys()))
     }
+}
+
+/// Returns what makes the nonces of a device of this run its own: nobody must be able to tell them beforehand.
+///
+/// The standard library seeds its hash maps from the system's randomness; that is all a simulated device needs.
+pub(crate) fn fresh_secret() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Reads a speed from the command line.

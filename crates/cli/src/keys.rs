@@ -17,7 +17,7 @@ mod token_uri;
 
 use std::path::{Path, PathBuf};
 
-use firmware_image::{PublicKey, Signer, SigningKey, TrustStore};
+use firmware_image::{MAX_ROOT_LEN, PublicKey, SignedRoot, Signer, SigningKey, TrustAnchor, TrustStore};
 use zeroize::Zeroizing;
 
 use crate::exit::{ExitCode, Failure, OrFail};
@@ -31,6 +31,19 @@ pub(crate) use token::make_in_token;
 pub(crate) fn read_trust(paths: &[PathBuf]) -> Result<TrustStore, Failure> {
     let keys: Result<Vec<PublicKey>, Failure> = paths.iter().map(|path| read_public_key(path)).collect();
     Ok(TrustStore::new(keys?))
+}
+
+/// Reads a signed trust root, for which whoever names the file vouches.
+pub(crate) fn read_anchor(path: &Path) -> Result<TrustAnchor, Failure> {
+    TrustAnchor::adopt(&read_root(path)?).or_fail(ExitCode::Refused, path.display())
+}
+
+/// Reads a signed trust root without believing it.
+pub(crate) fn read_root(path: &Path) -> Result<SignedRoot, Failure> {
+    let bytes = files::read(path, MAX_ROOT_LEN)?;
+    let root = SignedRoot::from_bytes(bytes).or_bad_input(path.display())?;
+    root.claims().or_bad_input(path.display())?;
+    Ok(root)
 }
 
 /// Reads one public key.

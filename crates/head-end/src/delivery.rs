@@ -1,15 +1,18 @@
 //! One image to one DLMS device, without a campaign: what `lamplighter send` does.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use campaign::ChainPapers;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{
     Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, Patience, Priority, Release, Task,
     Transport,
 };
+use wire::{HanDeviceStatus, OrderChallenge};
 
 use crate::clock::Clock;
 use crate::wires::{DATAGRAM_MAX, Incoming, Wires};
@@ -29,8 +32,10 @@ pub struct Delivery {
     pub rate: ByteRate,
     /// The image slot: 0 is the device itself.
     pub channel: u8,
-    /// `None`: leave it staged. `Some`: activate, with this signed order if the device wants one.
-    pub activate: Option<Option<Bytes>>,
+    /// What the hub must hold before it takes the image.
+    pub papers: ChainPapers,
+    /// Whether to activate it; otherwise it is left staged.
+    pub activate: bool,
     /// How long to wait for answers.
     pub patience: Patience,
 }
@@ -66,6 +71,9 @@ pub enum DeliveryError {
         /// What happened.
         fault: Fault,
     },
+    /// There is no order.
+    #[error("the activation order")]
+    Order(#[source] Box<dyn Error + Send + Sync>),
     /// It was told to stop; the device keeps the blocks it has.
     #[error("interrupted")]
     Interrupted,
@@ -75,9 +83,14 @@ pub enum DeliveryError {
 const READ_BACKS: u32 = 6;
 const READ_BACK_PAUSE: Duration = Duration::from_secs(5);
 
-/// Delivers an image: stage, verify, and activate if asked to.
+/// Signs the activation order, told what the device wants to see in it; `None` where it does not say.
+pub type SignOrder<'a> =
+    Box<dyn FnOnce(Option<OrderChallenge>) -> Result<Bytes, Box<dyn Error + Send + Sync>> + 'a>;
+
+/// Delivers an image: papers, stage, verify, and activate if asked to, with the order that `sign` makes.
 pub async fn deliver(
     delivery: &Delivery,
+    sign: SignOrder<'_>,
     wires: &mut Wires,
     clock: &dyn Clock,
     mut progress: impl FnMut(Progress),
@@ -97,16 +110,20 @@ pub async fn deliver(
     });
     let channel = delivery.channel;
     let mut line = Line { engine, wires, clock, stop, hub, buffer: vec![0; DATAGRAM_MAX] };
+    let fault = |fault| DeliveryError::Fault { to: delivery.to, fault };
+    line.write_papers(&delivery.papers, &mut progress).await?.map_err(fault)?;
     let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
         Ok(Answer::Staged(leg)) => leg,
         Ok(_) => LegReport::default(),
-        Err(fault) => return Err(DeliveryError::Fault { to: delivery.to, fault }),
+        Err(refused) => return Err(fault(refused)),
     };
-    let Some(order) = delivery.activate.clone() else {
+    if !delivery.activate {
         return Ok(DeliveryReport { leg, activated: false, running: None });
-    };
-    if let Err(fault) = line.run(Task::Activate { channel, order }, &mut progress).await? {
-        return Err(DeliveryError::Fault { to: delivery.to, fault });
+    }
+    let row = line.row_of(channel, &mut progress).await?.map_err(fault)?;
+    let order = Some(sign(row.and_then(|row| row.challenge)).map_err(DeliveryError::Order)?);
+    if let Err(refused) = line.run(Task::Activate { channel, order }, &mut progress).await? {
+        return Err(fault(refused));
     }
     let running = line.read_back(channel, &mut progress).await?;
     Ok(DeliveryReport { leg, activated: true, running })
@@ -137,6 +154,49 @@ impl Line<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Asks how a device is; a hub that knows only the standard does not say.
+    async fn row_of(
+        &mut self,
+        channel: u8,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Result<Option<HanDeviceStatus>, Fault>, DeliveryError> {
+        Ok(match self.run(Task::ReadHanStatus, progress).await? {
+            Ok(Answer::HanStatus(rows)) => Ok(rows.into_iter().find(|row| row.channel == channel)),
+            Ok(_) | Err(Fault::Refused { .. } | Fault::Protocol { .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        })
+    }
+
+    /// Leads a hub to the newest root and has it hold the other papers.
+    async fn write_papers(
+        &mut self,
+        papers: &ChainPapers,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Result<(), Fault>, DeliveryError> {
+        // Each turn leads the hub forward, or ends; no more of them than there are roots.
+        for _ in 0..=papers.newest() {
+            if papers.is_empty() {
+                break;
+            }
+            let held = match self.row_of(0, progress).await? {
+                Ok(row) => row.map_or(0, |row| row.root_version),
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let (documents, all) = papers.for_hub(held);
+            // Keys that were given one by one need no papers.
+            if held == 0 || documents.is_empty() {
+                break;
+            }
+            if let Err(fault) = self.run(Task::WritePapers { channel: 0, documents }, progress).await? {
+                return Ok(Err(fault));
+            }
+            if all {
+                break;
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Runs one task to its end.

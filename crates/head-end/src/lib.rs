@@ -17,6 +17,6 @@ mod streams; // TCP, for hubs that are reached so
 mod wires; // UDP and TCP behind one door
 
 pub use clock::{Clock, WallClock};
-pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, deliver};
+pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
 pub use wires::Wires;

@@ -117,6 +117,8 @@ struct Active {
     /// Not before this moment: a deliberate pause.
     not_before: Moment,
     restarts: u8,
+    /// How many papers of a [`Task::WritePapers`] were answered.
+    papers_written: usize,
     transfer: Option<Transfer>,
 }
 
@@ -187,6 +189,7 @@ impl Session {
             deadline: None,
             not_before: now,
             restarts: 0,
+            papers_written: 0,
             transfer: None,
         });
     }
@@ -223,7 +226,7 @@ impl Session {
         let ready = active.not_before.max(self.next_send);
         let priority = active.priority;
         if active.step != Step::SendBlocks {
-            let bytes = CONTROL_ALLOWANCE;
+            let bytes = CONTROL_ALLOWANCE + next_paper(active).map_or(0, <[u8]>::len);
             return if ready > now {
                 Want::Wait(ready)
             } else {
@@ -389,15 +392,25 @@ fn first_step(task: &Task) -> Step {
         Task::Activate { order: None, .. } => Step::Activate,
         Task::ReadHanStatus => Step::ReadHanStatus,
         Task::ReadVersion { .. } => Step::ReadVersion,
+        Task::WritePapers { .. } => Step::WritePaper,
     }
 }
 
 fn channel_of(task: &Task) -> u8 {
     match task {
-        Task::Stage { channel, .. } | Task::Activate { channel, .. } | Task::ReadVersion { channel } => {
-            *channel
-        }
+        Task::Stage { channel, .. }
+        | Task::Activate { channel, .. }
+        | Task::ReadVersion { channel }
+        | Task::WritePapers { channel, .. } => *channel,
         Task::ReadHanStatus => 0,
+    }
+}
+
+/// Returns the paper that is to be written next.
+fn next_paper(active: &Active) -> Option<&[u8]> {
+    match &active.task {
+        Task::WritePapers { documents, .. } => documents.get(active.papers_written).map(Bytes::as_ref),
+        _ => None,
     }
 }
 
@@ -444,6 +457,11 @@ fn emit_step(active: &Active, invoke: InvokeId, releases: &Releases, frame: &mut
             }
             let attribute =
                 AttributeRef { class: ClassId::DATA, instance: Obis::activation_order(channel), index: 2 };
+            Apdu::SetRequest(SetRequest { invoke, attribute, data: &parameter })
+        }
+        Step::WritePaper => {
+            Data::Octets(next_paper(active).unwrap_or_default()).emit(&mut parameter);
+            let attribute = AttributeRef { class: ClassId::DATA, instance: Obis::papers(channel), index: 2 };
             Apdu::SetRequest(SetRequest { invoke, attribute, data: &parameter })
         }
         Step::SendBlocks => unreachable!("blocks are not requests"),

@@ -1,5 +1,6 @@
 //! What can be asked of a hub, and what comes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,13 @@ pub enum Task {
         /// 0 is the hub itself.
         channel: u8,
     },
+    /// Write signed papers, one after another (an object of ours). Writing one again changes nothing.
+    WritePapers {
+        /// 0 is the hub itself, the others its HAN devices.
+        channel: u8,
+        /// The papers in the order in which they follow from one another; at least one.
+        documents: Arc<[Bytes]>,
+    },
 }
 
 /// What a task brought.
@@ -45,6 +53,8 @@ pub enum Answer {
     HanStatus(Vec<HanDeviceStatus>),
     /// The firmware version the device says it runs.
     Version(u32),
+    /// The hub took the papers, or needs none.
+    PapersWritten,
 }
 
 /// What the WAN leg of one staging cost.

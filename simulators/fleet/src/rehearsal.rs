@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::{CampaignId, CampaignOrder, CampaignPolicy, Desk, OrderError, Permille, Settings, Target};
+use campaign::{
+    CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings, Target,
+};
 use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
-use firmware_image::{SigningKey, VerifiedImage};
+use firmware_image::{CounterEpoch, SigningKey, VerifiedImage};
 use thiserror::Error;
 use transfer_engine::{ByteRate, EngineConfig, Patience, Transport};
 
@@ -149,5 +151,7 @@ fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
         link_rate: ByteRate(campaign.link_rate_bytes_per_s.get()),
         transport: Transport::Datagram,
         order_key,
+        epoch: CounterEpoch(0),
+        papers: ChainPapers::default(),
     }
 }

@@ -1,6 +1,6 @@
 //! Activation: an order of its own, signed per device, at most one per device and campaign.
 
-use firmware_image::{ActivationOrder, CounterEpoch, Eui64, Nonce, OrderCounter};
+use firmware_image::{ActivationOrder, Eui64, Nonce, OrderCounter, OrderMemory};
 use transfer_engine::{Fault, HubId, Moment, Task};
 
 use super::{Act, Conductor};
@@ -9,6 +9,8 @@ use crate::stage::{Outcome, Stage};
 
 impl Conductor {
     /// Takes the gate again and, if it still allows, records the order; the act follows when it is durable.
+    ///
+    /// A device that has not said yet what its order must carry is looked at until it has.
     pub(super) fn order_activation(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Delivered)) = self.under_way(device) else { return };
         let verdict = self.judge_again(now, &campaign, device);
@@ -16,29 +18,36 @@ impl Conductor {
             self.end(now, &campaign, device, Outcome::HeldUnactivated, verdict.code, None);
             return;
         }
+        let Some(challenge) = self.errands.get(&device).and_then(|errand| errand.challenge) else { return };
         let image = self.image_for(&campaign, device).and_then(|file| self.images.get(&file));
         let Some(image) = image.map(|(image, _)| image.image_digest()) else { return };
-        let counter = self.order_counters.get(&device).map_or(1, |last| last + 1);
-        self.order_counters.insert(device, counter);
-        let record = Record::Ordered(OrderedRecord { device, image, counter, row: verdict.row });
+        let epoch = self.settings.epoch;
+        let known = self.orders.get(&device).filter(|memory| memory.epoch == epoch);
+        let last = known.map_or(0, |memory| memory.counter.0).max(challenge.last_counter);
+        let counter = last.saturating_add(1);
+        self.orders.insert(device, OrderMemory { epoch, counter: OrderCounter(counter) });
+        let nonce = Nonce::from_bytes(challenge.nonce);
+        let order = OrderedRecord { device, image, counter, epoch: epoch.0, nonce, row: verdict.row };
+        let record = Record::Ordered(order);
         self.record(now, &campaign, &record, Some(Act::Activate(device)));
     }
 
-    /// Signs the recorded order and hands it over. Doing so again gives the same bytes with the same counter,
-    /// which a device takes at most once.
+    /// Signs the recorded order and hands it over. Doing so again gives the same bytes with the same counter and
+    /// nonce, which a device takes at most once.
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
         let (Some(counter), Some(file), priority) = (row.order_counter, row.image, row.priority) else {
             return;
         };
+        let (epoch, nonce) = (row.order_epoch, row.order_nonce);
         let Some((image, _)) = self.images.get(&file) else { return };
         let order = ActivationOrder {
             device,
             image: image.image_digest(),
-            epoch: CounterEpoch(0),
+            epoch,
             counter: OrderCounter(counter),
-            nonce: Nonce::from_bytes([0; 8]),
+            nonce,
         };
         let signed = order.sign(&self.settings.order_key).expect("a key in memory signs");
         let Some((hub, channel)) = self.hub_of(now, device) else { return };

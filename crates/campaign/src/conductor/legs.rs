@@ -31,7 +31,11 @@ impl Conductor {
                 }
             }
             (Task::ReadHanStatus, Ok(Answer::HanStatus(devices))) => self.on_han_status(now, hub, &devices),
-            (Task::ReadHanStatus, _) => self.on_look_failed(now, hub),
+            (Task::ReadHanStatus, Ok(_)) => self.watch(now, hub),
+            (Task::ReadHanStatus, Err(fault)) => self.on_look_failed(now, hub, &fault),
+            (Task::WritePapers { channel, .. }, result) => {
+                self.on_papers(now, hub, channel, result.as_ref().map(|_| ()));
+            }
             (Task::ReadVersion { channel }, result) => {
                 let version = match result {
                     Ok(Answer::Version(version)) => Some(version),
@@ -46,6 +50,9 @@ impl Conductor {
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
+        if !self.holds_papers(now, hub, device) {
+            return;
+        }
         let image = self.image_for(&campaign, device);
         let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release)
         else {
@@ -64,21 +71,24 @@ impl Conductor {
         tracing::debug!(%campaign, %device, hub = hub.0, blocks = report.blocks_sent, "staged");
         self.record(now, &campaign, &Record::Staged(StagedRecord::new(device, report)), None);
         if self.is_hub(device) {
-            // The hub itself verified the image: there is no HAN leg.
+            // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry.
+            self.note_challenge(device, None);
             self.on_delivered(now, device);
+            self.assign(now, hub, Task::ReadHanStatus, 0);
         } else {
             self.watch(now, hub);
         }
     }
 
-    /// The device holds and has verified the image: order its activation, if the gate still allows.
+    /// The device holds and has verified the image: order its activation, if the gate still allows and the device has
+    /// said what the order must carry.
     pub(super) fn on_delivered(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Staged)) = self.under_way(device) else { return };
         self.record(now, &campaign, &Record::Delivered(DeliveredRecord { device }), None);
         self.order_activation(now, device);
     }
 
-    fn on_staging_fault(&mut self, now: Moment, device: Eui64, fault: &Fault) {
+    pub(super) fn on_staging_fault(&mut self, now: Moment, device: Eui64, fault: &Fault) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
         let Some(policy) = self.campaigns.get(&campaign).map(|state| state.order.policy.clone()) else {
             return;
@@ -90,6 +100,10 @@ impl Conductor {
             }
             None => return,
         };
+        if let (Fault::Refused { .. }, Some((hub, _))) = (fault, self.hub_of(now, device)) {
+            // Its papers may have expired since they were written.
+            self.restart_papers(hub);
+        }
         // An image that the hub found wrong is wrong the next time, too: one try, then a person.
         let hopeless = matches!(fault, Fault::VerificationFailed | Fault::ForeignImage);
         if !hopeless && attempts < policy.attempts {

@@ -1,6 +1,6 @@
 //! Recovery: the only way a conductor starts. An empty ledger is a ledger with nothing to fold.
 
-use firmware_image::{Eui64, FileDigest};
+use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderCounter, OrderMemory};
 use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
@@ -63,7 +63,11 @@ impl Conductor {
                     self.errands.insert(plan.device, errand);
                 }
                 Record::Ordered(order) => {
-                    self.order_counters.insert(order.device, order.counter);
+                    let memory = OrderMemory {
+                        epoch: CounterEpoch(order.epoch),
+                        counter: OrderCounter(order.counter),
+                    };
+                    self.orders.insert(order.device, memory);
                     if let Some(errand) = self.errands.get_mut(&order.device) {
                         // It may have been sent before the crash: look before anything is repeated.
                         errand.activation_sent = true;
@@ -143,8 +147,8 @@ impl Conductor {
         let hub = self.hub_of(now, device);
         match (stage, hub) {
             (Stage::Instructed, Some(_)) => self.stage(now, device),
-            (Stage::Delivered, _) => self.order_activation(now, device),
-            (Stage::Staged | Stage::Ordered, Some((hub, _))) => self.watch(now, hub),
+            // What the order must carry was not recorded: the hub is asked for it again.
+            (Stage::Staged | Stage::Delivered | Stage::Ordered, Some((hub, _))) => self.watch(now, hub),
             _ => {}
         }
     }

@@ -57,7 +57,7 @@ impl Conductor {
                 continue;
             }
             let at_work = matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
-            han |= at_work && channel != 0;
+            han |= at_work && (channel != 0 || stage == Stage::Delivered);
             itself |= stage == Stage::Ordered && channel == 0;
         }
         if han {
@@ -74,6 +74,8 @@ impl Conductor {
         let policy = &state.order.policy;
         let (limit_s, outcome) = match stage {
             Stage::Staged => (policy.han_deadline_s, Outcome::HanTimeout),
+            // It holds the image and does not say what its order must carry.
+            Stage::Delivered => (policy.han_deadline_s, Outcome::HeldUnactivated),
             Stage::Ordered => (policy.activation_deadline_s, Outcome::ActivationUnconfirmed),
             _ => return false,
         };
@@ -86,11 +88,8 @@ impl Conductor {
         true
     }
 
-    pub(super) fn on_look_failed(&mut self, now: Moment, hub: HubId) {
-        self.watch(now, hub);
-    }
-
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
+        self.on_hub_row(now, hub, devices.iter().find(|status| status.channel == 0));
         for status in devices {
             let Some(device) = self.device_on(hub, status.channel) else { continue };
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
@@ -107,11 +106,16 @@ impl Conductor {
     fn on_device_status(&mut self, now: Moment, hub: HubId, device: Eui64, status: &HanDeviceStatus) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
         let Some(target) = self.target_version(&campaign, device) else { return };
+        if self.lead_forward(now, hub, device, status) && matches!(stage, Stage::Staged | Stage::Delivered) {
+            return;
+        }
+        self.note_challenge(device, status.challenge);
         let runs_target = status.running_version == target.0;
         match (stage, status.state) {
             (Stage::Staged, HanState::Verified) if status.staged_version == target.0 => {
                 self.on_delivered(now, device);
             }
+            (Stage::Delivered, HanState::Verified) => self.order_activation(now, device),
             (Stage::Staged, HanState::Rejected) => {
                 let reason = "the image is not for this device, or the device found it wrong".to_owned();
                 self.end(now, &campaign, device, Outcome::DeviceRejectedImage, reason, None);

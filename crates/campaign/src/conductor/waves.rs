@@ -204,6 +204,7 @@ impl Conductor {
         };
         let (id, neighbours) = (hub.id, hub.channels.clone());
         self.engine.abandon(now, id);
+        self.forget_papers(id);
         for (_, neighbour) in neighbours {
             if neighbour != device {
                 self.resume_device(now, neighbour);

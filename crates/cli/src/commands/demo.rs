@@ -92,11 +92,8 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
     }
     let mut trusted = vec![keys.image.public()];
     trusted.extend(believed.keys().iter().cloned());
-    let trust = Arc::new(DeviceTrust {
-        images: TrustStore::new(trusted),
-        orders: TrustStore::new(vec![keys.order.public()]),
-        accept_unsigned: arguments.accept_unsigned,
-    });
+    let trust = DeviceTrust::pinned(TrustStore::new(trusted), vec![keys.order.public()]);
+    let trust = Arc::new(if arguments.accept_unsigned { trust.accepting_unsigned() } else { trust });
     let signer = keys.image.public().fingerprint();
     let hub_port = engine::free_port()?;
     let mut rehearsal = Rehearsal::new(Cast {

@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
         spec.cells = spec.cells.min(installations);
     }
     let trust = arguments.trust.resolve(output)?;
-    let images = read_images(arguments, &trust.images, &mut spec)?;
+    let images = read_images(arguments, trust.images(), &mut spec)?;
     output.talk(format_args!("seed {}", arguments.seed));
     let fleet = Fleet::build(&spec, arguments.seed, &trust, spec.start);
     let homes: Vec<_> = fleet.homes().cloned().collect();

@@ -10,7 +10,7 @@ use fleet::{HanDevice, HubConfig};
 use host::{HubOptions, Speed, SteadyClock, serve_hub};
 
 use crate::development;
-use crate::device::{TrustArguments, parse_speed, present, run_device};
+use crate::device::{TrustArguments, fresh_secret, parse_speed, present, run_device};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failu
     let config = HubConfig {
         block_size: arguments.block_size,
         devices,
+        nonce_secret: fresh_secret(),
         ..HubConfig::new(arguments.eui, arguments.file_version)
     };
     let options = HubOptions {

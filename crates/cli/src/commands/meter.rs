@@ -11,7 +11,7 @@ use fleet::{DeviceModel, MeterConfig, MeterKind};
 use host::{MeterOptions, Speed, SteadyClock, serve_meter};
 
 use crate::development;
-use crate::device::{TrustArguments, parse_speed, present, run_device};
+use crate::device::{TrustArguments, fresh_secret, parse_speed, present, run_device};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: &MeterArguments, output: &Output) -> Result<(), Fai
         query_interval: Duration::from_secs(arguments.query_interval),
         // It asks as soon as it is there, so that whoever started it need not wait.
         first_query: Duration::ZERO,
+        nonce_secret: fresh_secret(),
         ..MeterConfig::new(arguments.eui, model, arguments.file_version, arguments.short_address)
     };
     let options = MeterOptions {

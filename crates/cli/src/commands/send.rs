@@ -1,19 +1,23 @@
 //! `lamplighter send`: one image to one DLMS device.
 
+use std::error::Error;
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use campaign::ChainPapers;
 use clap::Args;
 use firmware_image::{
-    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN, Nonce,
-    OrderCounter, OtaFile, SigningKey,
+    ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN,
+    MAX_RELEASE_LEN, Nonce, OrderCounter, OtaFile, SigningKey,
 };
-use head_end::{Clock, Delivery, DeliveryError, Progress, WallClock, Wires, deliver};
+use head_end::{Delivery, DeliveryError, Progress, SignOrder, WallClock, Wires, deliver};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{ByteRate, Fault, Patience, Transport};
+use wire::OrderChallenge;
 
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::keys;
@@ -52,9 +56,18 @@ pub(crate) struct SendArguments {
     /// The device that the activation order names; by default the simulated hub's own id.
     #[arg(long, value_name = "EUI-64", requires = "activate", default_value = development::HUB_EUI)]
     device: Eui64,
-    /// The order's counter, which must rise from order to order; by default the seconds since 1970.
+    /// The order's counter, which must rise from order to order; by default one more than the device says it obeyed.
     #[arg(long, requires = "activate")]
     order_counter: Option<u64>,
+    /// The count of orders in which that is; by default the one that the newest root of --root-chain names.
+    #[arg(long, requires = "activate")]
+    order_epoch: Option<u32>,
+    /// Lead the hub forward first, through the signed trust roots in this folder.
+    #[arg(long, value_name = "DIR")]
+    root_chain: Option<PathBuf>,
+    /// Write this signed paper to the hub first, a status or a release; repeat it for more.
+    #[arg(long = "paper", value_name = "FILE", num_args = 1..)]
+    papers: Vec<PathBuf>,
 }
 
 /// What was done.
@@ -99,10 +112,12 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         return Err(Failure::message(ExitCode::BadInput, message));
     }
     let clock = WallClock::start();
-    let order = match arguments.activate {
-        true => Some(order(arguments, &image, &clock, output)?),
+    let (papers, epoch) = read_papers(arguments)?;
+    let key = match arguments.activate {
+        true => Some(order_key(arguments, output)?),
         false => None,
     };
+    let sign = |challenge| order(arguments, &image, epoch, key.as_ref(), challenge);
     let identification = FileDigest::of(&image);
     let transport = if arguments.tcp { Transport::Stream { window: 12 } } else { Transport::Datagram };
     let delivery = Delivery {
@@ -112,7 +127,8 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         transport,
         rate: ByteRate(arguments.rate / 8),
         channel: arguments.channel,
-        activate: order.map(Some),
+        papers,
+        activate: arguments.activate,
         patience: Patience { first_timeout: Duration::from_secs(2), ..Patience::default() },
     };
     let blocks = image.len().div_ceil(1_024);
@@ -123,7 +139,7 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         let message = format!("blocks · {:.0} kB/s", progress.bytes_sent as f64 / 1_000.0 / seconds);
         teller.tell((progress.blocks_sent as usize).min(blocks), &message, output);
     };
-    let delivered = carry(&delivery, &clock, told);
+    let delivered = carry(&delivery, Box::new(sign), &clock, told);
     teller.finish();
     let report = delivered?.map_err(|error| failure(error, arguments))?;
     output.report(&SendReport {
@@ -142,36 +158,65 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
     })
 }
 
-/// Signs the activation order: it names the device and the payload, so that it opens nothing else.
+fn order_key(arguments: &SendArguments, output: &Output) -> Result<SigningKey, Failure> {
+    match &arguments.order_key {
+        Some(path) => keys::read_signing_key(path),
+        None => {
+            output.talk("note: the activation order is signed with the development key, which is public");
+            development::order_key()
+        }
+    }
+}
+
+/// Signs the activation order: it names the device and the payload, and answers what the device drew, so that it opens
+/// nothing else and nothing later.
 fn order(
     arguments: &SendArguments,
     image: &Bytes,
-    clock: &WallClock,
-    output: &Output,
-) -> Result<Bytes, Failure> {
-    let key: SigningKey = match &arguments.order_key {
-        Some(path) => keys::read_signing_key(path)?,
-        None => {
-            output.talk("note: the activation order is signed with the development key, which is public");
-            development::order_key()?
-        }
-    };
+    epoch: CounterEpoch,
+    key: Option<&SigningKey>,
+    challenge: Option<OrderChallenge>,
+) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let key = key.ok_or("there is no key to sign it with")?;
     // A file that is no sound OTA file has no payload of its own: the whole of it is what the device hashes.
     let digest =
         OtaFile::parse(image.clone()).map_or_else(|_| ImageDigest::of(image), |file| file.image_digest());
-    let counter = arguments.order_counter.unwrap_or(clock.now().as_micros() / 1_000_000);
+    // A device that does not say what it wants to see takes any order, or none.
+    let challenge = challenge.unwrap_or(OrderChallenge { nonce: [0; 8], last_counter: 0 });
+    let next = challenge.last_counter.saturating_add(1);
     let order = ActivationOrder {
         device: arguments.device,
         image: digest,
-        epoch: CounterEpoch(0),
-        counter: OrderCounter(counter),
-        nonce: Nonce::from_bytes([0; 8]),
+        epoch,
+        counter: OrderCounter(arguments.order_counter.unwrap_or(next)),
+        nonce: Nonce::from_bytes(challenge.nonce),
     };
-    Ok(order.sign(&key).or_fail(ExitCode::Failed, "the order")?.bytes().clone())
+    Ok(order.sign(key)?.bytes().clone())
+}
+
+/// Reads what is to be written to the hub first, and the count in which its newest root has orders made.
+fn read_papers(arguments: &SendArguments) -> Result<(ChainPapers, CounterEpoch), Failure> {
+    let mut roots = Vec::new();
+    if let Some(folder) = &arguments.root_chain {
+        for entry in fs::read_dir(folder).or_bad_input(folder.display())?.take(MAX_CHAIN) {
+            roots.push(keys::read_root(&entry.or_bad_input(folder.display())?.path())?);
+        }
+    }
+    let others: Result<Vec<Bytes>, Failure> =
+        arguments.papers.iter().map(|path| Ok(Bytes::from(files::read(path, MAX_RELEASE_LEN)?))).collect();
+    let newest = roots.iter().filter_map(|root| root.claims().ok()).max_by_key(|root| root.version);
+    let epoch = match (arguments.order_epoch, newest) {
+        (Some(epoch), _) => CounterEpoch(epoch),
+        (None, Some(root)) => root.epoch,
+        (None, None) => CounterEpoch(0),
+    };
+    let papers = ChainPapers::new(roots, others?).or_bad_input("--root-chain and --paper")?;
+    Ok((papers, epoch))
 }
 
 fn carry(
     delivery: &Delivery,
+    sign: SignOrder<'_>,
     clock: &WallClock,
     told: impl FnMut(Progress),
 ) -> Result<Result<head_end::DeliveryReport, DeliveryError>, Failure> {
@@ -186,7 +231,7 @@ fn carry(
             SocketAddr::V6(_) => [0u16; 8].into(),
         };
         let mut wires = Wires::open(SocketAddr::new(local, 0)).or_fail(ExitCode::Failed, "a UDP socket")?;
-        let work = deliver(delivery, &mut wires, clock, told, &stop);
+        let work = deliver(delivery, sign, &mut wires, clock, told, &stop);
         tokio::select! {
             delivered = work => Ok(delivered),
             _ = tokio::signal::ctrl_c() => Ok(Err(DeliveryError::Interrupted)),
@@ -202,6 +247,7 @@ fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
         DeliveryError::Fault { fault: Fault::Unreachable { .. } | Fault::AssociationLost(_), .. } => {
             (ExitCode::Unreachable, "is the device listening there, and on this transport?")
         }
+        DeliveryError::Order(_) => (ExitCode::Failed, "the image is staged; the order is what is missing"),
         DeliveryError::Fault { fault: Fault::VerificationFailed, .. } => (
             ExitCode::Refused,
             "the device does not believe the image: see its --trust, and `lamplighter image verify`",
@@ -216,3 +262,6 @@ fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
     };
     Failure::new(code, error).hint(hint)
 }
+
+/// The most files read from a folder of roots: weekly rotations for twenty years.
+const MAX_CHAIN: usize = 1_024;

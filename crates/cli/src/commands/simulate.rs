@@ -62,11 +62,7 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
     let image_key = key(arguments.seed, "images");
     let order_key = key(arguments.seed, "orders");
     let images = cast::signed_samples(&spec, &image_key)?;
-    let trust = DeviceTrust {
-        images: TrustStore::new(vec![image_key.public()]),
-        orders: TrustStore::new(vec![order_key.public()]),
-        accept_unsigned: false,
-    };
+    let trust = DeviceTrust::pinned(TrustStore::new(vec![image_key.public()]), vec![order_key.public()]);
     let rehearsal = Rehearsal::new(Cast {
         spec: &spec,
         seed: arguments.seed,

@@ -143,8 +143,14 @@ impl Story {
             return self.end(delivered, device, Outcome::HanTimeout, "nothing more was heard of it");
         }
         self.events.push((after(delivered), Record::Delivered(DeliveredRecord { device })));
-        let ordered =
-            OrderedRecord { device, image: ImageDigest::of(b"image"), counter: 1, row: "B3".to_owned() };
+        let ordered = OrderedRecord {
+            device,
+            image: ImageDigest::of(b"image"),
+            counter: 1,
+            epoch: 0,
+            nonce: firmware_image::Nonce::from_bytes([0; 8]),
+            row: "B3".to_owned(),
+        };
         self.events.push((after(delivered + 30), Record::Ordered(ordered)));
         match self.below(150) {
             0 => self.end(delivered + 90, device, Outcome::RolledBack, "the new firmware did not come up"),

@@ -99,6 +99,8 @@ impl MemoryDesk {
             link_rate: ByteRate(2_700),
             transport: Transport::Datagram,
             order_key: SigningKey::generate_from_seed([9; 32]),
+            epoch: firmware_image::CounterEpoch(0),
+            papers: campaign::ChainPapers::default(),
         };
         let conductor = Conductor::new(settings, desk(), NOW);
         let ledger = Ledger::open(MemoryStore::default()).expect("an empty ledger");

@@ -39,6 +39,11 @@ impl Session {
             {
                 self.on_order_written(now, answer)
             }
+            Apdu::SetResponse(answer)
+                if asked && answer.invoke.number == self.invoke && step == Step::WritePaper =>
+            {
+                self.on_paper_written(now, answer)
+            }
             Apdu::ActionResponse(answer) if step == Step::SendBlocks => {
                 return self.on_block_answer(now, answer, around);
             }
@@ -234,6 +239,30 @@ impl Session {
             }
             result => self.finish(now, Err(Fault::Refused { request: Step::WriteOrder.name(), result })),
         }
+    }
+
+    fn on_paper_written(&mut self, now: Moment, answer: &SetResponse) -> Option<Ending> {
+        match answer.result {
+            AccessResult::Success => {}
+            // A device that knows only the standard, or keys given one by one, needs no papers.
+            AccessResult::ObjectUndefined | AccessResult::ObjectUnavailable => {
+                return self.finish(now, Ok(Answer::PapersWritten));
+            }
+            result => {
+                return self.finish(now, Err(Fault::Refused { request: Step::WritePaper.name(), result }));
+            }
+        }
+        let active = self.active.as_mut()?;
+        active.papers_written += 1;
+        let count = match &active.task {
+            Task::WritePapers { documents, .. } => documents.len(),
+            _ => 0,
+        };
+        if active.papers_written >= count {
+            return self.finish(now, Ok(Answer::PapersWritten));
+        }
+        self.go(now, Step::WritePaper);
+        None
     }
 
     fn on_block_answer(

@@ -8,7 +8,8 @@
 //!            │                             └─► Verify ─► (AwaitVerify) ─► Confirm ─► done
 //!            ├─ Activate ─► WriteOrder ─► Activate ─► done   (no answer: ReconcileActivation)
 //!            ├─ ReadHanStatus ─► done
-//!            └─ ReadVersion ─► done
+//!            ├─ ReadVersion ─► done
+//!            └─ WritePaper ─► WritePaper ─► … ─► done
 //! ```
 //!
 //! Any step may fall back to `Associate` when the hub has lost its association (a reboot).
@@ -51,12 +52,14 @@ pub(crate) enum Step {
     ReadHanStatus,
     /// Active firmware identifier.
     ReadVersion,
+    /// Our object for signed papers: one of them.
+    WritePaper,
 }
 
 impl Step {
     /// All steps, in the order of the picture.
     #[cfg(test)]
-    pub(crate) const ALL: [Step; 17] = [
+    pub(crate) const ALL: [Step; 18] = [
         Step::Associate,
         Step::ReadEnabled,
         Step::ReadBlockSize,
@@ -74,6 +77,7 @@ impl Step {
         Step::ReconcileActivation,
         Step::ReadHanStatus,
         Step::ReadVersion,
+        Step::WritePaper,
     ];
 
     /// Says whether a task may go from this step to `next`.
@@ -82,7 +86,9 @@ impl Step {
         match (self, next) {
             // A hub that rebooted has forgotten us: begin again, the slot remembers its blocks.
             (_, Associate) => true,
-            (Associate, ReadEnabled | WriteOrder | Activate | ReadHanStatus | ReadVersion) => true,
+            (Associate, ReadEnabled | WriteOrder | Activate | ReadHanStatus | ReadVersion | WritePaper) => {
+                true
+            }
             (ReadEnabled, ReadBlockSize) | (ReadBlockSize, ReadStaged) => true,
             (ReadStaged, ReadStatus | Initiate) => true,
             (ReadStatus, ReadFirstMissing | AwaitVerify | Initiate) => true,
@@ -92,7 +98,7 @@ impl Step {
             (SendBlocks, ReadFirstMissing) => true,
             (Verify, AwaitVerify | Confirm) => true,
             (AwaitVerify, AwaitVerify | Confirm) => true,
-            (WriteOrder, Activate) => true,
+            (WriteOrder, Activate) | (WritePaper, WritePaper) => true,
             (Activate, ReconcileActivation) | (ReconcileActivation, Activate) => true,
             _ => false,
         }
@@ -115,6 +121,7 @@ impl Step {
             Step::Activate => "ACTION image_activate",
             Step::ReadHanStatus => "GET HAN status",
             Step::ReadVersion => "GET active firmware identifier",
+            Step::WritePaper => "SET papers",
         }
     }
 }
@@ -137,7 +144,7 @@ mod tests {
             })
             .collect();
         let expected = "\
-Associate: ReadEnabled WriteOrder Activate ReadHanStatus ReadVersion
+Associate: ReadEnabled WriteOrder Activate ReadHanStatus ReadVersion WritePaper
 ReadEnabled: ReadBlockSize
 ReadBlockSize: ReadStaged
 ReadStaged: ReadStatus Initiate
@@ -153,7 +160,8 @@ WriteOrder: Activate
 Activate: ReconcileActivation
 ReconcileActivation: Activate
 ReadHanStatus: 
-ReadVersion: ";
+ReadVersion: 
+WritePaper: WritePaper";
         assert_eq!(table.join("\n"), expected);
     }
 }

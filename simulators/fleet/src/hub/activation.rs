@@ -84,7 +84,7 @@ impl Hub {
     /// same saves it the trouble of orders that cannot hold.
     fn memory_of(&self, slot: usize) -> Option<(OrderMemory, Nonce)> {
         let trust = self.board.trust();
-        match self.slots[slot].record.challenge {
+        match self.slots[slot].record.open_challenge() {
             Some(told) => {
                 let memory = OrderMemory { epoch: trust.epoch(), counter: OrderCounter(told.last_counter) };
                 Some((memory, Nonce::from_bytes(told.nonce)))

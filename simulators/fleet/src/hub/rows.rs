@@ -15,7 +15,8 @@ impl Hub {
     /// Returns the rows as the head-end reads them: the hub itself on channel 0, then its devices.
     pub(super) fn han_status(&self, now: Moment) -> Vec<HanDeviceStatus> {
         let devices = self.slots.iter().filter_map(|slot| Some((slot, slot.record.device.as_ref()?)));
-        std::iter::once(self.own_row()).chain(devices.map(|(slot, device)| row(now, slot, device))).collect()
+        let rows = devices.map(|(slot, device)| self.row(now, slot, device));
+        std::iter::once(self.own_row()).chain(rows).collect()
     }
 
     fn own_row(&self) -> HanDeviceStatus {
@@ -34,32 +35,36 @@ impl Hub {
             root_version: challenge.root_version,
         }
     }
-}
 
-fn row(now: Moment, slot: &Slot, device: &DeviceRecord) -> HanDeviceStatus {
-    let heard = slot.peer.last_heard;
-    let silent = heard.is_some_and(|heard| now.saturating_since(heard) > SILENT_AFTER);
-    let offer = slot.record.offer.map(|offer| offer.key);
-    // What the device says of an older image says nothing of the one in the slot now.
-    let outdated = device.commissioned && offer.is_none_or(|key| device.image != Some(key));
-    let state = match device.state {
-        HanState::Waiting | HanState::Downloading | HanState::Verified | HanState::Rejected if outdated => {
-            HanState::Idle
+    fn row(&self, now: Moment, slot: &Slot, device: &DeviceRecord) -> HanDeviceStatus {
+        let heard = slot.peer.last_heard;
+        let silent = heard.is_some_and(|heard| now.saturating_since(heard) > SILENT_AFTER);
+        let offer = slot.record.offer.map(|offer| offer.key);
+        // What the device says of an older image says nothing of the one in the slot now.
+        let outdated = device.commissioned && offer.is_none_or(|key| device.image != Some(key));
+        let state = match device.state {
+            HanState::Waiting | HanState::Downloading | HanState::Verified | HanState::Rejected
+                if outdated =>
+            {
+                HanState::Idle
+            }
+            HanState::Downloading if silent => HanState::Silent,
+            state => state,
+        };
+        let staged = offer.or(device.image.filter(|_| !device.commissioned));
+        // Where unsigned activations are taken, any order will do, and whoever waits for a challenge would wait for ever.
+        let anything = OrderChallenge { nonce: [0; 8], last_counter: 0 };
+        let answers_anything = self.board.trust().accepts_unsigned().then_some(anything);
+        HanDeviceStatus {
+            channel: slot.channel,
+            device: device.eui.to_bytes(),
+            state,
+            offset: slot.peer.offset,
+            running_version: device.running_version.unwrap_or(crate::board::UNKNOWN_VERSION.0),
+            staged_version: staged.map_or(0, |key| key.file_version),
+            challenge: slot.record.open_challenge().map(order_challenge).or(answers_anything),
+            root_version: slot.record.challenge.map_or(0, |challenge| challenge.root_version),
         }
-        HanState::Downloading if silent => HanState::Silent,
-        state => state,
-    };
-    let staged = offer.or(device.image.filter(|_| !device.commissioned));
-    let challenge = slot.record.challenge;
-    HanDeviceStatus {
-        channel: slot.channel,
-        device: device.eui.to_bytes(),
-        state,
-        offset: slot.peer.offset,
-        running_version: device.running_version.unwrap_or(crate::board::UNKNOWN_VERSION.0),
-        staged_version: staged.map_or(0, |key| key.file_version),
-        challenge: challenge.map(order_challenge),
-        root_version: challenge.map_or(0, |challenge| challenge.root_version),
     }
 }
 

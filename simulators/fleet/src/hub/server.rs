@@ -317,7 +317,12 @@ impl Hub {
         if device.state != HanState::Activating {
             device.state = HanState::Downloading;
         }
-        if *device == before { Ok(()) } else { self.store_slot(pool, slot) }
+        if *device == before {
+            return Ok(());
+        }
+        let record = &mut self.slots[slot].record;
+        record.void_nonce = record.challenge.map(|challenge| challenge.nonce);
+        self.store_slot(pool, slot)
     }
 
     fn serve_end(

@@ -40,6 +40,9 @@ pub(crate) struct SlotRecord {
     pub(super) order: Vec<u8>,
     /// What the device said that its next order must carry; the hub's own is its board's.
     pub(super) challenge: Option<DeviceChallenge>,
+    /// What the device had drawn before it fetched its image: it draws anew when the image verifies, so an order that
+    /// answers this is obeyed no more.
+    pub(super) void_nonce: Option<[u8; 8]>,
     /// How far the search for wrong blocks of this image has come.
     pub(super) repair: Repair,
     /// How the image is offered on the HAN, once verified.
@@ -162,12 +165,18 @@ impl Slot {
 }
 
 impl SlotRecord {
+    /// Returns what the device's next order must carry, unless all that is known of it is void.
+    pub(super) fn open_challenge(&self) -> Option<DeviceChallenge> {
+        self.challenge.filter(|challenge| self.void_nonce != Some(challenge.nonce))
+    }
+
     pub(super) fn empty(device: Option<DeviceRecord>) -> SlotRecord {
         SlotRecord {
             status: ImageTransferStatus::NotInitiated,
             image: None,
             order: Vec::new(),
             challenge: None,
+            void_nonce: None,
             repair: Repair::None,
             offer: None,
             device,
@@ -178,6 +187,7 @@ impl SlotRecord {
         let mut fields = FieldWriter::default();
         fields.u8(self.status as u8).counted(&self.order);
         write_challenge(&mut fields, self.challenge);
+        fields.u8(u8::from(self.void_nonce.is_some())).bytes(&self.void_nonce.unwrap_or_default());
         write_repair(&mut fields, self.repair);
         fields.u8(u8::from(self.image.is_some()));
         if let Some(image) = &self.image {
@@ -205,6 +215,8 @@ impl SlotRecord {
         let status = *STATUSES.get(usize::from(fields.u8()?))?;
         let order = fields.counted()?.to_vec();
         let challenge = read_challenge(&mut fields)?;
+        let void_nonce = (fields.u8()? == 1, fields.array()?);
+        let void_nonce = void_nonce.0.then_some(void_nonce.1);
         let repair = read_repair(&mut fields)?;
         let image = match fields.u8()? {
             0 => None,
@@ -227,7 +239,7 @@ impl SlotRecord {
             _ => Some(read_device(&mut fields)?),
         };
         let offer = key.map(|key| Offer { key, hardware });
-        Some(SlotRecord { status, image, order, challenge, repair, offer, device })
+        Some(SlotRecord { status, image, order, challenge, void_nonce, repair, offer, device })
     }
 }
 
@@ -353,6 +365,7 @@ mod tests {
             image: Some(SlotImage { bank: BankId(2), size: 77, identification: b"ID".to_vec() }),
             order: vec![1, 2, 3],
             challenge: Some(DeviceChallenge { nonce: [5; 8], last_counter: 8, root_version: 2 }),
+            void_nonce: Some([4; 8]),
             repair: Repair::Tail { was: [6; 8] },
             offer: Some(Offer { key, hardware }),
             device: Some(device),

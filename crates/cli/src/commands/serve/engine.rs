@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::{Conductor, Desk, ReplayError, Settings};
+use campaign::{ChainPapers, Conductor, Desk, ReplayError, Settings};
 use eligibility::{Inventory, LoadError, Register, RegisterFiles};
-use firmware_image::TrustStore;
+use firmware_image::{CounterEpoch, TrustStore};
 use head_end::Clock;
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
@@ -49,6 +49,8 @@ impl Papers {
             link_rate: config.link_rate(),
             transport: config.transport(),
             order_key: keys::read_signing_key(&config.order_key)?,
+            epoch: CounterEpoch(0),
+            papers: ChainPapers::default(),
         };
         let lists = &config.lists;
         let register = Register::load(RegisterFiles {
