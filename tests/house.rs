@@ -1,6 +1,12 @@
 //! End-to-end scenarios through the whole house, and the architecture's rules as tests.
 
+#![allow(clippy::unwrap_used)]
+
 mod architecture;
 mod campaigns;
+#[expect(dead_code, reason = "the devices' tests use more of it")]
+#[path = "../simulators/fleet/tests/devices/chain.rs"]
+mod chain;
 mod restarts;
+mod rotations;
 mod street;

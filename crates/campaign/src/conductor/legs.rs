@@ -74,7 +74,9 @@ impl Conductor {
             // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry.
             self.note_challenge(device, None);
             self.on_delivered(now, device);
-            self.assign(now, hub, Task::ReadHanStatus, 0);
+            if !self.assign(now, hub, Task::ReadHanStatus, 0) {
+                self.watch(now, hub);
+            }
         } else {
             self.watch(now, hub);
         }

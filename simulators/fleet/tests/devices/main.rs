@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod activation; // orders, trials, returns
+mod chain; // who signs what in the chain of trust
 mod dlms; // the hub as a DLMS server, frame by frame
 mod download; // from the hub's slot into the meter's bank
 mod home; // the harness: one hub, its meters, the radio between them
 mod power_cuts; // the supply fails at every flash operation
+mod repair; // blocks that arrive wrong
+mod replay; // orders and counters that were spent
 mod rules; // the rules of the OTA cluster, one by one
 mod secured; // the hub with keys: ciphered, and nothing but ciphered
+mod trust; // rotation, revocation, freshness
