@@ -30,8 +30,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId,
-    Task, Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
+    ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -310,8 +310,12 @@ impl Conductor {
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
-            let link =
-                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
+            let link = HubLink {
+                address,
+                transport: self.settings.transport,
+                cell,
+                rate: LineRate::AtMost(self.settings.link_rate),
+            };
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
             self.hubs.insert(hub, Hub { id, channels: BTreeMap::new(), watch_at: None });

@@ -30,6 +30,9 @@ impl ByteRate {
     }
 }
 
+/// IP and UDP headers, bytes: what a datagram costs on the line beside its content.
+pub(crate) const DATAGRAM_OVERHEAD: usize = 28;
+
 /// The engine's clock as governor sees it: it stands still until the engine moves it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EngineClock(Arc<AtomicU64>);

@@ -21,11 +21,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use wire::{Apdu, WanFrame};
 
-use crate::budget::{Budget, ByteRate, EngineClock};
+use crate::budget::{Budget, ByteRate, DATAGRAM_OVERHEAD, EngineClock};
 use crate::release::{Release, ReleaseId, Releases};
 use crate::session::{
-    CONTROL_ALLOWANCE, DATAGRAM_OVERHEAD, Ending, Heard, HubLink, Patience, Session, Surroundings, Transport,
-    Want,
+    CONTROL_ALLOWANCE, Ending, Heard, HubLink, Patience, Session, Surroundings, Transport, Want,
 };
 use crate::task::{Event, Priority, Task};
 use crate::{HubId, Moment};
@@ -203,6 +202,25 @@ impl Engine {
         let tasks = self.sessions[hub.0 as usize].abandon();
         self.refresh(now, hub);
         tasks
+    }
+
+    /// Takes the news that a hub listens elsewhere now: from whoever keeps the inventory, never from a datagram, as
+    /// anybody can send those. What is under way goes on from what the hub holds.
+    pub fn readdress(&mut self, now: Moment, hub: HubId, address: SocketAddr) {
+        let session = &mut self.sessions[hub.0 as usize];
+        let old = session.link.address;
+        if old == address {
+            return;
+        }
+        let ending = session.readdress(now, address, &self.config.patience);
+        if self.addresses.get(&old) == Some(&hub) {
+            self.addresses.remove(&old);
+        }
+        self.addresses.insert(address, hub);
+        if let Some(ending) = ending {
+            self.end(hub, ending);
+        }
+        self.refresh(now, hub);
     }
 
     /// Returns the hub that listens at an address.

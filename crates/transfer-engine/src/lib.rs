@@ -13,13 +13,15 @@
 //! ```
 //!
 //! Read in this order: `task` (what can be asked and what comes of it), `engine` (the polling and the order
-//! of sending), `session` (one hub; its `step` table is the life cycle), `release`, `budget`, `moment`.
+//! of sending), `session` (one hub; its `step` table is the life cycle), `line` (how fast is a line
+//! that nobody has told us about?), `release`, `budget`, `moment`.
 //!
 //! The protocol is DLMS/COSEM Image Transfer (class 18) in the IEC 62056-4-7 wrapper. It is a standard a
 //! metering engineer recognises; no public text fixes the framing of SMETS1 WANs.
 
 mod budget;
 mod engine;
+mod line;
 mod moment;
 mod release;
 mod session;
@@ -27,6 +29,7 @@ mod task;
 
 pub use budget::ByteRate;
 pub use engine::{CellId, Counters, Engine, EngineConfig, Transmit};
+pub use line::LineRate;
 pub use moment::Moment;
 pub use release::{BLOCK_SIZES, BlockService, Release, ReleaseId};
 pub use session::{HubLink, Patience, TASKS_PER_HUB, Transport};

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use wire::{AccessResult, HanDeviceStatus};
 
+use crate::budget::ByteRate;
 use crate::{HubId, ReleaseId};
 
 /// One thing to do with one hub. Every task ends with exactly one [`Event`].
@@ -104,6 +105,22 @@ pub enum Fault {
         /// Rounds without progress.
         rounds: u32,
         /// Blocks still missing.
+        missing: u32,
+    },
+    /// The line's or the hub's: the image arrives, but slower than is put up with.
+    #[error("slow retrieval: {} B/s arrived, the floor is {} B/s", seen.0, floor.0)]
+    SlowRetrieval {
+        /// What arrived, averaged over the whole window.
+        seen: ByteRate,
+        /// What is put up with.
+        floor: ByteRate,
+    },
+    /// Nobody's in particular: the leg took too long.
+    #[error("not finished within {} s, {missing} blocks missing", deadline.as_secs())]
+    Overdue {
+        /// How long it may take.
+        deadline: Duration,
+        /// Blocks still missing when last we knew.
         missing: u32,
     },
     /// The hub's: it asks for blocks of a size we do not send.

@@ -1,0 +1,8 @@
+//! The engine against hubs of its own measure, over emulated lines and under virtual time.
+
+mod device;
+mod net;
+mod rig;
+
+mod lines;
+mod sessions;
