@@ -319,6 +319,9 @@ impl Conductor {
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
             self.hubs.insert(hub, Hub { id, channels: BTreeMap::new(), watch_at: None });
+        } else if let Some(known) = self.hubs.get(&hub) {
+            // The inventory may have a new address for it since.
+            self.engine.readdress(now, known.id, address);
         }
         let entry = self.hubs.get_mut(&hub)?;
         entry.channels.insert(channel, device);

@@ -9,7 +9,8 @@
 //!  Event ◄──  │  ◄── handle_datagram ◄───────────────────────────── answers
 //!             └─ Session per hub: association, task, pace of the line
 //!             └─ Release: one image, encoded once, sent as slices
-//!             └─ Budget: global and per cell, governor on the engine's clock
+//!             └─ Budgets: global, carrier, cell on governor; the pace of each link
+//!             └─ Queues: a timing wheel, and whose turn it is
 //! ```
 //!
 //! Read in this order: `task` (what can be asked and what comes of it), `engine` (the polling and the order
@@ -23,12 +24,16 @@ mod budget;
 mod engine;
 mod line;
 mod moment;
+mod queue;
 mod release;
 mod session;
 mod task;
 
-pub use budget::ByteRate;
-pub use engine::{CellId, Counters, Engine, EngineConfig, Transmit};
+pub use budget::{
+    BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayProfile, Level,
+    Pacer, Refusal, Use,
+};
+pub use engine::{Counters, Engine, EngineConfig, Transmit};
 pub use line::LineRate;
 pub use moment::Moment;
 pub use release::{BLOCK_SIZES, BlockService, Release, ReleaseId};

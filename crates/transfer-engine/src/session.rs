@@ -14,15 +14,16 @@ mod transfer;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::budget::DATAGRAM_OVERHEAD;
-use crate::engine::CellId;
+use crate::budget::{ByteRate, CellId, DATAGRAM_OVERHEAD, Pacer};
 use crate::line::{Line, LineRate};
+use crate::queue::{Bucket, bucket};
 use crate::release::Releases;
 use crate::task::{Answer, Fault, LegReport, Priority, Task};
-use crate::{BlockService, Moment};
+use crate::{BlockService, HubId, Moment};
 pub(crate) use answers::Heard;
 pub use patience::Patience;
 pub(crate) use requests::CONTROL_ALLOWANCE;
@@ -63,16 +64,22 @@ pub const TASKS_PER_HUB: usize = 32;
 /// How often the hub may lose its association within one task.
 const RESTARTS: u8 = 16;
 
+/// One hub. Sketch: see the test of its size; everything that only some tasks need is boxed.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) link: HubLink,
-    pub(crate) line: Line,
+    pub(crate) address: SocketAddr,
+    pub(crate) cell: CellId,
+    pub(crate) transport: Transport,
     associated: bool,
-    queue: VecDeque<(Priority, Task)>,
-    active: Option<Active>,
-    /// The link is occupied until then.
-    next_send: Moment,
     invoke: u8,
+    /// How long things take behind the hub once it has the image, seconds.
+    tail_s: u32,
+    line: Line,
+    active: Option<Active>,
+    /// A staging that was set aside for a read.
+    aside: Option<Box<Active>>,
+    #[expect(clippy::box_collection, reason = "8 B instead of 32 in each of a million hubs")]
+    queue: Option<Box<VecDeque<(Priority, Task)>>>,
 }
 
 /// The task at hand.
@@ -97,7 +104,7 @@ struct Active {
     /// The slot that holds our image had failed to verify it when we came.
     refused_before: bool,
     /// What an association that was lost had done for this task.
-    before: Option<LegReport>,
+    before: Option<Box<LegReport>>,
     survey: Survey,
     transfer: Option<Transfer>,
 }
@@ -112,7 +119,7 @@ pub(crate) enum Want {
     Send {
         bytes: usize,
         blocks: bool,
-        priority: Priority,
+        bucket: Bucket,
     },
 }
 
@@ -120,10 +127,6 @@ pub(crate) enum Want {
 pub(crate) struct Surroundings<'a> {
     pub(crate) releases: &'a mut Releases,
     pub(crate) patience: &'a Patience,
-    /// The longest train of blocks in one transmit.
-    pub(crate) train: u32,
-    /// How much lateness of a line is made up for at once.
-    pub(crate) burst: std::time::Duration,
 }
 
 /// What a session hands over to be sent.
@@ -140,36 +143,59 @@ pub(crate) struct Emission {
 pub(crate) type Ending = (Task, Result<Answer, Fault>);
 
 impl Session {
-    pub(crate) fn new(link: HubLink, now: Moment) -> Session {
-        let line = Line::new(link.rate);
+    pub(crate) fn new(link: HubLink) -> Session {
         Session {
-            link,
-            line,
+            address: link.address,
+            cell: link.cell,
+            transport: link.transport,
             associated: false,
-            queue: VecDeque::new(),
-            active: None,
-            next_send: now,
             invoke: 0,
+            tail_s: 0,
+            line: Line::new(link.rate),
+            active: None,
+            aside: None,
+            queue: None,
         }
     }
 
-    /// Queues a task; `false` when the queue is full.
+    pub(crate) fn set_tail(&mut self, tail: Duration) {
+        self.tail_s = u32::try_from(tail.as_secs()).unwrap_or(u32::MAX);
+    }
+
+    /// Returns the rate at which the line is filled now.
+    pub(crate) fn pace(&self) -> ByteRate {
+        self.line.pace()
+    }
+
+    /// Queues a task; `false` when the queue is full. A read does not wait for an image: it is done between two
+    /// blocks.
     pub(crate) fn assign(&mut self, now: Moment, task: Task, priority: Priority) -> bool {
-        if self.queue.len() >= TASKS_PER_HUB {
+        let waiting = self.queue.as_ref().map_or(0, |queue| queue.len());
+        if waiting >= TASKS_PER_HUB {
             return false;
         }
-        if self.active.is_none() && self.queue.is_empty() {
+        if self.active.is_none() {
+            self.start(now, task, priority);
+        } else if task.is_read() && self.may_set_aside() {
+            self.aside = self.active.take().map(Box::new);
             self.start(now, task, priority);
         } else {
-            self.queue.push_back((priority, task));
+            self.queue.get_or_insert_default().push_back((priority, task));
         }
         true
     }
 
+    /// Says whether the task at hand is a flow of unconfirmed blocks, which can pause at any point.
+    fn may_set_aside(&self) -> bool {
+        let flowing = self.active.as_ref().is_some_and(|active| active.step == Step::SendBlocks);
+        flowing && self.window().is_none() && self.aside.is_none()
+    }
+
     /// Drops what waits and what is under way; says nothing to the hub, whose slot keeps its blocks.
     pub(crate) fn abandon(&mut self) -> Vec<Task> {
-        let active = self.active.take().map(|active| active.task);
-        active.into_iter().chain(self.queue.drain(..).map(|(_, task)| task)).collect()
+        let active = self.active.take().into_iter().chain(self.aside.take().map(|active| *active));
+        let waiting = self.queue.take().into_iter().flat_map(|queue| queue.into_iter().map(|(_, task)| task));
+        active.map(|active| active.task).chain(waiting).collect()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -225,38 +251,46 @@ impl Session {
         None
     }
 
-    /// Says what the session wants next.
-    pub(crate) fn want(&self, now: Moment, train: u32) -> Want {
+    /// Says what the session wants next. `most`: what the budgets above can ever grant at once.
+    pub(crate) fn want(&self, now: Moment, hub: HubId, pacer: &Pacer, train: u32, most: u64) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            return self.want_blocks(now, active, train);
+            return self.want_blocks(now, hub, pacer, self.train_limit(active, train, most));
         }
         if let Some(deadline) = active.deadline {
             return Want::Wait(deadline);
         }
-        let ready = active.not_before.max(self.next_send);
+        let ready = active.not_before.max(pacer.ready_at(hub.0, CONTROL_ALLOWANCE as u64, self.pace()));
         if ready > now {
             return Want::Wait(ready);
         }
-        Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, priority: active.priority }
+        Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, bucket: 0 }
     }
 
     /// Emits what [`Session::want`] announced.
-    pub(crate) fn emit(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {
-        let step = self.active.as_ref().expect("an idle session wants nothing").step;
-        // The pace of this emission, not the one that its being sent may bring about.
-        let pace = self.line.pace();
-        let emission = if step == Step::SendBlocks {
-            self.emit_blocks(now, around)
+    pub(crate) fn emit(
+        &mut self,
+        now: Moment,
+        train: u32,
+        most: u64,
+        around: &mut Surroundings<'_>,
+    ) -> Emission {
+        let active = self.active.as_ref().expect("an idle session wants nothing");
+        let emission = if active.step == Step::SendBlocks {
+            let limit = self.train_limit(active, train, most);
+            self.emit_blocks(now, limit, around)
         } else {
             self.emit_request(now, around)
         };
         self.line.sent(emission.bytes, emission.blocks > 0);
-        // A little lateness is caught up; more would turn a stall into a burst.
-        let burst = u64::try_from(around.burst.as_micros()).unwrap_or(u64::MAX);
-        let earliest = Moment::from_micros(now.as_micros().saturating_sub(burst));
-        self.next_send = self.next_send.max(earliest) + pace.time_for(emission.bytes);
         emission
+    }
+
+    /// Trains hold 50 ms of the line and what the budgets can grant at once; at least one block.
+    fn train_limit(&self, active: &Active, train: u32, most: u64) -> u32 {
+        let stride = active.transfer.as_ref().map_or(1, |transfer| transfer.encoded.stride());
+        let blocks = self.line.train_bytes().min(most) / (stride + DATAGRAM_OVERHEAD) as u64;
+        u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, train)
     }
 
     fn emit_request(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {
@@ -283,14 +317,14 @@ impl Session {
     }
 
     fn window(&self) -> Option<u8> {
-        match self.link.transport {
+        match self.transport {
             Transport::Datagram => None,
             Transport::Stream { window } => Some(window.clamp(1, 15)),
         }
     }
 
     fn service(&self) -> BlockService {
-        match self.link.transport {
+        match self.transport {
             Transport::Datagram => BlockService::Unconfirmed,
             Transport::Stream { .. } => BlockService::Confirmed,
         }
@@ -304,8 +338,8 @@ impl Session {
         address: SocketAddr,
         patience: &Patience,
     ) -> Option<Ending> {
-        self.link.address = address;
-        match self.link.transport {
+        self.address = address;
+        match self.transport {
             Transport::Stream { .. } => self.disconnected(now, patience),
             Transport::Datagram => {
                 if let Some(active) = self.active.as_mut() {
@@ -337,7 +371,7 @@ impl Session {
             return self.finish(now, Err(Fault::AssociationLost(restarts)));
         }
         if let Some(transfer) = active.transfer.take() {
-            active.before = Some(transfer.report);
+            active.before = Some(Box::new(transfer.report));
         }
         self.go(now, Step::Associate);
         None
@@ -366,7 +400,10 @@ impl Session {
 
     fn finish(&mut self, now: Moment, result: Result<Answer, Fault>) -> Option<Ending> {
         let active = self.active.take()?;
-        if let Some((priority, task)) = self.queue.pop_front() {
+        if let Some(aside) = self.aside.take() {
+            self.active = Some(*aside);
+            self.line.begin_stream(now);
+        } else if let Some((priority, task)) = self.queue.as_mut().and_then(|queue| queue.pop_front()) {
             self.start(now, task, priority);
         }
         Some((active.task, result))
@@ -377,10 +414,4 @@ impl Session {
 fn requests(frames: Vec<u8>, count: usize) -> Emission {
     let (segment, bytes) = (frames.len() / count, frames.len() + count * DATAGRAM_OVERHEAD);
     Emission { contents: Bytes::from(frames), segment, bytes, blocks: 0 }
-}
-
-/// Trains hold so many bytes of the line, at least one block.
-fn train_limit(bytes: u64, stride: usize, train: u32) -> u32 {
-    let blocks = bytes / (stride + DATAGRAM_OVERHEAD) as u64;
-    u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, train)
 }

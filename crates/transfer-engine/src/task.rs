@@ -35,6 +35,13 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// Says whether the task only reads: one answer, and nothing at the hub changes.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Task::ReadHanStatus | Task::ReadVersion { .. })
+    }
+}
+
 /// What a task brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

@@ -5,6 +5,8 @@
 //! sent again behind what is new, so that the line never waits for a round to end. Confirmed blocks (TCP) are
 //! bounded by a window, and their answers say enough.
 
+use std::time::Duration;
+
 use wire::{AccessResult, ActionResponse, GetResponse};
 
 use super::answers::unsigned;
@@ -12,36 +14,36 @@ use super::step::Step;
 use super::survey::bitmap_of;
 use super::transfer::Transfer;
 use super::{
-    Active, CONTROL_ALLOWANCE, Emission, Heard, Session, Surroundings, Want, emit_step, requests, train_limit,
+    Active, CONTROL_ALLOWANCE, Emission, Heard, Session, Surroundings, Want, bucket, emit_step, requests,
 };
-use crate::Moment;
-use crate::budget::DATAGRAM_OVERHEAD;
+use crate::budget::{DATAGRAM_OVERHEAD, Pacer};
 use crate::task::Fault;
+use crate::{HubId, Moment};
 
 /// Probes that may stay unanswered in a row before the round ends early and its request is repeated with the full
 /// patience. At 10 % loss both ways, six in a row happen once in 20,000.
 const SILENT_PROBES: u8 = 6;
 
 impl Session {
-    pub(super) fn want_blocks(&self, now: Moment, active: &Active, train: u32) -> Want {
+    pub(super) fn want_blocks(&self, now: Moment, hub: HubId, pacer: &Pacer, limit: u32) -> Want {
+        let Some(active) = &self.active else { return Want::Nothing };
         let transfer = active.transfer.as_ref().expect("blocks are sent for a transfer");
-        let priority = active.priority;
         let (deaf, probe_due) = self.probing(transfer);
         if probe_due.is_some_and(|due| due <= now) {
-            return Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, priority };
+            return Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, bucket: 0 };
         }
-        let limit = train_limit(self.line.train_bytes(), transfer.encoded.stride(), train);
-        let next = transfer.next_train(limit, self.window()).filter(|_| !deaf);
-        let ready = active.not_before.max(self.next_send);
-        match next {
-            Some(_) if ready > now => Want::Wait(probe_due.map_or(ready, |due| due.min(ready))),
-            Some(run) => {
-                let blocks = run.end - run.start;
-                let bytes = blocks as usize * (transfer.encoded.stride() + DATAGRAM_OVERHEAD);
-                Want::Send { bytes, blocks: true, priority }
-            }
-            None => Want::Wait(probe_due.or(active.deadline).unwrap_or(Moment::MAX)),
+        let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !deaf) else {
+            return Want::Wait(probe_due.or(active.deadline).unwrap_or(Moment::MAX));
+        };
+        let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
+        let pace = self.pace();
+        let ready = active.not_before.max(pacer.ready_at(hub.0, bytes as u64, pace));
+        if ready > now {
+            return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
+        let left = transfer.left() as usize * (transfer.encoded.stride() + DATAGRAM_OVERHEAD);
+        let path = pace.time_for(left) + Duration::from_secs(self.tail_s.into());
+        Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
     }
 
     /// Says whether blocks must wait until something is heard, and when the next probe is due.
@@ -58,8 +60,8 @@ impl Session {
         self.line.is_probed() && self.window().is_none()
     }
 
-    pub(super) fn emit_blocks(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {
-        let (window, train_bytes) = (self.window(), self.line.train_bytes());
+    pub(super) fn emit_blocks(&mut self, now: Moment, limit: u32, around: &mut Surroundings<'_>) -> Emission {
+        let window = self.window();
         let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());
         let (_, probe_due) = self.probing(transfer.expect("blocks are sent for a transfer"));
         if probe_due.is_some_and(|due| due <= now) {
@@ -67,7 +69,6 @@ impl Session {
         }
         let active = self.active.as_mut().expect("blocks are sent for a task");
         let transfer = active.transfer.as_mut().expect("blocks are sent for a transfer");
-        let limit = train_limit(train_bytes, transfer.encoded.stride(), around.train);
         let run = transfer.next_train(limit, window).expect("want() saw a train");
         let contents = transfer.encoded.train(run.start, run.end - run.start);
         let bytes = contents.len() + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;

@@ -145,7 +145,7 @@ impl Session {
             if encoded.count() > MAX_BLOCKS {
                 return Err(Fault::BlockSize(size));
             }
-            let before = active.before.filter(|before| before.blocks == encoded.count());
+            let before = active.before.as_deref().copied().filter(|before| before.blocks == encoded.count());
             active.transfer = Some(Transfer::new(encoded, before, active.started));
         }
         if survey.ours != Some(true) {

@@ -149,6 +149,11 @@ impl Transfer {
         self.missing
     }
 
+    /// Returns how many blocks are still to be sent as far as we know.
+    pub(crate) fn left(&self) -> u32 {
+        self.agenda.left()
+    }
+
     /// Returns the next run of blocks that may be sent now, at most `limit` of them, or `None` when the
     /// window is full or nothing is left.
     pub(crate) fn next_train(&self, limit: u32, window: Option<u8>) -> Option<Range<u32>> {

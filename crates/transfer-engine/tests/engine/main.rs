@@ -4,5 +4,6 @@ mod device;
 mod net;
 mod rig;
 
+mod crowds;
 mod lines;
 mod sessions;

@@ -44,6 +44,8 @@ pub(crate) struct Rig {
     pub(crate) release: ReleaseId,
     pub(crate) image: Bytes,
     pub(crate) events: Vec<(Moment, Event)>,
+    /// Everything that was sent: when (µs), how much with headers, to whom, and whether it was blocks.
+    pub(crate) sent_log: Vec<(u64, u64, HubId, bool)>,
     flights: BinaryHeap<Reverse<Flight>>,
     random: Pcg64Mcg,
     sent: u64,
@@ -76,6 +78,7 @@ impl Rig {
             release,
             image,
             events: Vec::new(),
+            sent_log: Vec::new(),
             flights: BinaryHeap::new(),
             random: Pcg64Mcg::seed_from_u64(seed),
             sent: 0,
@@ -158,6 +161,9 @@ impl Rig {
             self.arrive(flight);
         }
         while let Some(transmit) = self.engine.poll_transmit(self.now) {
+            let datagrams = transmit.contents.len().div_ceil(transmit.segment);
+            let bytes = (transmit.contents.len() + datagrams * 28) as u64;
+            self.sent_log.push((self.now.as_micros(), bytes, transmit.hub, transmit.blocks > 0));
             for frame in transmit.contents.chunks(transmit.segment) {
                 self.launch(transmit.hub.0, true, transmit.address, frame.to_vec());
             }
