@@ -97,11 +97,14 @@ pub struct BudgetRules {
 /// One level: a limit for everything, and one for blocks.
 #[derive(Debug)]
 struct Tier {
-    plan: BudgetPlan,
-    hour: u64,
     all: Limit,
-    blocks: Limit,
-    shut_until: Option<Moment>,
+    /// `None`: nothing is reserved.
+    blocks: Option<Limit>,
+    /// When the rate changes next.
+    changes_at: Moment,
+    /// The hour leaves nothing.
+    shut: bool,
+    plan: BudgetPlan,
 }
 
 #[derive(Debug)]
@@ -109,8 +112,9 @@ struct Carrier {
     tier: Tier,
     cap: u64,
     cap_for_blocks: u64,
-    day: u64,
     carried: u64,
+    /// When counting begins anew.
+    midnight: Moment,
 }
 
 /// The tree of shared budgets, as one engine sees it.
@@ -157,8 +161,8 @@ impl Budgets {
             tier: Tier::new(plan.budget, &self.rules, &self.clock, now, false),
             cap,
             cap_for_blocks: cap - reserve as u64,
-            day: day_of(now),
             carried: 0,
+            midnight: day_begins(day_of(now) + 1),
         });
         CarrierId(self.carriers.len() as u16 - 1)
     }
@@ -191,7 +195,7 @@ impl Budgets {
         let carrier = &self.carriers[usize::from(carrier.0)];
         let left_today = carrier.cap_for_blocks.saturating_sub(carrier.carried);
         let tiers = [tier, &carrier.tier, &self.global];
-        tiers.iter().map(|tier| tier.blocks.most()).fold(left_today, u64::min)
+        tiers.iter().map(|tier| tier.most()).fold(left_today, u64::min)
     }
 
     /// Moves the clock. It never goes back.
@@ -246,16 +250,15 @@ impl Budgets {
 
 impl Carrier {
     fn roll_day(&mut self, now: Moment) {
-        let day = day_of(now);
-        if day > self.day {
-            (self.day, self.carried) = (day, 0);
+        if now >= self.midnight {
+            (self.midnight, self.carried) = (day_begins(day_of(now) + 1), 0);
         }
     }
 
     fn check_cap(&mut self, now: Moment, bytes: u64, purpose: Use) -> Result<(), Moment> {
         self.roll_day(now);
         let cap = if purpose == Use::Blocks { self.cap_for_blocks } else { self.cap };
-        if self.carried.saturating_add(bytes) > cap { Err(day_begins(self.day + 1)) } else { Ok(()) }
+        if self.carried.saturating_add(bytes) > cap { Err(self.midnight) } else { Ok(()) }
     }
 }
 
@@ -266,15 +269,26 @@ impl Tier {
         let reserve = u128::from(rate.0) * u128::from(rules.reserve_permille.min(1_000)) / 1_000;
         let limit =
             |rate| Limit::new(rate, rules.burst, LARGEST_CHARGE, rules.shards.max(1), clock.clone(), empty);
-        let for_blocks = ByteRate(rate.0 - reserve as u64);
-        let shut_until = (rate.0 == 0).then(|| hour_begins(hour + 1));
-        Tier { plan, hour, all: limit(rate), blocks: limit(for_blocks), shut_until }
+        let flat = plan.profile == DayProfile::FLAT;
+        Tier {
+            all: limit(rate),
+            blocks: (reserve > 0).then(|| limit(ByteRate(rate.0 - reserve as u64))),
+            changes_at: if flat { Moment::MAX } else { hour_begins(hour + 1) },
+            shut: rate.0 == 0,
+            plan,
+        }
     }
 
     fn share(&self) -> Tier {
-        Tier { all: self.all.share(), blocks: self.blocks.share(), ..*self }
+        Tier { all: self.all.share(), blocks: self.blocks.as_ref().map(Limit::share), ..*self }
     }
 
+    /// Returns the largest charge for blocks that can be granted at once.
+    fn most(&self) -> u64 {
+        self.blocks.as_ref().unwrap_or(&self.all).most()
+    }
+
+    #[inline]
     fn ensure(
         &mut self,
         now: Moment,
@@ -283,32 +297,40 @@ impl Tier {
         rules: &BudgetRules,
         clock: &EngineClock,
     ) -> Result<(), Moment> {
-        if self.plan.profile != DayProfile::FLAT && hour_of(now) > self.hour {
-            // What the last hour has not used is not carried over, and what it has used counts for its burst.
-            // Engines that share the budget do not change it together, so each takes its part from now on.
-            let shards = u64::from(rules.shards.max(1));
-            let plan = BudgetPlan { rate: ByteRate(self.plan.rate.0 / shards), ..self.plan };
-            let alone = BudgetRules { shards: 1, ..*rules };
-            *self = Tier { plan: self.plan, ..Tier::new(plan, &alone, clock, now, true) };
+        if now >= self.changes_at {
+            self.change(now, rules, clock);
         }
-        if let Some(until) = self.shut_until {
-            return Err(until);
+        if self.shut {
+            return Err(self.changes_at);
         }
         self.all.ensure(now, bytes)?;
-        if purpose == Use::Blocks { self.blocks.ensure(now, bytes) } else { Ok(()) }
+        match &mut self.blocks {
+            Some(blocks) if purpose == Use::Blocks => blocks.ensure(now, bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the rate of the hour. What the last hour has not used is not carried over, and what it has used counts
+    /// for its burst. Engines that share the budget do not change it together, so each takes its part from now on.
+    #[cold]
+    fn change(&mut self, now: Moment, rules: &BudgetRules, clock: &EngineClock) {
+        let shards = u64::from(rules.shards.max(1));
+        let plan = BudgetPlan { rate: ByteRate(self.plan.rate.0 / shards), ..self.plan };
+        let alone = BudgetRules { shards: 1, ..*rules };
+        *self = Tier { plan: self.plan, ..Tier::new(plan, &alone, clock, now, true) };
     }
 
     fn give_back(&mut self, bytes: u64, purpose: Use) {
         self.all.give_back(bytes);
-        if purpose == Use::Blocks {
-            self.blocks.give_back(bytes);
+        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
+            blocks.give_back(bytes);
         }
     }
 
     fn spend(&mut self, bytes: u64, purpose: Use) {
         self.all.spend(bytes);
-        if purpose == Use::Blocks {
-            self.blocks.spend(bytes);
+        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
+            blocks.spend(bytes);
         }
     }
 }

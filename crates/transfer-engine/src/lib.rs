@@ -20,6 +20,7 @@
 //! The protocol is DLMS/COSEM Image Transfer (class 18) in the IEC 62056-4-7 wrapper. It is a standard a
 //! metering engineer recognises; no public text fixes the framing of SMETS1 WANs.
 
+mod armour;
 mod budget;
 mod engine;
 mod line;
@@ -29,6 +30,7 @@ mod release;
 mod session;
 mod task;
 
+pub use armour::{ArmourRules, MODELS, ModelId};
 pub use budget::{
     BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayProfile, Level,
     Pacer, Refusal, Use,

@@ -99,10 +99,13 @@ impl Limit {
     }
 
     /// Makes sure that `bytes` are leased, or says when to ask again.
+    #[inline]
     pub(crate) fn ensure(&mut self, now: Moment, bytes: u64) -> Result<(), Moment> {
-        if self.leased >= bytes {
-            return Ok(());
-        }
+        if self.leased >= bytes { Ok(()) } else { self.lease(now, bytes) }
+    }
+
+    #[cold]
+    fn lease(&mut self, now: Moment, bytes: u64) -> Result<(), Moment> {
         let needed = u32::try_from((bytes - self.leased).div_ceil(self.unit)).unwrap_or(u32::MAX);
         let cells = NonZeroU32::new(needed.max(self.lease_cells)).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_n(cells) {

@@ -35,7 +35,7 @@ impl Pacer {
     pub fn ready_at(&self, link: u32, bytes: u64, rate: ByteRate) -> Moment {
         let slack = self.burst_ns.saturating_sub(air_time(bytes, rate));
         let ready = self.paid_until[link as usize].saturating_sub(slack);
-        self.start + Duration::from_nanos(ready.div_ceil(1_000) * 1_000)
+        Moment::from_micros(self.start.as_micros().saturating_add(ready.div_ceil(1_000)))
     }
 
     /// Charges a link.
@@ -43,6 +43,12 @@ impl Pacer {
         let paid_until = &mut self.paid_until[link as usize];
         let now = now.as_micros().saturating_sub(self.start.as_micros()).saturating_mul(1_000);
         *paid_until = (*paid_until).max(now).saturating_add(air_time(bytes, rate));
+    }
+
+    /// Takes a charge back, as far as the link is not paid up.
+    pub(crate) fn credit(&mut self, link: u32, bytes: u64, rate: ByteRate) {
+        let paid_until = &mut self.paid_until[link as usize];
+        *paid_until = paid_until.saturating_sub(air_time(bytes, rate));
     }
 }
 

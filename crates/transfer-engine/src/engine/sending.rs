@@ -69,6 +69,10 @@ impl Engine {
             let session = &self.sessions[hub.0 as usize];
             let cell = session.cell;
             let most = self.budgets.largest_charge(cell);
+            if self.armour.left_alone(now, session.model).is_some() {
+                self.refresh(now, hub);
+                continue;
+            }
             let Want::Send { bytes, blocks, .. } =
                 session.want(now, hub, &self.pacer, self.config.train, most)
             else {
@@ -132,6 +136,7 @@ impl Engine {
         let spare = admitted.saturating_sub(emission.bytes) as u64;
         self.budgets.give_back(session.cell, spare, purpose);
         self.pacer.charge(hub.0, now, emission.bytes as u64, pace);
+        self.armour.expects(hub.0, emission.answers);
         self.counters.bytes_sent += emission.bytes as u64;
         self.counters.blocks_sent += u64::from(emission.blocks);
         self.counters.requests_sent += u64::from(emission.blocks == 0);
@@ -207,7 +212,11 @@ impl Engine {
         let session = &self.sessions[index];
         let cell = session.cell;
         let most = self.budgets.largest_charge(cell);
-        let place = match session.want(now, hub, &self.pacer, self.config.train, most) {
+        let mut want = session.want(now, hub, &self.pacer, self.config.train, most);
+        if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
+            want = Want::Wait(until);
+        }
+        let place = match want {
             Want::Nothing | Want::Wait(Moment::MAX) => Place::Nowhere,
             Want::Wait(at) => {
                 self.leave(hub, cell);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::HubId;
+use crate::armour::ArmourRules;
 use crate::budget::{BudgetRules, ByteRate};
 use crate::session::{Patience, Transport};
 
@@ -26,6 +27,8 @@ pub struct EngineConfig {
     pub reserve_permille: u16,
     /// Waiting times of requests.
     pub patience: Patience,
+    /// What hubs may make us read.
+    pub armour: ArmourRules,
 }
 
 impl Default for EngineConfig {
@@ -37,6 +40,7 @@ impl Default for EngineConfig {
             // Ten reads of 100 B a second on a cell of 20 kB/s.
             reserve_permille: 50,
             patience: Patience::default(),
+            armour: ArmourRules::default(),
         }
     }
 }
@@ -87,4 +91,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Answers that nobody waited for.
     pub stale: u64,
+    /// Frames dropped unread because their hub had said too much.
+    pub shed: u64,
+    /// Bytes heard, headers included, whether read or not.
+    pub bytes_heard: u64,
 }

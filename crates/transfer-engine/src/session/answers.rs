@@ -143,7 +143,7 @@ impl Session {
             }
             return transfer.complete();
         }
-        if first == 0 && transfer.initiated && transfer.report.blocks_sent == 0 {
+        if first == 0 && transfer.initiated && transfer.account.blocks_sent == 0 {
             transfer.plan_all();
             return Ok(Some(Step::SendBlocks));
         }
@@ -246,12 +246,12 @@ impl Session {
             Ok(ImageTransferStatus::VerificationInitiated | ImageTransferStatus::Initiated) => {
                 let polls = match self.transfer() {
                     Ok(transfer) => {
-                        transfer.verify_polls += 1;
+                        transfer.verify_polls = transfer.verify_polls.saturating_add(1);
                         transfer.verify_polls
                     }
                     Err(fault) => return self.finish(now, Err(fault)),
                 };
-                if polls > around.patience.verify_polls {
+                if u32::from(polls) > around.patience.verify_polls {
                     return self.finish(now, Err(Fault::VerificationFailed));
                 }
                 self.go(now, Step::AwaitVerify);

@@ -79,7 +79,8 @@ impl Session {
         } else if transfer.awaits_answers() {
             active.deadline = Some(now + around.patience.longest_timeout);
         }
-        Emission { contents, segment, bytes, blocks: run.end - run.start }
+        let blocks = run.end - run.start;
+        Emission { contents, segment, bytes, blocks, answers: if window.is_some() { blocks } else { 0 } }
     }
 
     fn emit_probe(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {

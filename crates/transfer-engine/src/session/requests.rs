@@ -5,10 +5,10 @@ use wire::{
     GetRequest, ImageInitiate, InvokeId, MethodRef, Obis, SetRequest, WPort, emit_wan,
 };
 
+use super::errand::Errand;
 use super::step::Step;
 use crate::budget::DATAGRAM_OVERHEAD;
 use crate::release::Releases;
-use crate::task::Task;
 
 /// The most that a request takes on the line, headers included: the activation order is the largest,
 /// capped at 512 B, and 128 B hold every header around it.
@@ -18,7 +18,7 @@ pub(crate) const CONTROL_ALLOWANCE: usize = 512 + 128 + DATAGRAM_OVERHEAD;
 const MAX_PDU: u16 = 0xFFFF;
 
 /// Emits the request of a step of a task.
-pub(crate) fn emit_step(task: &Task, step: Step, invoke: u8, releases: &Releases, frame: &mut Vec<u8>) {
+pub(crate) fn emit_step(task: &Errand, step: Step, invoke: u8, releases: &Releases, frame: &mut Vec<u8>) {
     let invoke = InvokeId { number: invoke, confirmed: true, high_priority: true };
     let channel = channel_of(task);
     let slot = Obis::image_transfer(channel);
@@ -40,7 +40,7 @@ pub(crate) fn emit_step(task: &Task, step: Step, invoke: u8, releases: &Releases
         Step::ReadHanStatus => get(ClassId::DATA, Obis::han_status(), 2),
         Step::ReadVersion => get(ClassId::DATA, Obis::active_firmware(channel), 2),
         Step::Initiate => {
-            if let Task::Stage { release, .. } = task {
+            if let Errand::Stage { release, .. } = task {
                 let release = releases.release(*release);
                 ImageInitiate { identification: &release.identification, size: release.bytes.len() as u32 }
                     .emit_parameter(&mut parameter);
@@ -52,7 +52,7 @@ pub(crate) fn emit_step(task: &Task, step: Step, invoke: u8, releases: &Releases
             action(invoke, slot, if step == Step::Verify { 3 } else { 4 }, &parameter)
         }
         Step::WriteOrder => {
-            if let Task::Activate { order: Some(order), .. } = task {
+            if let Errand::Activate { order: Some(order), .. } = task {
                 Data::Octets(order).emit(&mut parameter);
             }
             let attribute =
@@ -65,23 +65,23 @@ pub(crate) fn emit_step(task: &Task, step: Step, invoke: u8, releases: &Releases
 }
 
 /// Returns the first step of a task once the association stands.
-pub(crate) fn first_step(task: &Task) -> Step {
+pub(crate) fn first_step(task: &Errand) -> Step {
     match task {
-        Task::Stage { .. } => Step::Survey,
-        Task::Activate { order: Some(_), .. } => Step::WriteOrder,
-        Task::Activate { order: None, .. } => Step::Activate,
-        Task::ReadHanStatus => Step::ReadHanStatus,
-        Task::ReadVersion { .. } => Step::ReadVersion,
+        Errand::Stage { .. } => Step::Survey,
+        Errand::Activate { order: Some(_), .. } => Step::WriteOrder,
+        Errand::Activate { order: None, .. } => Step::Activate,
+        Errand::ReadHanStatus => Step::ReadHanStatus,
+        Errand::ReadVersion { .. } => Step::ReadVersion,
     }
 }
 
 /// Returns the slot a task is about.
-pub(crate) fn channel_of(task: &Task) -> u8 {
+pub(crate) fn channel_of(task: &Errand) -> u8 {
     match task {
-        Task::Stage { channel, .. } | Task::Activate { channel, .. } | Task::ReadVersion { channel } => {
-            *channel
-        }
-        Task::ReadHanStatus => 0,
+        Errand::Stage { channel, .. }
+        | Errand::Activate { channel, .. }
+        | Errand::ReadVersion { channel } => *channel,
+        Errand::ReadHanStatus => 0,
     }
 }
 

@@ -10,12 +10,13 @@ use wire::{
 };
 
 use super::answers::unsigned;
+use super::errand::Errand;
 use super::step::Step;
 use super::transfer::Transfer;
 use super::{Ending, Session, Surroundings};
 use crate::Moment;
 use crate::release::{BLOCK_SIZES, Release};
-use crate::task::{Fault, Task};
+use crate::task::Fault;
 
 /// What is asked: is the transfer enabled, how large are blocks, whose image is in the slot, how far is it?
 const ATTRIBUTES: [u8; 4] = [5, 2, 7, 6];
@@ -26,7 +27,8 @@ pub(crate) struct Survey {
     /// The invoke-id of the first question; the others follow.
     base: u8,
     enabled: Option<bool>,
-    block_size: Option<u32>,
+    /// 0 is unknown, and no size that is allowed.
+    block_size: u32,
     ours: Option<bool>,
     /// `Some(None)`: the hub would not say.
     status: Option<Option<ImageTransferStatus>>,
@@ -36,7 +38,7 @@ impl Survey {
     fn knows(&self, attribute: u8) -> bool {
         match attribute {
             5 => self.enabled.is_some(),
-            2 => self.block_size.is_some(),
+            2 => self.block_size != 0,
             7 => self.ours.is_some(),
             _ => self.status.is_some(),
         }
@@ -93,28 +95,38 @@ impl Session {
         let active = self.active.as_mut()?;
         let attribute = active.survey.asked_under(answer.invoke.number)?;
         let release = match active.task {
-            Task::Stage { release, .. } => around.releases.release(release),
+            Errand::Stage { release, .. } => around.releases.release(release),
             _ => return None,
         };
         let survey = &mut active.survey;
+        let misfit = Err(Fault::Protocol { request: Step::Survey.name() });
         match (attribute, answer.result) {
             // Attribute 5 is not worth failing for, as initiate will say the same.
-            (5, result) => {
-                survey.enabled = Some(!matches!(result.map(Data::parse), Ok(Ok(Data::Boolean(false)))));
-            }
+            (5, Err(_)) => survey.enabled = Some(true),
+            (5, Ok(data)) => match Data::parse(data) {
+                Ok(Data::Boolean(enabled)) => survey.enabled = Some(enabled),
+                _ => return self.finish(now, misfit),
+            },
             (2, Ok(data)) => match unsigned(data) {
-                Some(size) => survey.block_size = Some(size),
-                None => return self.finish(now, Err(Fault::Protocol { request: "GET image_block_size" })),
+                Some(size) if BLOCK_SIZES.contains(&size) => survey.block_size = size,
+                Some(size) => return self.finish(now, Err(Fault::BlockSize(size))),
+                None => return self.finish(now, misfit),
             },
             (2, Err(result)) => {
                 let fault = Fault::Refused { request: "GET image_block_size", result };
                 return self.finish(now, Err(fault));
             }
             // Devices without a staged image may answer attribute 7 with an error.
-            (7, result) => survey.ours = Some(result.is_ok_and(|data| is_ours(data, release))),
-            (_, result) => {
-                survey.status = Some(result.ok().and_then(|data| ImageTransferStatus::from_data(data).ok()));
-            }
+            (7, Err(_)) => survey.ours = Some(false),
+            (7, Ok(data)) => match ImageToActivate::parse_list(data) {
+                Ok(images) => survey.ours = Some(names(&images, release)),
+                Err(_) => return self.finish(now, misfit),
+            },
+            (_, Err(_)) => survey.status = Some(None),
+            (_, Ok(data)) => match ImageTransferStatus::from_data(data) {
+                Ok(status) => survey.status = Some(Some(status)),
+                Err(_) => return self.finish(now, misfit),
+            },
         }
         if survey.open_questions() > 0 {
             return None;
@@ -136,17 +148,13 @@ impl Session {
         if survey.enabled == Some(false) {
             return Err(Fault::Disabled);
         }
-        let size = survey.block_size.unwrap_or_default();
-        if !BLOCK_SIZES.contains(&size) {
-            return Err(Fault::BlockSize(size));
-        }
-        if let Task::Stage { release, channel } = active.task {
+        let size = survey.block_size;
+        if let Errand::Stage { release, channel } = active.task {
             let encoded = around.releases.encoding(release, channel, size, service);
             if encoded.count() > MAX_BLOCKS {
                 return Err(Fault::BlockSize(size));
             }
-            let before = active.before.as_deref().copied().filter(|before| before.blocks == encoded.count());
-            active.transfer = Some(Transfer::new(encoded, before, active.started));
+            active.transfer = Some(Transfer::new(encoded, active.before.take(), active.started));
         }
         if survey.ours != Some(true) {
             return Ok(Step::Initiate);
@@ -168,10 +176,11 @@ impl Session {
     /// Says whether attribute 7 names the image of this task.
     pub(super) fn is_ours(&self, data: &[u8], around: &Surroundings<'_>) -> bool {
         let release = self.active.as_ref().and_then(|active| match active.task {
-            Task::Stage { release, .. } => Some(around.releases.release(release)),
+            Errand::Stage { release, .. } => Some(around.releases.release(release)),
             _ => None,
         });
-        release.is_some_and(|release| is_ours(data, release))
+        let images = ImageToActivate::parse_list(data).unwrap_or_default();
+        release.is_some_and(|release| names(&images, release))
     }
 
     /// Takes the success of initiate. On a line that is probed, blocks flow at once: should the hub have found the
@@ -187,8 +196,7 @@ impl Session {
     }
 }
 
-fn is_ours(data: &[u8], release: &Release) -> bool {
-    let images = ImageToActivate::parse_list(data).unwrap_or_default();
+fn names(images: &[ImageToActivate], release: &Release) -> bool {
     images.iter().any(|image| {
         image.size as usize == release.bytes.len() && image.identification[..] == release.identification[..]
     })

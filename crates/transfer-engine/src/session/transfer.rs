@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{AccessResult, BlockBitmap};
 
@@ -37,6 +38,15 @@ pub(crate) struct Probe {
     cursor: u32,
 }
 
+/// What has been done for a staging so far; survives a lost association.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) blocks_held: u32,
+    pub(crate) blocks_sent: u32,
+    pub(crate) rounds: u32,
+    pub(crate) bytes_sent: u64,
+}
+
 /// A staging under way.
 #[derive(Debug)]
 pub(crate) struct Transfer {
@@ -62,10 +72,10 @@ pub(crate) struct Transfer {
     pub(crate) suspect: bool,
     stale_rounds: u8,
     pub(crate) verify_repairs: u8,
-    pub(crate) verify_polls: u32,
+    pub(crate) verify_polls: u16,
     missing: u32,
     floor: FloorWatch,
-    pub(crate) report: LegReport,
+    pub(crate) account: Account,
 }
 
 /// Since when, and from where, the rate of arrival is watched.
@@ -78,9 +88,9 @@ struct FloorWatch {
 
 impl Transfer {
     /// Begins a staging; `before` is what an earlier association already did for it.
-    pub(crate) fn new(encoded: Arc<EncodedBlocks>, before: Option<LegReport>, now: Moment) -> Transfer {
+    pub(crate) fn new(encoded: Arc<EncodedBlocks>, before: Option<Box<Account>>, now: Moment) -> Transfer {
         let count = encoded.count();
-        let report = before.unwrap_or(LegReport { blocks: count, ..LegReport::default() });
+        let account = before.map_or_else(Account::default, |account| *account);
         Transfer {
             agenda: Agenda::empty(count),
             encoded,
@@ -97,8 +107,8 @@ impl Transfer {
             verify_repairs: 0,
             verify_polls: 0,
             missing: count,
-            floor: FloorWatch { since: now, missing: count, bytes_sent: report.bytes_sent },
-            report,
+            floor: FloorWatch { since: now, missing: count, bytes_sent: account.bytes_sent },
+            account,
         }
     }
 
@@ -112,10 +122,10 @@ impl Transfer {
     pub(crate) fn plan_missing(&mut self, bitmap: &BlockBitmap) -> Result<u32, u32> {
         self.agenda.plan_missing(bitmap);
         let missing = self.agenda.left();
-        if self.report.blocks_sent == 0 {
-            self.report.blocks_held = self.encoded.count() - missing;
+        if self.account.blocks_sent == 0 {
+            self.account.blocks_held = self.encoded.count() - missing;
         } else {
-            self.report.rounds += 1;
+            self.account.rounds += 1;
             if missing < self.missing {
                 self.stale_rounds = 0;
             } else {
@@ -127,14 +137,14 @@ impl Transfer {
         }
         self.missing = missing;
         self.suspect &= missing == 0;
-        self.holes |= missing > 0 && self.report.blocks_sent > 0;
+        self.holes |= missing > 0 && self.account.blocks_sent > 0;
         Ok(missing)
     }
 
     /// The hub holds every block: on to its verification, unless that has just failed.
     pub(crate) fn complete(&mut self) -> Result<Option<Step>, Fault> {
-        if self.report.blocks_sent == 0 {
-            self.report.blocks_held = self.encoded.count();
+        if self.account.blocks_sent == 0 {
+            self.account.blocks_held = self.encoded.count();
         }
         self.missing = 0;
         if std::mem::take(&mut self.suspect) {
@@ -171,8 +181,8 @@ impl Transfer {
     pub(crate) fn sent(&mut self, train: &Range<u32>, bytes: usize, confirmed: bool) {
         self.agenda.take(train);
         let blocks = train.end - train.start;
-        self.report.blocks_sent += blocks;
-        self.report.bytes_sent += bytes as u64;
+        self.account.blocks_sent += blocks;
+        self.account.bytes_sent += bytes as u64;
         self.probe_owed = true;
         self.streamed = true;
         if confirmed {
@@ -226,7 +236,7 @@ impl Transfer {
     /// Takes attribute 3 from the answer to a probe: what was lost is sent again behind what is new.
     pub(crate) fn learn_bitmap(&mut self, probe: &Probe, bitmap: &BlockBitmap) {
         if self.agenda.repair(bitmap, probe.cursor) > 0 {
-            self.report.rounds += 1;
+            self.account.rounds += 1;
         }
         self.missing = self.encoded.count() - bitmap.count_set();
     }
@@ -253,8 +263,16 @@ impl Transfer {
     /// Returns the account of a leg that has come to its end: every block is held, so whatever was sent beyond
     /// what was lacking was a repair.
     pub(crate) fn final_report(&self) -> LegReport {
-        let lacking = self.report.blocks - self.report.blocks_held;
-        LegReport { blocks_repaired: self.report.blocks_sent.saturating_sub(lacking), ..self.report }
+        let (blocks, account) = (self.encoded.count(), &self.account);
+        LegReport {
+            blocks,
+            blocks_held: account.blocks_held,
+            blocks_sent: account.blocks_sent,
+            blocks_repaired: account.blocks_sent.saturating_sub(blocks - account.blocks_held),
+            rounds: account.rounds,
+            bytes_sent: account.bytes_sent,
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// Says whether the round is over: all sent, all confirmed ones answered.
@@ -277,8 +295,8 @@ impl Transfer {
         let rate = |bytes: u64| ByteRate((u128::from(bytes) * 1_000 / elapsed.as_millis().max(1)) as u64);
         let arrived =
             u64::from(self.floor.missing.saturating_sub(self.missing)) * self.encoded.stride() as u64;
-        let (seen, offered) = (rate(arrived), rate(self.report.bytes_sent - self.floor.bytes_sent));
-        self.floor = FloorWatch { since: now, missing: self.missing, bytes_sent: self.report.bytes_sent };
+        let (seen, offered) = (rate(arrived), rate(self.account.bytes_sent - self.floor.bytes_sent));
+        self.floor = FloorWatch { since: now, missing: self.missing, bytes_sent: self.account.bytes_sent };
         let floor = patience.floor_rate;
         // Confirmed blocks that still wait for their answers wait for the line, not for us.
         let to_blame =

@@ -4,6 +4,8 @@ mod device;
 mod net;
 mod rig;
 
+mod armour;
 mod crowds;
 mod lines;
+mod properties;
 mod sessions;
