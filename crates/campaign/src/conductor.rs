@@ -31,8 +31,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId,
-    Task, Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
+    ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -327,8 +327,12 @@ impl Conductor {
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
-            let link =
-                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
+            let link = HubLink {
+                address,
+                transport: self.settings.transport,
+                cell,
+                rate: LineRate::AtMost(self.settings.link_rate),
+            };
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
             let entry = Hub {
@@ -340,6 +344,9 @@ impl Conductor {
                 leading: BTreeSet::new(),
             };
             self.hubs.insert(hub, entry);
+        } else if let Some(known) = self.hubs.get(&hub) {
+            // The inventory may have a new address for it since.
+            self.engine.readdress(now, known.id, address);
         }
         let entry = self.hubs.get_mut(&hub)?;
         entry.channels.insert(channel, device);
