@@ -38,6 +38,7 @@ mod block_digests;
 mod cbor;
 mod digest;
 mod document_error;
+mod document_kind;
 mod element;
 mod envelope;
 #[cfg(test)]
@@ -77,6 +78,7 @@ pub use block_digests::BlockDigests;
 pub use cbor::EncodingError;
 pub use digest::{FileDigest, ImageDigest};
 pub use document_error::DocumentError;
+pub use document_kind::DocumentKind;
 pub use element::{Element, ElementTag};
 pub use header::OtaHeader;
 pub use hub_gate::{GateRefusal, HubGate};

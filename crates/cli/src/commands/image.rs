@@ -7,10 +7,15 @@
 //! ```
 
 mod build;
+mod chain;
 mod facts;
 mod inspect;
 mod keygen;
+mod moments;
+mod refusal;
 mod sign;
+mod signing;
+mod trust;
 mod verify;
 
 use std::path::Path;
@@ -31,6 +36,9 @@ pub(crate) enum ImageCommand {
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
+    /// The chain of trust: whose keys have which duty, and how that changes.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
 }
 
 /// Runs one of them.
@@ -41,6 +49,7 @@ pub(crate) fn run(command: ImageCommand, output: &Output) -> Result<(), Failure>
         ImageCommand::Sign(arguments) => sign::run(&arguments, output),
         ImageCommand::Verify(arguments) => verify::run(&arguments, output),
         ImageCommand::Inspect(arguments) => inspect::run(&arguments, output),
+        ImageCommand::Trust(command) => trust::run(command, output),
     }
 }
 

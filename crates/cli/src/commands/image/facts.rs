@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use firmware_image::ImageIdentity;
+use firmware_image::{FileDigest, ImageIdentity, KeyRecord};
 use serde::Serialize;
 
 /// Who an image is for, each number written as the options of `image build` take it.
@@ -32,4 +32,28 @@ impl fmt::Display for IdentityFacts {
         writeln!(formatter, "file version  {}", self.file_version)?;
         writeln!(formatter, "hardware      {}", self.hardware.as_deref().unwrap_or("any"))
     }
+}
+
+/// A key and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct KeyFacts {
+    holder: String,
+    fingerprint: String,
+}
+
+impl From<&KeyRecord> for KeyFacts {
+    fn from(record: &KeyRecord) -> KeyFacts {
+        KeyFacts { holder: record.holder.to_string(), fingerprint: record.key.fingerprint().to_string() }
+    }
+}
+
+impl fmt::Display for KeyFacts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.holder, self.fingerprint)
+    }
+}
+
+/// Returns the SHA-256 of a document's bytes as text.
+pub(super) fn digest_of(bytes: &[u8]) -> String {
+    FileDigest::of(bytes).to_string()
 }
