@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use firmware_image::{FileDigest, ImageIdentity, KeyRecord};
+use firmware_image::{FileDigest, ImageIdentity, KeyRecord, SignedImage, VerifyError};
 use serde::Serialize;
 
 /// Who an image is for, each number written as the options of `image build` take it.
@@ -56,4 +56,37 @@ impl fmt::Display for KeyFacts {
 /// Returns the SHA-256 of a document's bytes as text.
 pub(super) fn digest_of(bytes: &[u8]) -> String {
     FileDigest::of(bytes).to_string()
+}
+
+/// What the signer says of an image beside its header.
+#[derive(Debug, Serialize)]
+pub(super) struct PromiseFacts {
+    minimum_root: u64,
+    payload_format: String,
+    predecessors: String,
+    block_digests: usize,
+}
+
+impl PromiseFacts {
+    pub(super) fn of(image: &SignedImage) -> Result<PromiseFacts, VerifyError> {
+        let promise = image.claimed_promise()?;
+        Ok(PromiseFacts {
+            minimum_root: promise.minimum_root.0,
+            payload_format: promise.format.to_string(),
+            predecessors: promise.predecessors.to_string(),
+            block_digests: image.block_count(),
+        })
+    }
+}
+
+impl fmt::Display for PromiseFacts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.minimum_root {
+            0 => writeln!(formatter, "trust root    any")?,
+            version => writeln!(formatter, "trust root    {version} or newer")?,
+        }
+        writeln!(formatter, "payload       {}", self.payload_format)?;
+        writeln!(formatter, "may follow    {}", self.predecessors)?;
+        writeln!(formatter, "block digests {}", self.block_digests)
+    }
 }

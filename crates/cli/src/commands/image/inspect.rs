@@ -1,20 +1,24 @@
 //! `lamplighter image inspect`: what is in a file, whoever made it, and what is odd about it.
 
+mod document;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::Args;
-use firmware_image::{ElementTag, Inspection, Oddity, inspect};
+use firmware_image::{DocumentKind, ElementTag, Inspection, Oddity, OtaFile, SignedImage, inspect};
 use serde::Serialize;
 
-use super::facts::IdentityFacts;
+use super::facts::{IdentityFacts, PromiseFacts};
 use super::read_image;
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
-/// Look into any OTA file and name everything odd about it.
+/// Look into any OTA file, or a document of the chain of trust, and name everything odd about it.
 ///
-/// Believes nothing and verifies no signature. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
+/// Believes nothing and verifies no signature. Roots, releases, statuses and orders are recognised by their content,
+/// and what they claim is printed. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
 /// file, or not readable.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lamplighter image inspect vendor.ota\n  \
@@ -35,6 +39,8 @@ struct InspectReport {
     #[serde(flatten)]
     identity: Option<IdentityFacts>,
     header_string: Option<String>,
+    /// What the signer is said to promise; `None` without a whole set of a signer's elements.
+    promise: Option<PromiseFacts>,
     elements: Vec<ElementReport>,
     oddities: Vec<OddityReport>,
 }
@@ -54,10 +60,12 @@ struct OddityReport {
 }
 
 impl InspectReport {
-    fn new(path: &Path, size_bytes: usize, seen: &Inspection) -> InspectReport {
+    fn new(path: &Path, bytes: &Bytes, seen: &Inspection) -> InspectReport {
+        let signed = OtaFile::parse(bytes.clone()).ok().and_then(|file| SignedImage::from_file(file).ok());
         InspectReport {
             file: path.display().to_string(),
-            size_bytes,
+            size_bytes: bytes.len(),
+            promise: signed.and_then(|image| PromiseFacts::of(&image).ok()),
             sound: seen.is_sound(),
             signed: seen.elements.iter().any(|element| element.tag == ElementTag::ENVELOPE),
             identity: seen.identity.map(IdentityFacts::from),
@@ -95,6 +103,9 @@ impl fmt::Display for InspectReport {
             "signature     {}",
             if self.signed { "present, not verified here" } else { "none" }
         )?;
+        if let Some(promise) = &self.promise {
+            write!(formatter, "{promise}")?;
+        }
         for element in &self.elements {
             let ElementReport { tag, name, offset_bytes, length_bytes } = element;
             writeln!(formatter, "element       {tag} {name}, {length_bytes} bytes at byte {offset_bytes}")?;
@@ -110,6 +121,9 @@ impl fmt::Display for InspectReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let bytes = read_image(path)?;
+    if let Some(kind) = DocumentKind::of(&bytes) {
+        return document::show(path, kind, &bytes, output).map_err(|stop| stop.end(output));
+    }
     let seen = inspect(&bytes);
     if seen.identity.is_none() {
         return Err(Failure::message(
@@ -117,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             format_args!("{}: expected an OTA file: {}", path.display(), named(&seen.oddities)),
         ));
     }
-    output.report(&InspectReport::new(path, bytes.len(), &seen))?;
+    output.report(&InspectReport::new(path, &bytes, &seen))?;
     if seen.is_sound() {
         return Ok(());
     }

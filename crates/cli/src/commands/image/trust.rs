@@ -16,6 +16,8 @@ mod sign;
 
 use clap::Subcommand;
 
+pub(super) use facts::{RoleFacts, VersionFacts, roles};
+
 use crate::exit::Failure;
 use crate::output::Output;
 

@@ -10,7 +10,7 @@ use super::super::moments::shown;
 
 /// A version of the root: when, how long, signed by whom, and what is new in it.
 #[derive(Debug, Serialize)]
-pub(super) struct VersionFacts {
+pub(in super::super) struct VersionFacts {
     version: u64,
     digest: String,
     issued: String,
@@ -21,7 +21,11 @@ pub(super) struct VersionFacts {
 }
 
 impl VersionFacts {
-    pub(super) fn new(previous: Option<&TrustRoot>, root: &TrustRoot, signed: &SignedRoot) -> VersionFacts {
+    pub(in super::super) fn new(
+        previous: Option<&TrustRoot>,
+        root: &TrustRoot,
+        signed: &SignedRoot,
+    ) -> VersionFacts {
         VersionFacts {
             version: root.version.0,
             digest: digest_of(signed.bytes()),
@@ -31,6 +35,13 @@ impl VersionFacts {
             signed_by: signers_of(previous, root, signed).unwrap_or_default(),
             changes: changes(previous, root),
         }
+    }
+}
+
+impl VersionFacts {
+    /// Says what a root claims, and nothing about who signed it.
+    pub(in super::super) fn claimed(root: &TrustRoot, signed: &SignedRoot) -> VersionFacts {
+        VersionFacts { signed_by: Vec::new(), ..VersionFacts::new(None, root, signed) }
     }
 }
 
@@ -55,7 +66,7 @@ impl fmt::Display for VersionFacts {
 
 /// A duty and who has it.
 #[derive(Debug, Serialize)]
-pub(super) struct RoleFacts {
+pub(in super::super) struct RoleFacts {
     role: String,
     threshold: usize,
     keys: Vec<KeyFacts>,
@@ -69,7 +80,7 @@ impl fmt::Display for RoleFacts {
 }
 
 /// Returns every duty of a root.
-pub(super) fn roles(root: &TrustRoot) -> Vec<RoleFacts> {
+pub(in super::super) fn roles(root: &TrustRoot) -> Vec<RoleFacts> {
     let role = |(role, quorum): (String, &Quorum)| RoleFacts {
         role,
         threshold: quorum.threshold(),
