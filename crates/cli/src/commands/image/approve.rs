@@ -53,7 +53,8 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     if expires <= now {
         return Err(GateRefusal::ReleaseExpired { expires, now }).or_refuse(&name);
     }
-    output.talk(format_args!("approving {name}\n{}", ReleaseFacts::from(&release)));
+    let facts = ReleaseFacts::from(&release).to_string();
+    output.talk(format_args!("approving {name}\n{}", facts.trim_end()));
     let approved = add_approvals(&name, signed, anchor.root(), &arguments.keys.signers()?)?;
     Destination::new(path, Overwrite::Replace, &[])?.write(approved.bytes())?;
     report(&name, &arguments.root, &approved, anchor.root(), output)

@@ -99,7 +99,7 @@ fn released_images(paths: &[PathBuf], anchor: &TrustAnchor) -> Result<Vec<Releas
     let store = anchor.root().images();
     let mut images = Vec::with_capacity(paths.len());
     for path in paths {
-        let image = parse_and_verify(path, read_image(path)?, &store)?;
+        let image = parse_and_verify(path, read_image(path)?, &store, &anchor.root().revoked)?;
         images.push(ReleasedImage { file: image.file_digest(), image: image.image_digest() });
     }
     images.sort_unstable();

@@ -66,10 +66,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 struct PaperArguments {
     /// Release that must name the image; may be given several times, in the order a hub got them.
-    #[arg(long = "release", value_name = "FILE", requires = "root")]
+    #[arg(long = "release", value_name = "FILE", conflicts_with_all = ["trust", "orders"])]
     releases: Vec<PathBuf>,
     /// Status that says which root is the newest; may be given several times, in the order a hub got them.
-    #[arg(long = "status", value_name = "FILE", requires = "root")]
+    #[arg(long = "status", value_name = "FILE", conflicts_with_all = ["trust", "orders"])]
     statuses: Vec<PathBuf>,
 }
 
@@ -86,7 +86,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     let path = &arguments.file;
     let bytes = files::read(path, MAX_FILE_LEN)?;
-    match DocumentKind::of(&bytes) {
+    let kind = DocumentKind::of(&bytes);
+    require_fitting(arguments, kind)?;
+    match kind {
         None => image::verify(arguments, bytes.into(), output),
         Some(DocumentKind::Root) => document::verify_root(arguments, &bytes, output),
         Some(DocumentKind::Release) => document::verify_release(arguments, &bytes, output),
@@ -97,6 +99,24 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
             Err(Refusal::new(path.display(), Attack::Malformed, reason).into())
         }
     }
+}
+
+/// Refuses options that would not be asked: nobody shall take a silence for a yes.
+fn require_fitting(arguments: &Arguments, kind: Option<DocumentKind>) -> Result<(), Failure> {
+    let (is_image, is_order) = (kind.is_none(), kind == Some(DocumentKind::Order));
+    let unasked = match () {
+        () if arguments.device.is_given() && !is_image => {
+            "--device-manufacturer and what belongs to it is for images"
+        }
+        () if arguments.order.is_given() && !is_order => "--device and what belongs to it is for orders",
+        () if arguments.papers.are_given() && (is_order || kind == Some(DocumentKind::Root)) => {
+            "--release and --status are for images, releases and statuses"
+        }
+        () => return Ok(()),
+    };
+    let found = kind.map_or_else(|| "image".to_owned(), |kind| kind.to_string());
+    let message = format!("{}: is of the kind `{found}`, and {unasked}", arguments.name());
+    Err(Failure::message(ExitCode::BadInput, message))
 }
 
 impl Arguments {

@@ -81,10 +81,10 @@ impl fmt::Display for RoleFacts {
 
 /// Returns every duty of a root.
 pub(in super::super) fn roles(root: &TrustRoot) -> Vec<RoleFacts> {
-    let role = |(role, quorum): (String, &Quorum)| RoleFacts {
-        role,
-        threshold: quorum.threshold(),
-        keys: quorum.records().iter().map(KeyFacts::from).collect(),
+    let role = |(role, quorum): (String, &Quorum)| {
+        let mut keys: Vec<KeyFacts> = quorum.records().iter().map(KeyFacts::from).collect();
+        keys.sort();
+        RoleFacts { role, threshold: quorum.threshold(), keys }
     };
     quorums(root).into_iter().map(role).collect()
 }

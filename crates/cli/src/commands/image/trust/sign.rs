@@ -36,7 +36,7 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     let signed = read_root(&path)?;
     let previous = previous_of(folder)?;
     let mut candidate = Candidate::of_draft(&path, previous, signed)?;
-    output.talk(format_args!("signing\n{}", candidate.facts()));
+    output.talk(format_args!("signing\n{}", candidate.facts().to_string().trim_end()));
     for signer in arguments.keys.signers()? {
         candidate.sign(&*signer)?;
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use clap::Args;
 use firmware_image::{
     Attack, DeviceModel, DeviceState, FileVersion, HardwareVersion, HubGate, ImageDigest, ImageType,
-    IntakeError, ManufacturerCode, OtaFile, SecurityCounter, SequenceNumber, SignedImage, TrustAnchor,
-    TrustStore, VerifiedImage, VerifyError,
+    IntakeError, ManufacturerCode, OtaFile, PublicKey, SecurityCounter, SequenceNumber, SignedImage,
+    TrustAnchor, TrustStore, VerifiedImage, VerifyError,
 };
 use serde::Serialize;
 
@@ -46,6 +46,10 @@ pub(super) struct DeviceArguments {
 }
 
 impl DeviceArguments {
+    pub(super) fn is_given(&self) -> bool {
+        self.device_manufacturer.is_some()
+    }
+
     fn state(&self) -> Option<DeviceState> {
         Some(DeviceState {
             model: DeviceModel {
@@ -127,7 +131,8 @@ pub(super) fn verify(arguments: &Arguments, bytes: Bytes, output: &Output) -> Re
     if let (Some(anchor), Some(chain)) = (&anchor, &arguments.root) {
         anchor.require_fresh(now).or_refuse(chain.display())?;
     }
-    let image = parse_and_verify(&arguments.file, bytes, &store)?;
+    let revoked = anchor.as_ref().map_or(&[][..], |anchor| &anchor.root().revoked);
+    let image = parse_and_verify(&arguments.file, bytes, &store, revoked)?;
     let released = match &anchor {
         Some(anchor) if arguments.papers.are_given() => Some(pass_gate(arguments, anchor, &image)?),
         _ => None,
@@ -198,6 +203,7 @@ pub(in super::super) fn parse_and_verify(
     path: &Path,
     bytes: Bytes,
     trust: &TrustStore,
+    revoked: &[PublicKey],
 ) -> Result<VerifiedImage, Stop> {
     let file = match OtaFile::parse(bytes) {
         Ok(file) => file,
@@ -219,6 +225,11 @@ pub(in super::super) fn parse_and_verify(
         let refusal = Refusal::new(path.display(), error.attack(), error.reason());
         let hint = match &error {
             VerifyError::Unsigned => Some("sign it with `lamplighter image sign`".to_owned()),
+            VerifyError::UntrustedKey { signer }
+                if revoked.iter().any(|key| key.fingerprint() == *signer) =>
+            {
+                Some("the trust root lists that key as revoked".to_owned())
+            }
             VerifyError::UntrustedKey { .. } | VerifyError::ForeignAuthority { .. } => {
                 let keys: Vec<String> =
                     trust.keys().iter().map(|key| key.fingerprint().to_string()).collect();

@@ -37,6 +37,10 @@ pub(super) struct OrderArguments {
 }
 
 impl OrderArguments {
+    pub(super) fn is_given(&self) -> bool {
+        self.device.is_some()
+    }
+
     fn expected(&self) -> Option<Expected> {
         Some(Expected { device: self.device?, image: self.image?, nonce: self.nonce? })
     }
