@@ -1,17 +1,31 @@
-//! Key files: whom to believe, and with what to sign. Every command that takes `--trust` or `--key` reads
-//! its files here, so that a secret is guarded the same way everywhere.
+//! Keys: whom to believe, and with what to sign. Every command that takes `--trust` or `--key` reads its keys
+//! here, so that a secret is guarded the same way everywhere.
+//!
+//! ```text
+//! --key FILE        guarded ─▶ text ─▶ plain or encrypted PKCS#8 ─▶ SigningKey ─┐
+//!                                       passphrase ──────┘                      ├─▶ dyn Signer
+//! --key pkcs11:...  token_uri ─▶ token ─▶ PIN ─▶ object ─▶ TokenKey ────────────┘
+//! ```
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+mod guarded;
+mod passphrase;
+mod source;
+#[cfg(test)]
+mod tests;
+mod token;
+mod token_uri;
+
 use std::path::{Path, PathBuf};
 
-use firmware_image::{PublicKey, SigningKey, TrustStore};
-use rustix::fs::OFlags;
-use rustix::process::geteuid;
+use firmware_image::{PublicKey, Signer, SigningKey, TrustStore};
 use zeroize::Zeroizing;
 
-use crate::exit::{ExitCode, Failure, OrFail};
+use crate::exit::{Failure, OrFail};
 use crate::files;
+
+pub(crate) use passphrase::{PassphraseArguments, PassphraseSource};
+pub(crate) use source::{KeyPlace, KeySource};
+pub(crate) use token::make_in_token;
 
 /// Reads the public keys in `paths`: whom to believe. No paths, nobody.
 pub(crate) fn read_trust(paths: &[PathBuf]) -> Result<TrustStore, Failure> {
@@ -28,42 +42,32 @@ pub(crate) fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).or_bad_input(&context)
 }
 
-/// Reads a private key from a file that nobody but its owner can read, and that nobody can have put there.
+/// Makes ready to sign, wherever the secret key lies.
+#[cfg_attr(not(test), expect(dead_code, reason = "images are signed by key files alone so far"))]
+pub(crate) fn read_signer(source: &KeySource) -> Result<Box<dyn Signer>, Failure> {
+    match &source.place {
+        KeyPlace::File(path) => Ok(Box::new(read_file(path, &source.passphrase)?)),
+        KeyPlace::Token(uri) => Ok(Box::new(token::open(uri, &source.passphrase)?)),
+    }
+}
+
+/// Reads a secret key file of a command that has no options for passphrases: it can only ask.
 pub(crate) fn read_signing_key(path: &Path) -> Result<SigningKey, Failure> {
-    let file = match files::open(path, OFlags::NOFOLLOW) {
-        Err(_) if path.is_symlink() => {
-            return Err(unguarded(path, "a symbolic link, expected the key file itself"));
-        }
-        result => result?,
-    };
-    let metadata = files::regular(path, &file)?;
-    check_guarded(path, &metadata)?;
-    // Room for the whole file at once: a growing buffer would leave copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE_LEN + 1));
-    files::read_into(path, file, MAX_KEY_FILE_LEN, &mut bytes)?;
+    read_file(path, &PassphraseSource::Ask)
+}
+
+fn read_file(path: &Path, passphrase: &PassphraseSource) -> Result<SigningKey, Failure> {
+    let bytes = guarded::read(path, "the private key", MAX_KEY_FILE_LEN)?;
     let context = format!("{}: expected an Ed25519 private key", path.display());
     let text = std::str::from_utf8(&bytes).or_bad_input(&context)?;
-    SigningKey::from_pem(text).or_bad_input(&context)
-}
-
-/// Refuses a file that others may read, or that belongs to someone else. Asked of the open file, so that
-/// it cannot be exchanged between question and reading.
-fn check_guarded(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
-    if metadata.uid() != geteuid().as_raw() {
-        let what = format!("owned by user {}, expected your own file", metadata.uid());
-        return Err(unguarded(path, &what));
+    if !SigningKey::is_encrypted(text) {
+        return SigningKey::from_pem(text).or_bad_input(&context);
     }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let what = format!("open to others (mode {mode:04o}), expected mode 0600");
-        return Err(unguarded(path, &what).hint(format!("chmod 600 {}", path.display())));
-    }
-    Ok(())
+    let passphrase = passphrase.read(&format!("passphrase of {}", path.display()))?;
+    SigningKey::from_encrypted_pem(text, passphrase.as_bytes())
+        .or_bad_input(format_args!("{}: cannot be opened with the passphrase", path.display()))
 }
 
-fn unguarded(path: &Path, what: &str) -> Failure {
-    Failure::message(ExitCode::BadInput, format_args!("{}: the private key is {what}", path.display()))
-}
-
-/// Largest key file in bytes: a PKCS#8 Ed25519 key is about 120, and PEM allows text around it.
+/// Largest key file in bytes: a PKCS#8 Ed25519 key is about 120, encrypted about 400, and PEM allows text around
+/// it.
 const MAX_KEY_FILE_LEN: usize = 8 * 1024;

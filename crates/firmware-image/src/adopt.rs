@@ -10,6 +10,8 @@
 //!
 //! The rules are ours. They only have to give every device the bytes its vendor meant it to run.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use crate::element::ElementTag;

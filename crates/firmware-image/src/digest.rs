@@ -1,8 +1,8 @@
 //! The two digests an image is known by: of the whole file, and of the payload alone.
 //! They are different types because mixing them up would activate the wrong thing.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,10 @@
 //! What only someone with a trusted key, or with the innards of this crate, could put together: other
 //! algorithm labels, manifests of another make, signatures turned around. And the draft's own example.
 
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use coset::iana::Algorithm;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -9,13 +13,13 @@ use crate::cbor::EncodingError;
 use crate::digest::sha256;
 use crate::envelope::{Envelope, as_byte_string, emit};
 use crate::identity::{FileVersion, ImageIdentity, ImageType, ManufacturerCode};
-use crate::key::SigningKey;
 use crate::manifest::{Manifest, Measure, class_id, manifest_digest, vendor_id};
 use crate::notation::parse_hex_bytes;
 use crate::ota_file::OtaFile;
 use crate::seal::{Seal, seal_attached, seal_detached};
 use crate::signed_image::{SequenceNumber, SignedImage, Terms};
 use crate::signer::Signer;
+use crate::signing_key::SigningKey;
 use crate::trust::{TrustStore, VerifiedImage};
 use crate::verify_error::VerifyError;
 

@@ -10,6 +10,10 @@
 //!
 //! All numbers are little-endian. Source: ZCL OTA Upgrade cluster, 11.4.2 (fact).
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use crate::identity::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };

@@ -1,8 +1,8 @@
 //! Who an image is for and which one it is: manufacturer, image type, file version, hardware range.
 //! Each number has its own type, so that a file version is never compared with an image type.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::notation::{NotationError, parse_hex_bytes, parse_hex_number, serde_as_text};
 

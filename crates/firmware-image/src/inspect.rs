@@ -1,7 +1,8 @@
 //! A lenient look at any file: what can be read of it, and everything odd about it, by name.
 //! Nothing is decided here except whether `OtaFile::parse` would take the file.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::element::{ELEMENT_HEADER_LEN, ElementTag};
 use crate::header::{FIXED_HEADER_LEN, HEADER_VERSION, KNOWN_FIELDS, MAGIC, OtaHeader, expected_len};

@@ -1,82 +1,33 @@
-//! Ed25519 keys: from PEM and to PEM, signing and strict verification.
-//! Whom to believe is left to `trust`, where the files lie and who may read them to the caller.
+//! Ed25519 public keys: from PEM and to PEM, the weak ones refused, and strict verification.
+//! Whom to believe is left to `trust`, secret keys to `signing_key`, where the files lie to the caller.
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
 
-use ed25519_dalek::Signer;
+use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
-};
-use zeroize::{Zeroize, Zeroizing};
+use ed25519_dalek::pkcs8::{DecodePublicKey, EncodePublicKey};
 
 use crate::digest::sha256;
 use crate::notation::{NotationError, parse_hex_bytes, serde_as_text, write_hex};
 
-/// A secret key. Wiped from memory when dropped; cannot be printed or copied.
-pub struct SigningKey(ed25519_dalek::SigningKey);
-
-impl SigningKey {
-    /// Makes a key of 32 bytes that nobody else can know; the same bytes make the same key.
-    pub fn generate_from_seed(seed: [u8; 32]) -> SigningKey {
-        let seed = Zeroizing::new(seed);
-        SigningKey(ed25519_dalek::SigningKey::from_bytes(&seed))
-    }
-
-    /// Reads an unencrypted PKCS#8 file (RFC 8410), with or without the public half.
-    pub fn from_pem(text: &str) -> Result<SigningKey, KeyError> {
-        require_label(text, "PRIVATE KEY")?;
-        let mut pair = KeypairBytes::from_pkcs8_pem(text).map_err(KeyError::malformed)?;
-        let key = SigningKey(ed25519_dalek::SigningKey::from_bytes(&pair.secret_key));
-        pair.secret_key.zeroize();
-        match pair.public_key {
-            // Signing with one half and another's public half would give the secret away (RUSTSEC-2022-0093).
-            Some(public) if public.0 != key.0.verifying_key().to_bytes() => Err(KeyError::HalvesDiffer),
-            _ => Ok(key),
-        }
-    }
-
-    /// Writes the PKCS#8 file (RFC 8410, version 1: without the public half, which OpenSSL reads too).
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        let mut pair = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
-        let pem = pair.to_pkcs8_pem(LineEnding::LF).expect("a key of fixed length has a PKCS#8 form");
-        pair.secret_key.zeroize();
-        pem
-    }
-
-    /// Returns the public half.
-    pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
-    }
-}
-
-impl crate::signer::Signer for SigningKey {
-    fn public(&self) -> PublicKey {
-        SigningKey::public(self)
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], crate::signer::SignerError> {
-        Ok(self.0.sign(message).to_bytes())
-    }
-}
-
 /// A public key that can be believed in: a point of the prime-order group, in its one encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(ed25519_dalek::VerifyingKey);
+pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo file (RFC 8410) and refuses weak keys.
     pub fn from_pem(text: &str) -> Result<PublicKey, KeyError> {
-        require_label(text, "PUBLIC KEY")?;
-        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(text)
+        require_label(text, PUBLIC_LABEL)?;
+        let key = VerifyingKey::from_public_key_pem(text)
             .map_err(|error| KeyError::Malformed { reason: error.to_string() })?;
         PublicKey::checked(key)
     }
 
     /// Takes the 32 bytes of a key and refuses weak keys.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<PublicKey, KeyError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes)
+        let key = VerifyingKey::from_bytes(bytes)
             .map_err(|error| KeyError::Malformed { reason: error.to_string() })?;
         PublicKey::checked(key)
     }
@@ -97,9 +48,14 @@ impl PublicKey {
         KeyFingerprint(*digest.first_chunk().expect("a SHA-256 has 32 bytes"))
     }
 
+    /// Takes the public half of a secret key, which cannot be weak.
+    pub(crate) fn of(secret: &ed25519_dalek::SigningKey) -> PublicKey {
+        PublicKey(secret.verifying_key())
+    }
+
     /// Refuses the keys under which one signature can fit several messages. `verify_strict` alone lets the
     /// ones with a small-order part through.
-    fn checked(key: ed25519_dalek::VerifyingKey) -> Result<PublicKey, KeyError> {
+    fn checked(key: VerifyingKey) -> Result<PublicKey, KeyError> {
         let point = key.to_edwards();
         if point.compress().to_bytes() != key.to_bytes() {
             return Err(KeyError::NotCanonical);
@@ -180,6 +136,23 @@ pub enum KeyError {
         /// What the PKCS#8 reader says.
         reason: String,
     },
+    /// The file is encrypted, but not in a way that is read here.
+    #[error("the file's encryption is not one that is read here: {reason}")]
+    Encryption {
+        /// What the PKCS#5 reader says.
+        reason: String,
+    },
+    /// Trying a passphrase on the file would cost more than any honest file asks for.
+    #[error("the file asks for {asked} to try a passphrase, expected at most {bound}")]
+    TooCostly {
+        /// The work or memory the file asks for.
+        asked: String,
+        /// The most that is spent.
+        bound: String,
+    },
+    /// The passphrase does not open the file. Nothing more is said: it would help whoever guesses.
+    #[error("the passphrase does not open the file")]
+    WrongPassphrase,
     /// The two halves in the file are not of one key.
     #[error("the public half in the file does not belong to the private half")]
     HalvesDiffer,
@@ -194,25 +167,15 @@ pub enum KeyError {
     NotCanonical,
 }
 
-impl KeyError {
-    fn malformed(error: ed25519_dalek::pkcs8::Error) -> KeyError {
-        KeyError::Malformed { reason: error.to_string() }
-    }
-}
-
 /// Refuses a PEM file of another kind by name, because mixing up key files is the commonest mistake.
-fn require_label(text: &str, expected: &'static str) -> Result<(), KeyError> {
+pub(crate) fn require_label(text: &str, expected: &'static str) -> Result<(), KeyError> {
     const KINDS: [(&str, &str); 4] = [
-        ("PRIVATE KEY", "a private key"),
-        ("PUBLIC KEY", "a public key"),
-        ("ENCRYPTED PRIVATE KEY", "an encrypted private key"),
+        (PRIVATE_LABEL, "a private key"),
+        (PUBLIC_LABEL, "a public key"),
+        (ENCRYPTED_LABEL, "an encrypted private key"),
         ("CERTIFICATE", "a certificate"),
     ];
-    let label = text
-        .trim_start()
-        .strip_prefix("-----BEGIN ")
-        .and_then(|rest| rest.split_once("-----"))
-        .map(|(label, _)| label);
+    let label = label_of(text);
     if label == Some(expected) {
         return Ok(());
     }
@@ -225,5 +188,17 @@ fn require_label(text: &str, expected: &'static str) -> Result<(), KeyError> {
     Err(KeyError::WrongKind { expected, found })
 }
 
+/// Returns what a PEM file says it is.
+pub(crate) fn label_of(text: &str) -> Option<&str> {
+    let rest = text.trim_start().strip_prefix("-----BEGIN ")?;
+    rest.split_once("-----").map(|(label, _)| label)
+}
+
 /// The bytes of an Ed25519 signature.
 pub(crate) const SIGNATURE_LEN: usize = 64;
+/// The label of a SubjectPublicKeyInfo (RFC 7468, section 13).
+const PUBLIC_LABEL: &str = "PUBLIC KEY";
+/// The label of a PKCS#8 key (RFC 7468, section 10).
+pub(crate) const PRIVATE_LABEL: &str = "PRIVATE KEY";
+/// The label of an encrypted PKCS#8 key (RFC 7468, section 11).
+pub(crate) const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";

@@ -24,10 +24,17 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
-//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals.
+//! people's files, [`SigningKey`] and [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
+//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals;
+//! beside them [`McubootImage`], for payloads that a boot loader checks once more.
+//!
+//! Without the standard library (`alloc` only): what verifies here is what runs on a hub or a meter.
+
+#![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod acceptance;
 mod activation_order;
@@ -40,6 +47,7 @@ mod digest;
 mod document_error;
 mod document_kind;
 mod element;
+mod encrypted_key;
 mod envelope;
 #[cfg(test)]
 mod forgery_tests;
@@ -49,10 +57,10 @@ mod identity;
 mod inspect;
 mod key;
 mod manifest;
+mod mcuboot;
 mod notation;
 mod oddity;
 mod ota_file;
-mod payload;
 mod promise;
 mod reader;
 mod release;
@@ -61,6 +69,7 @@ mod root;
 mod seal;
 mod signed_image;
 mod signer;
+mod signing_key;
 mod status;
 mod time;
 mod trust;
@@ -80,24 +89,32 @@ pub use digest::{FileDigest, ImageDigest};
 pub use document_error::DocumentError;
 pub use document_kind::DocumentKind;
 pub use element::{Element, ElementTag};
+pub use encrypted_key::FreshBytes;
 pub use header::OtaHeader;
 pub use hub_gate::{GateRefusal, HubGate};
 pub use identity::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
 pub use inspect::{ElementSummary, Inspection, inspect};
-pub use key::{KeyError, KeyFingerprint, PublicKey, SigningKey};
+pub use key::{KeyError, KeyFingerprint, PublicKey};
+pub use mcuboot::{
+    McubootBuildError, McubootDependency, McubootFlags, McubootHash, McubootHashKind, McubootHeader,
+    McubootHeaderSpace, McubootImage, McubootKey, McubootKeyHash, McubootParseError, McubootRecipe,
+    McubootSignature, McubootSigning, McubootTlv, McubootTlvKind, McubootTlvs, McubootVerifyError,
+    McubootVersion, PayloadFormat, VerifiedMcuboot,
+};
 pub use notation::NotationError;
 pub use oddity::{Container, Oddity};
 pub use ota_file::{BuildError, MAX_FILE_LEN, OtaFile, ParseError};
-pub use promise::{PayloadFormat, Predecessors, Promise, RootVersion, VersionRange};
+pub use promise::{Predecessors, Promise, RootVersion, VersionRange};
 pub use release::{
     ApproveError, CampaignName, MAX_RELEASE_LEN, Release, ReleasedImage, SignedRelease, Targets,
 };
 pub use roles::{Holder, KeyRecord, Maker, Quorum, SignatureAlgorithm};
 pub use root::{CounterEpoch, TrustRoot};
 pub use signed_image::{SequenceNumber, SignError, SignedImage, Terms};
-pub use signer::{Signer, SignerError};
+pub use signer::{Signer, SignerError, sign_checked};
+pub use signing_key::SigningKey;
 pub use status::{Floor, MAX_STATUS_LEN, SignStatusError, SignedStatus, Status};
 pub use time::{UtcSeconds, Validity};
 pub use trust::{TrustMark, TrustStore, VerifiedImage};

@@ -1,7 +1,8 @@
 //! Text notation of numbers and digests: hexadecimal in, hexadecimal out.
 //! What the numbers mean is left to the types that use it.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 /// A name, number or digest that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +64,7 @@ macro_rules! serde_as_text {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                let text = <alloc::borrow::Cow<'de, str>>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }

@@ -1,9 +1,11 @@
 //! A sound Zigbee OTA file: read strictly, or built. What is odd in other people's files is left to
 //! `inspect` and `adopt`, who signed it to `signed_image`.
 
-use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
 use bytes::Bytes;
 

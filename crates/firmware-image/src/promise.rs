@@ -17,6 +17,7 @@ use minicbor::Decoder;
 
 use crate::cbor::{EncodingError, encode, read_bytes, read_list};
 use crate::identity::FileVersion;
+use crate::mcuboot::PayloadFormat;
 
 /// What a signed image says of itself beside what its header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,24 +88,6 @@ pub struct RootVersion(pub u64);
 impl fmt::Display for RootVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
-    }
-}
-
-/// What kind of bytes a payload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayloadFormat {
-    /// Anything.
-    Raw = 0,
-    /// An image for the MCUboot boot loader.
-    Mcuboot = 1,
-}
-
-impl fmt::Display for PayloadFormat {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            PayloadFormat::Raw => "raw",
-            PayloadFormat::Mcuboot => "mcuboot",
-        })
     }
 }
 

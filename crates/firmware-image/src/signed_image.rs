@@ -12,8 +12,8 @@ use crate::element::{ELEMENT_HEADER_LEN, ElementTag};
 use crate::envelope::{as_byte_string, emit};
 use crate::header::OtaHeader;
 use crate::manifest::{Manifest, Measure, class_of, manifest_digest};
+use crate::mcuboot::{McubootImage, McubootParseError, PayloadFormat};
 use crate::ota_file::{BuildError, MAX_FILE_LEN, OtaFile};
-use crate::payload::format_of;
 use crate::promise::{Predecessors, Promise, RootVersion};
 use crate::seal::seal_detached;
 use crate::signer::{Signer, SignerError};
@@ -71,10 +71,14 @@ impl SignedImage {
         if file.elements().any(|element| element.tag.is_of_signer()) {
             return Err(SignError::AlreadySigned);
         }
+        let format = PayloadFormat::of(file.payload());
+        if format == PayloadFormat::Mcuboot {
+            McubootImage::parse(file.payload())?;
+        }
         let covered_len = file.bytes().len();
         let mut promise = Promise {
             minimum_root: terms.minimum_root,
-            format: format_of(file.payload()),
+            format,
             predecessors: terms.predecessors.clone(),
             block_list: [0; 32],
         };
@@ -141,7 +145,7 @@ impl SignedImage {
 
     /// Returns the envelope's bytes.
     pub fn envelope(&self) -> &[u8] {
-        self.from_the_end(0)
+        self.own_element(0)
     }
 
     /// Reads what is promised without believing it: for showing it to people.
@@ -150,7 +154,7 @@ impl SignedImage {
     }
 
     pub(crate) fn promise(&self) -> &[u8] {
-        self.from_the_end(1)
+        self.own_element(1)
     }
 
     /// Returns how many blocks the list at its end claims to have digests of.
@@ -159,10 +163,10 @@ impl SignedImage {
     }
 
     pub(crate) fn block_digests(&self) -> &[u8] {
-        self.from_the_end(2)
+        self.own_element(2)
     }
 
-    fn from_the_end(&self, place: usize) -> &[u8] {
+    fn own_element(&self, place: usize) -> &[u8] {
         self.file.elements().rev().nth(place).expect("a signed file ends in its signer's elements").value
     }
 }
@@ -206,6 +210,9 @@ pub enum SignError {
     /// The signed file would not be a sound file.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The payload begins as an MCUboot image and is none that a boot loader would take.
+    #[error("the payload is no sound MCUboot image: {0}")]
+    Payload(#[from] McubootParseError),
     /// The key's keeper does not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),

@@ -15,7 +15,6 @@ use crate::identity::{ImageIdentity, ImageType, ManufacturerCode};
 use crate::key::{KeyFingerprint, PublicKey};
 use crate::manifest::{Manifest, Measure, class_of, manifest_digest};
 use crate::ota_file::OtaFile;
-use crate::payload::{format_of, holds_format};
 use crate::promise::{Promise, RootVersion};
 use crate::seal::Seal;
 use crate::signed_image::{SequenceNumber, SignedImage};
@@ -158,9 +157,8 @@ impl TrustStore {
             return Err(VerifyError::ClassMismatch);
         }
         self.require_authority(&file.identity(), &signers)?;
-        if !holds_format(promise.format, file.payload()) {
-            let found = format_of(file.payload());
-            return Err(VerifyError::WrongFormat { promised: promise.format, found });
+        if !promise.format.holds(file.payload()) {
+            return Err(VerifyError::WrongFormat { promised: promise.format });
         }
         if promise.minimum_root > self.root_version {
             return Err(VerifyError::RootTooOld { needed: promise.minimum_root, held: self.root_version });

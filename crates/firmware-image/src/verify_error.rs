@@ -4,8 +4,9 @@ use crate::attack::Attack;
 use crate::cbor::EncodingError;
 use crate::identity::{ImageType, ManufacturerCode};
 use crate::key::KeyFingerprint;
+use crate::mcuboot::PayloadFormat;
 use crate::ota_file::ParseError;
-use crate::promise::{PayloadFormat, RootVersion};
+use crate::promise::RootVersion;
 use crate::seal::SealFault;
 
 /// Why a signed file is not believed.
@@ -85,12 +86,10 @@ pub enum VerifyError {
     #[error("signed for another manufacturer or image type than the header names")]
     ClassMismatch,
     /// The payload is of another kind than was promised.
-    #[error("the payload was promised to be {promised}, found {found}")]
+    #[error("the payload was promised to be {promised}, and is no sound one")]
     WrongFormat {
         /// What the signer says.
         promised: PayloadFormat,
-        /// What it looks like.
-        found: PayloadFormat,
     },
     /// The image asks for keys that are newer than the ones held here.
     #[error("the image asks for trust root {needed} or newer, held is {held}")]

@@ -14,6 +14,7 @@ mod chain;
 mod facts;
 mod inspect;
 mod keygen;
+mod mcuboot;
 mod moments;
 mod refusal;
 mod release;
@@ -22,6 +23,7 @@ mod signing;
 mod status;
 mod trust;
 mod verify;
+mod wrap;
 
 use std::path::Path;
 

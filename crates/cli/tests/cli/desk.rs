@@ -1,9 +1,11 @@
 //! One scratch folder with a key pair and images in it, and the one way tests run the command.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -45,6 +47,12 @@ impl Desk {
         fs::read(self.path(name)).unwrap()
     }
 
+    /// Writes a file that nobody else can read.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) {
+        self.write(name, bytes);
+        fs::set_permissions(self.path(name), Permissions::from_mode(0o600)).unwrap();
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         fs::write(self.path(name), bytes).unwrap();
     }
@@ -56,10 +64,19 @@ impl Desk {
 
     /// Runs `lamplighter` with some variables in its environment.
     pub(crate) fn run_with(&self, line: &str, environment: &[(&str, &str)]) -> Ended {
+        self.run_fed(line, environment, b"")
+    }
+
+    /// Runs `lamplighter` with some bytes on its standard input.
+    pub(crate) fn run_fed(&self, line: &str, environment: &[(&str, &str)], input: &[u8]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamplighter"));
         command.args(line.split_whitespace()).current_dir(self.folder.path());
         command.env_clear().envs(environment.iter().copied());
-        let Output { status, stdout, stderr } = command.output().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing may be gone already; the input fits the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         Ended {
             code: status.code().expect("ended by itself"),
             stdout: String::from_utf8(stdout).unwrap(),

@@ -5,11 +5,17 @@
 mod desk;
 mod general;
 mod image_keys;
+mod image_keys_encrypted;
+mod image_keys_guarded;
+mod image_keys_token;
+mod image_mcuboot;
 mod image_refused;
 mod image_sound;
 mod ledger;
 mod running;
 mod serve;
+mod softhsm;
+mod terminal;
 mod trust_chain;
 mod trust_desk;
 mod trust_forged;

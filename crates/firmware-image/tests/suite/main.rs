@@ -4,11 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod encrypted_keys;
 mod files;
+mod gate;
 mod keys;
+mod mcuboot;
+mod mcuboot_imgtool;
+mod mcuboot_vectors;
 mod notation;
 mod oddities;
 mod orders;
+mod rotation;
 mod samples;
 mod signing;
 mod support;
+mod trust_world;

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
-use firmware_image::{DocumentKind, ElementTag, Inspection, Oddity, OtaFile, SignedImage, inspect};
+use firmware_image::{
+    DocumentKind, ElementTag, Inspection, Oddity, OtaFile, PayloadFormat, SignedImage, inspect,
+};
 use serde::Serialize;
 
 use super::facts::{IdentityFacts, PromiseFacts};
+use super::mcuboot::{self, McubootFacts};
 use super::read_image;
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
-/// Look into any OTA file, or a document of the chain of trust, and name everything odd about it.
+/// Look into any OTA file, bare MCUboot image or document of the chain of trust, and name everything odd about it.
 ///
 /// Believes nothing and verifies no signature. Roots, releases, statuses and orders are recognised by their content,
 /// and what they claim is printed. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
@@ -43,6 +46,8 @@ struct InspectReport {
     promise: Option<PromiseFacts>,
     elements: Vec<ElementReport>,
     oddities: Vec<OddityReport>,
+    payload_format: Option<String>,
+    mcuboot: Option<McubootFacts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +67,16 @@ struct OddityReport {
 impl InspectReport {
     fn new(path: &Path, bytes: &Bytes, seen: &Inspection) -> InspectReport {
         let signed = OtaFile::parse(bytes.clone()).ok().and_then(|file| SignedImage::from_file(file).ok());
+        let payload = payload_of(bytes, seen);
+        let format = payload.map(PayloadFormat::of);
+        let read = payload.filter(|_| format == Some(PayloadFormat::Mcuboot)).map(McubootFacts::read);
+        let (mcuboot, malformed) = match read {
+            Some(Ok(facts)) => (Some(facts), None),
+            Some(Err(error)) => (None, Some(format!("the payload begins as an MCUboot image: {error}"))),
+            None => (None, None),
+        };
+        // Head-end and devices carry any payload; only a boot loader would mind.
+        let fault = malformed.or_else(|| mcuboot.as_ref().and_then(McubootFacts::fault));
         InspectReport {
             file: path.display().to_string(),
             size_bytes: bytes.len(),
@@ -84,7 +99,10 @@ impl InspectReport {
                 .oddities
                 .iter()
                 .map(|oddity| OddityReport { what: oddity.to_string(), refused: oddity.is_refused() })
+                .chain(fault.map(|what| OddityReport { what, refused: false }))
                 .collect(),
+            payload_format: format.map(|format| format.to_string()),
+            mcuboot,
         }
     }
 }
@@ -110,6 +128,13 @@ impl fmt::Display for InspectReport {
             let ElementReport { tag, name, offset_bytes, length_bytes } = element;
             writeln!(formatter, "element       {tag} {name}, {length_bytes} bytes at byte {offset_bytes}")?;
         }
+        // What is promised of the payload stands above already.
+        if let (Some(format), None) = (&self.payload_format, &self.promise) {
+            writeln!(formatter, "payload       {format}")?;
+        }
+        if let Some(facts) = &self.mcuboot {
+            write!(formatter, "{facts}")?;
+        }
         for oddity in &self.oddities {
             let label = if oddity.refused { "odd, refused" } else { "odd" };
             writeln!(formatter, "{label:<13} {}", oddity.what)?;
@@ -123,6 +148,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let bytes = read_image(path)?;
     if let Some(kind) = DocumentKind::of(&bytes) {
         return document::show(path, kind, &bytes, output).map_err(|stop| stop.end(output));
+    }
+    if PayloadFormat::of(&bytes) == PayloadFormat::Mcuboot {
+        return mcuboot::inspect(path, &bytes, output);
     }
     let seen = inspect(&bytes);
     if seen.identity.is_none() {
@@ -140,6 +168,14 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     Err(Failure::message(ExitCode::Refused, message))
 }
 
+/// Returns the one payload of a file; with several, nobody knows which one counts.
+fn payload_of<'a>(bytes: &'a [u8], seen: &Inspection) -> Option<&'a [u8]> {
+    let mut payloads = seen.elements.iter().filter(|element| element.tag == ElementTag::UPGRADE_IMAGE);
+    let (only, None) = (payloads.next()?, payloads.next()) else { return None };
+    let start = only.offset + ELEMENT_HEADER_LEN;
+    bytes.get(start..start + only.len)
+}
+
 fn named(oddities: &[Oddity]) -> String {
     oddities.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -149,3 +185,6 @@ fn printable(header_string: &[u8]) -> String {
     let end = header_string.iter().position(|byte| *byte == 0).unwrap_or(header_string.len());
     header_string[..end].escape_ascii().to_string()
 }
+
+/// The bytes of an element before its value: tag u16, length u32 (ZCL 11.4.2).
+const ELEMENT_HEADER_LEN: usize = 6;

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     let mut inputs: Vec<&Path> = arguments.images.iter().map(PathBuf::as_path).collect();
     inputs.extend([arguments.targets.as_path(), &arguments.policy]);
-    inputs.extend(arguments.keys.files().map(PathBuf::as_path));
+    inputs.extend(arguments.keys.files());
     let destination = Destination::new(&arguments.out, Overwrite::from_force(arguments.force), &inputs)?;
     let now = arguments.clock.now()?;
     let anchor = Chain::read(&arguments.root)?.newest().clone();

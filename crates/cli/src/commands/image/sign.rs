@@ -20,8 +20,8 @@ use crate::output::Output;
 /// Sign an OTA file: bind its payload, header and elements to one key or several.
 ///
 /// Block digests, promise and signature are appended as elements; the payload stays as it is. All signers of an
-/// image sign at once. The key file must be readable by you alone. What was signed is verified before it is
-/// written.
+/// image sign at once. A key file must be readable by you alone; one that is encrypted asks for its passphrase.
+/// What was signed is verified before it is written.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 lamplighter image sign meter.ota --key keys/release.key.pem --out meter.signed.ota\n  \
@@ -78,7 +78,7 @@ impl fmt::Display for SignReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let mut inputs: Vec<&Path> = vec![path];
-    inputs.extend(arguments.keys.files().map(PathBuf::as_path));
+    inputs.extend(arguments.keys.files());
     let destination = Destination::new(&arguments.out, Overwrite::from_force(arguments.force), &inputs)?;
     let signers = arguments.keys.signers()?;
     let keys = different(&signers)?;

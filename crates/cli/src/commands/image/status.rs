@@ -137,7 +137,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 
 fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     let overwrite = Overwrite::from_force(arguments.force);
-    let destination = Destination::new(&arguments.out, overwrite, &[arguments.key.file()])?;
+    let destination = Destination::new(&arguments.out, overwrite, &Vec::from_iter(arguments.key.files()))?;
     let now = arguments.clock.now()?;
     let anchor = Chain::read(&arguments.root)?.newest().clone();
     anchor.require_fresh(now).or_refuse(arguments.root.display())?;

@@ -14,22 +14,23 @@ mod order;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use firmware_image::{Attack, DocumentKind, MAX_FILE_LEN, TrustAnchor};
+use firmware_image::{Attack, DocumentKind, MAX_FILE_LEN, PayloadFormat, TrustAnchor};
 
 pub(super) use image::parse_and_verify;
 pub(super) use order::OrderFacts;
 
 use super::chain::Chain;
+use super::mcuboot;
 use super::moments::ClockArguments;
 use super::refusal::{Refusal, Stop};
 use crate::exit::{ExitCode, Failure};
-use crate::files;
 use crate::output::Output;
+use crate::{files, keys};
 
 /// Verify an image or a document of the chain of trust, as head-end, hubs and devices do.
 ///
 /// What kind of file it is follows from its content: a COSE message is a root, a release, a status or an order,
-/// everything else an image. An image is verified under keys (--trust) or under a chain of trust roots (--root);
+/// everything else an image. A bare MCUboot image is verified as a boot loader with these keys would. An image is verified under keys (--trust) or under a chain of trust roots (--root);
 /// with --release and --status also as a hub's gate does, with the --device options also as a device does.
 ///
 /// Exit code 0: verified. 4: refused, and which attack it would have been. 3: no such file, or not readable. With
@@ -89,6 +90,14 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
     let kind = DocumentKind::of(&bytes);
     require_fitting(arguments, kind)?;
     match kind {
+        None if PayloadFormat::of(&bytes) == PayloadFormat::Mcuboot => {
+            let trust = keys::read_trust(&arguments.trust)?;
+            if trust.is_empty() {
+                let message = format!("{}: is a bare MCUboot image, expected --trust", arguments.name());
+                return Err(Failure::message(ExitCode::BadInput, message).into());
+            }
+            mcuboot::verify(path, &bytes, &trust, output)
+        }
         None => image::verify(arguments, bytes.into(), output),
         Some(DocumentKind::Root) => document::verify_root(arguments, &bytes, output),
         Some(DocumentKind::Release) => document::verify_release(arguments, &bytes, output),

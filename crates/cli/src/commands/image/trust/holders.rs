@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::super::signing::signer;
 use crate::exit::{Failure, OrFail};
-use crate::{files, keys};
+use crate::files;
+use crate::keys::{self, KeyPlace, PassphraseSource};
 
 /// A key and whose it is: `NAME=KEY`, or a key whose file is named after its holder.
 #[derive(Clone, Debug)]
@@ -28,11 +29,14 @@ impl HolderKey {
     }
 
     /// Reads a key that may be public, or private and then signs.
-    pub(super) fn record_and_signer(&self) -> Result<(KeyRecord, Option<Box<dyn Signer>>), Failure> {
+    pub(super) fn record_and_signer(
+        &self,
+        passphrase: &PassphraseSource,
+    ) -> Result<(KeyRecord, Option<Box<dyn Signer>>), Failure> {
         if is_public(&self.path) {
             return Ok((self.record()?, None));
         }
-        let signer = signer(&self.path)?;
+        let signer = signer(&KeyPlace::from(self.path.clone().into_os_string()), passphrase)?;
         Ok((self.record_of(signer.public())?, Some(signer)))
     }
 
@@ -58,8 +62,10 @@ impl FromStr for HolderKey {
 
     fn from_str(text: &str) -> Result<HolderKey, String> {
         let (holder, path) = match text.split_once('=') {
-            // A folder may have a `=` in its name, a holder has no `/`.
-            Some((holder, path)) if !holder.contains('/') => (Some(holder.to_owned()), path),
+            // A folder may have a `=` in its name, a holder has no `/`; a token's URI is full of them.
+            Some((holder, path)) if !holder.contains('/') && !holder.starts_with("pkcs11:") => {
+                (Some(holder.to_owned()), path)
+            }
             _ => (None, text),
         };
         if path.is_empty() || holder.as_deref() == Some("") {

@@ -12,6 +12,7 @@ use super::super::refusal::Stop;
 use super::candidate::{Candidate, require_no_draft};
 use super::holders::{HolderKey, MakerKeys, PersonKey};
 use crate::exit::{ExitCode, Failure, OrFail};
+use crate::keys::PassphraseArguments;
 use crate::output::Output;
 
 /// Make the first trust root: whose keys have which duty.
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     /// Folder of the chain; made if it is missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Root key, public, or private and then it signs; at least one more than must sign.
+    /// Root key, public, or private (file or pkcs11: URI) and then it signs; at least one more than must sign.
     #[arg(long = "root-key", value_name = "[NAME=]KEY", required = true)]
     root_keys: Vec<HolderKey>,
     /// How many root keys must sign a root.
@@ -51,6 +52,8 @@ pub(crate) struct Arguments {
     /// How long the root is good, a year at the most.
     #[arg(long, value_name = "SPAN", default_value = "365d")]
     valid: Lifetime,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
     #[command(flatten)]
     clock: ClockArguments,
 }
@@ -79,9 +82,10 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
 }
 
 fn first_root(arguments: &Arguments) -> Result<(TrustRoot, Vec<Box<dyn Signer>>), Failure> {
+    let passphrase = arguments.passphrase.source();
     let (mut root_keys, mut signers) = (Vec::new(), Vec::new());
     for key in &arguments.root_keys {
-        let (record, signer) = key.record_and_signer()?;
+        let (record, signer) = key.record_and_signer(&passphrase)?;
         root_keys.push(record);
         signers.extend(signer);
     }
