@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use firmware_image::{MAX_ROOT_LEN, PublicKey, SignedRoot, Signer, SigningKey, TrustAnchor, TrustStore};
 use zeroize::Zeroizing;
 
-use crate::exit::{ExitCode, Failure, OrFail};
+use crate::exit::{Failure, OrFail};
 use crate::files;
 
 pub(crate) use passphrase::{PassphraseArguments, PassphraseSource};
@@ -61,17 +61,6 @@ pub(crate) fn read_signer(source: &KeySource) -> Result<Box<dyn Signer>, Failure
     match &source.place {
         KeyPlace::File(path) => Ok(Box::new(read_file(path, &source.passphrase)?)),
         KeyPlace::Token(uri) => Ok(Box::new(token::open(uri, &source.passphrase)?)),
-    }
-}
-
-/// Reads a secret key into memory, which a token does not allow.
-pub(crate) fn read_key_file(source: &KeySource) -> Result<SigningKey, Failure> {
-    match &source.place {
-        KeyPlace::File(path) => read_file(path, &source.passphrase),
-        KeyPlace::Token(_) => Err(Failure::message(
-            ExitCode::BadInput,
-            "the key lies in a token and never leaves it, expected a key file here",
-        )),
     }
 }
 
