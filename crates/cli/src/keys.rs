@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use firmware_image::{MAX_ROOT_LEN, PublicKey, SignedRoot, Signer, SigningKey, TrustAnchor, TrustStore};
 use zeroize::Zeroizing;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
 
 pub(crate) use passphrase::{PassphraseArguments, PassphraseSource};
