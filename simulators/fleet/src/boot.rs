@@ -322,8 +322,7 @@ mod tests {
     use super::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent, TRIAL_BOOTS};
     use crate::bank::BankId;
     use firmware_image::{
-        CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SecurityCounter,
-        SequenceNumber,
+        CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SequenceNumber,
     };
 
     fn new_image() -> BankImage {
