@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eligibility::{GateConfig, Inventory, Register};
-use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
+use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
     ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
@@ -68,8 +68,6 @@ pub struct Settings {
     pub transport: Transport,
     /// The online key that signs activation orders, one device at a time.
     pub order_key: SigningKey,
-    /// In which count of orders that is: the epoch of the newest trust root; 0 for keys given one by one.
-    pub epoch: CounterEpoch,
     /// What hubs and devices must hold before they take today's images and orders.
     pub papers: ChainPapers,
 }

@@ -151,7 +151,6 @@ fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
         link_rate: ByteRate(campaign.link_rate_bytes_per_s.get()),
         transport: Transport::Datagram,
         order_key,
-        epoch: CounterEpoch(0),
         papers: ChainPapers::default(),
     }
 }
