@@ -43,7 +43,6 @@ pub(crate) fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
 }
 
 /// Makes ready to sign, wherever the secret key lies.
-#[cfg_attr(not(test), expect(dead_code, reason = "images are signed by key files alone so far"))]
 pub(crate) fn read_signer(source: &KeySource) -> Result<Box<dyn Signer>, Failure> {
     match &source.place {
         KeyPlace::File(path) => Ok(Box::new(read_file(path, &source.passphrase)?)),
