@@ -72,6 +72,8 @@ const COSE_SIGN1: u64 = 18;
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::{
         ActivationOrder, CounterEpoch, Eui64, ImageDigest, Nonce, OrderCounter, RootVersion, SigningKey,

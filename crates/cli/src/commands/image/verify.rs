@@ -112,6 +112,10 @@ fn try_run(arguments: &Arguments, output: &Output) -> Result<(), Stop> {
 
 /// Refuses options that would not be asked: nobody shall take a silence for a yes.
 fn require_fitting(arguments: &Arguments, kind: Option<DocumentKind>) -> Result<(), Failure> {
+    if kind == Some(DocumentKind::Unknown) {
+        // What it should have been, only its name could say.
+        return Ok(());
+    }
     let (is_image, is_order) = (kind.is_none(), kind == Some(DocumentKind::Order));
     let unasked = match () {
         () if arguments.device.is_given() && !is_image => {
