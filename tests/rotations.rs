@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::{ChainPapers, Outcome, Phase};
-use firmware_image::{CounterEpoch, OtaFile, SequenceNumber, SignedImage, TrustAnchor, VerifiedImage};
+use firmware_image::{OtaFile, SequenceNumber, SignedImage, TrustAnchor, VerifiedImage};
 use fleet::{Cast, DeviceKind, Rehearsal, Simulation, WorldSpec};
 
 use crate::chain::{Chain, Staff, key};
@@ -55,7 +55,6 @@ fn homes_that_missed_seventy_rotations_are_led_forward_and_updated() {
     })
     .unwrap();
     rehearsal.settings.papers = papers;
-    rehearsal.settings.epoch = CounterEpoch(staff(NEWEST).epoch);
     let mut simulation = Simulation::new(rehearsal, spec.start, PORT).unwrap();
     simulation.run(LIMIT, |_, _| {}).expect("it ends");
     let state = simulation.state();

@@ -9,7 +9,7 @@ use firmware_image::{CounterEpoch, MAX_STEPS, RootError, RootVersion, SignedRoot
 use thiserror::Error;
 
 /// Papers to be written to hubs, and roots to lead devices forward. Empty where keys were given one by one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainPapers {
     /// One root for each version, without a gap.
     roots: BTreeMap<u64, Bytes>,

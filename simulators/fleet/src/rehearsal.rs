@@ -10,7 +10,7 @@ use campaign::{
     CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings, Target,
 };
 use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
-use firmware_image::{CounterEpoch, SigningKey, VerifiedImage};
+use firmware_image::{SigningKey, VerifiedImage};
 use thiserror::Error;
 use transfer_engine::{ByteRate, EngineConfig, Patience, Transport};
 

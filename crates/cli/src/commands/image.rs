@@ -10,7 +10,7 @@
 mod approval;
 mod approve;
 mod build;
-mod chain;
+pub(super) mod chain;
 mod facts;
 mod inspect;
 mod keygen;

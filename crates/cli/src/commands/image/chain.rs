@@ -12,13 +12,13 @@ use crate::files;
 
 /// Every root of a folder, each verified under the one before; never none.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(in crate::commands) struct Chain {
     anchors: Vec<TrustAnchor>,
 }
 
 impl Chain {
     /// Reads a folder, or one file that is vouched for by being given.
-    pub(super) fn read(path: &Path) -> Result<Chain, Stop> {
+    pub(in crate::commands) fn read(path: &Path) -> Result<Chain, Stop> {
         if !path.is_dir() {
             let anchor = TrustAnchor::adopt(&read_root(path)?).or_refuse(path.display())?;
             return Ok(Chain { anchors: vec![anchor] });
@@ -42,12 +42,12 @@ impl Chain {
     }
 
     /// Returns the roots, oldest first.
-    pub(super) fn anchors(&self) -> &[TrustAnchor] {
+    pub(in crate::commands) fn anchors(&self) -> &[TrustAnchor] {
         &self.anchors
     }
 
     /// Returns the newest root.
-    pub(super) fn newest(&self) -> &TrustAnchor {
+    pub(in crate::commands) fn newest(&self) -> &TrustAnchor {
         self.anchors.last().expect("a chain has a root")
     }
 }

@@ -14,7 +14,7 @@ use crate::output::{Format, Output};
 
 /// Something that is not believed, by name.
 #[derive(Debug, Serialize)]
-pub(super) struct Refusal {
+pub(in crate::commands) struct Refusal {
     file: String,
     verdict: &'static str,
     attack: &'static str,
@@ -111,7 +111,7 @@ impl<T, E: NamesAttack> OrRefuse<T> for Result<T, E> {
 
 /// Why a command stops short.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(in crate::commands) enum Stop {
     /// It could not be done.
     Failed(Failure),
     /// It must not be done.
@@ -121,15 +121,21 @@ pub(super) enum Stop {
 impl Stop {
     /// Writes the document of a refusal, if documents are wanted, and returns how the command ends.
     pub(super) fn end(self, output: &Output) -> Failure {
+        if let Stop::Refused(refusal) = &self
+            && output.format() == Format::Json
+            && let Err(failure) = output.report(refusal)
+        {
+            return failure;
+        }
+        self.into_failure()
+    }
+
+    /// Returns how the command ends where no document is owed.
+    pub(in crate::commands) fn into_failure(self) -> Failure {
         let refusal = match self {
             Stop::Failed(failure) => return failure,
             Stop::Refused(refusal) => refusal,
         };
-        if output.format() == Format::Json
-            && let Err(failure) = output.report(&refusal)
-        {
-            return failure;
-        }
         let failure = Failure::message(ExitCode::Refused, &refusal);
         match refusal.hint {
             Some(hint) => failure.hint(hint),
