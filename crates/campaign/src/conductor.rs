@@ -18,6 +18,7 @@ mod activation;
 mod intake;
 mod legs;
 mod recovery;
+mod traffic;
 mod watch;
 mod waves;
 
@@ -40,6 +41,8 @@ use crate::stage::Stage;
 use crate::state::CampaignState;
 
 pub use recovery::ReplayError;
+pub use traffic::{CampaignTraffic, Traffic};
+pub use transfer_engine::CellTraffic;
 
 /// What the gate judges by: the lists and the fleet as they are today.
 #[derive(Debug)]

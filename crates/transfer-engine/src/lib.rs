@@ -35,7 +35,7 @@ pub use budget::{
     BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayProfile, Level,
     Pacer, Refusal, Use,
 };
-pub use engine::{Counters, Engine, EngineConfig, Transmit};
+pub use engine::{CellTraffic, Counters, Engine, EngineConfig, SessionState, Transmit};
 pub use line::LineRate;
 pub use moment::Moment;
 pub use release::{BLOCK_SIZES, BlockService, Release, ReleaseId};
