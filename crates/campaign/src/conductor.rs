@@ -19,6 +19,7 @@ mod intake;
 mod legs;
 mod papers;
 mod recovery;
+mod traffic;
 mod watch;
 mod waves;
 
@@ -44,6 +45,8 @@ use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
 pub use recovery::ReplayError;
+pub use traffic::{CampaignTraffic, Traffic};
+pub use transfer_engine::CellTraffic;
 
 /// What the gate judges by: the lists and the fleet as they are today.
 #[derive(Debug)]

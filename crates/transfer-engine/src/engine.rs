@@ -37,7 +37,7 @@ use crate::task::{Event, Priority, Task};
 use crate::{HubId, Moment};
 use directory::Directory;
 use sending::{Door, Place};
-pub use setup::{Counters, EngineConfig, Transmit};
+pub use setup::{CellTraffic, Counters, EngineConfig, SessionState, Transmit};
 
 /// A cell's hubs that are ready, and its own place in its carrier's order.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ struct Cell {
     listed: Option<Bucket>,
     /// A timer will open its door again.
     timed: bool,
+    traffic: CellTraffic,
 }
 
 #[derive(Debug)]
@@ -151,7 +152,14 @@ impl Engine {
         self.cell_timer_links.add();
         self.cell_timers.add();
         let (ready, door) = (ReadyQueue::new(), Door::default());
-        self.cells.push(Cell { carrier, ready, door, listed: None, timed: false });
+        self.cells.push(Cell {
+            carrier,
+            ready,
+            door,
+            listed: None,
+            timed: false,
+            traffic: CellTraffic::default(),
+        });
     }
 
     /// Adds a hub in a cell that exists. Two hubs cannot share an address: the later one takes it.
@@ -247,6 +255,7 @@ impl Engine {
         let bytes = (frame.len() + DATAGRAM_OVERHEAD) as u64;
         self.counters.frames_heard += 1;
         self.counters.bytes_heard += bytes;
+        self.cells[session.cell.0 as usize].traffic.bytes_heard += bytes;
         self.budgets.received(now, session.cell, bytes);
         if !self.armour.admits(now, hub.0, session.model, bytes) {
             self.counters.shed += 1;
@@ -283,6 +292,21 @@ impl Engine {
     /// Returns what was counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Returns what has crossed a cell.
+    pub fn cell_traffic(&self, cell: CellId) -> CellTraffic {
+        self.cells[cell.0 as usize].traffic
+    }
+
+    /// Counts the sessions in each state, in the order of [`SessionState::ALL`]. Looks at every one of them: for
+    /// metrics, not for each block.
+    pub fn sessions_by_state(&self) -> [u64; SessionState::ALL.len()] {
+        let mut counts = [0; SessionState::ALL.len()];
+        for session in &self.sessions {
+            counts[session.state() as usize] += 1;
+        }
+        counts
     }
 
     /// Returns how often the breaker of a model has opened.

@@ -37,7 +37,7 @@ pub use budget::{
     BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayProfile, Level,
     Pacer, Refusal, Use,
 };
-pub use engine::{Counters, Engine, EngineConfig, Transmit};
+pub use engine::{CellTraffic, Counters, Engine, EngineConfig, SessionState, Transmit};
 pub use line::LineRate;
 pub use link_security::{LinkSecurity, SharedCiphertext, seal_for_all};
 pub use moment::Moment;

@@ -21,6 +21,7 @@ use bytes::Bytes;
 
 use crate::armour::ModelId;
 use crate::budget::{ByteRate, CellId, DATAGRAM_OVERHEAD, Pacer};
+use crate::engine::SessionState;
 use crate::line::{Line, LineRate};
 use crate::queue::{Bucket, bucket};
 use crate::release::Releases;
@@ -210,6 +211,11 @@ impl Session {
         let active = self.active.take().into_iter().chain(self.aside.take().map(|active| *active));
         let waiting = self.queue.take().into_iter().flat_map(|queue| queue.into_iter().map(|(_, task)| task));
         active.map(|active| Task::from(active.task)).chain(waiting).collect()
+    }
+
+    /// Says what the session is at.
+    pub(crate) fn state(&self) -> SessionState {
+        self.active.as_ref().map_or(SessionState::Idle, |active| active.step.state())
     }
 
     pub(crate) fn is_idle(&self) -> bool {

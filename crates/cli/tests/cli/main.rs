@@ -14,6 +14,7 @@ mod image_sound;
 mod ledger;
 mod running;
 mod serve;
+mod serve_chain;
 mod softhsm;
 mod terminal;
 mod trust_chain;

@@ -137,6 +137,9 @@ impl Engine {
         self.budgets.give_back(session.cell, spare, purpose);
         self.pacer.charge(hub.0, now, emission.bytes as u64, pace);
         self.armour.expects(hub.0, emission.answers);
+        let traffic = &mut self.cells[session.cell.0 as usize].traffic;
+        traffic.bytes_sent += emission.bytes as u64;
+        traffic.blocks_sent += u64::from(emission.blocks);
         self.counters.bytes_sent += emission.bytes as u64;
         self.counters.blocks_sent += u64::from(emission.blocks);
         self.counters.requests_sent += u64::from(emission.blocks == 0);

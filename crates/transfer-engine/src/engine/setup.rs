@@ -96,3 +96,59 @@ pub struct Counters {
     /// Bytes heard, headers included, whether read or not.
     pub bytes_heard: u64,
 }
+
+/// What has crossed one cell since the engine began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CellTraffic {
+    /// Bytes sent, IP and UDP headers included.
+    pub bytes_sent: u64,
+    /// Image blocks sent.
+    pub blocks_sent: u64,
+    /// Bytes heard, headers included.
+    pub bytes_heard: u64,
+}
+
+/// What a session is at, in words for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionState {
+    /// Nothing to do.
+    Idle,
+    /// Opening an association.
+    Associating,
+    /// Looking at a slot, or preparing it.
+    Preparing,
+    /// Blocks flow.
+    Sending,
+    /// The hub verifies.
+    Verifying,
+    /// An activation is handed over.
+    Activating,
+    /// A status or a version is read.
+    Reading,
+}
+
+impl SessionState {
+    /// All states, in the order of a campaign.
+    pub const ALL: [SessionState; 7] = [
+        SessionState::Idle,
+        SessionState::Associating,
+        SessionState::Preparing,
+        SessionState::Sending,
+        SessionState::Verifying,
+        SessionState::Activating,
+        SessionState::Reading,
+    ];
+
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SessionState::Idle => "idle",
+            SessionState::Associating => "associating",
+            SessionState::Preparing => "preparing",
+            SessionState::Sending => "sending",
+            SessionState::Verifying => "verifying",
+            SessionState::Activating => "activating",
+            SessionState::Reading => "reading",
+        }
+    }
+}

@@ -18,6 +18,8 @@
 //! Any step may fall back to `Associate` when the hub has lost its association (a reboot).
 //! The order of the requests is that of the Blue Book's image transfer procedure, IEC 62056-6-2.
 
+use crate::engine::SessionState;
+
 /// Where a task stands. Every step but `Survey` and `SendBlocks` is one request
 /// that waits for one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +94,18 @@ impl Step {
             (WriteOrder, Activate) | (WritePaper, WritePaper) => true,
             (Activate, ReconcileActivation) | (ReconcileActivation, Activate) => true,
             _ => false,
+        }
+    }
+
+    /// Says what it is in words for operators.
+    pub(crate) fn state(self) -> SessionState {
+        match self {
+            Step::Associate => SessionState::Associating,
+            Step::WritePaper | Step::Survey | Step::Initiate => SessionState::Preparing,
+            Step::ReadFirstMissing | Step::ReadBitmap | Step::SendBlocks => SessionState::Sending,
+            Step::Verify | Step::AwaitVerify | Step::Confirm => SessionState::Verifying,
+            Step::WriteOrder | Step::Activate | Step::ReconcileActivation => SessionState::Activating,
+            Step::ReadHanStatus | Step::ReadVersion => SessionState::Reading,
         }
     }
 

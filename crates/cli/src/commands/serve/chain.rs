@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use campaign::ChainPapers;
@@ -14,6 +14,7 @@ use head_end::HeadEndHandle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use transfer_engine::Moment;
 
 use super::config::{ChainPlace, Config};
 use crate::commands::image::chain::Chain;
@@ -31,18 +32,18 @@ pub(super) struct Believed {
 }
 
 impl Believed {
-    /// Reads keys or chain. Nothing is written.
-    pub(super) fn read(config: &Config) -> Result<Believed, Failure> {
+    /// Reads keys or chain, as they are good at this moment of the engine's clock. Nothing is written.
+    pub(super) fn read(config: &Config, now: Moment) -> Result<Believed, Failure> {
         match &config.chain {
             None => Ok(Believed { images: keys::read_trust(&config.trust)?, papers: ChainPapers::default() }),
-            Some(place) => Believed::of_chain(place),
+            Some(place) => Believed::of_chain(place, UtcSeconds(now.as_micros() / 1_000_000)),
         }
     }
 
-    fn of_chain(place: &ChainPlace) -> Result<Believed, Failure> {
+    fn of_chain(place: &ChainPlace, now: UtcSeconds) -> Result<Believed, Failure> {
         let chain = Chain::read(&place.roots).map_err(|stop| stop.into_failure())?;
         let newest = chain.newest();
-        newest.require_fresh(present()).or_fail(ExitCode::Refused, place.roots.display())?;
+        newest.require_fresh(now).or_fail(ExitCode::Refused, place.roots.display())?;
         let others: Result<Vec<Bytes>, Failure> = place.papers.iter().map(|path| read_paper(path)).collect();
         let roots = chain.anchors().iter().map(|anchor| anchor.signed().clone()).collect();
         let papers = ChainPapers::new(roots, others?).or_bad_input(place.roots.display())?;
@@ -52,11 +53,6 @@ impl Believed {
 
 fn read_paper(path: &Path) -> Result<Bytes, Failure> {
     files::read(path, MAX_RELEASE_LEN).map(Bytes::from)
-}
-
-/// Roots expire by the calendar, whatever speed the simulated clock runs at.
-fn present() -> UtcSeconds {
-    UtcSeconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 /// Reads the chain again and again until told to stop, and hands on what has changed.
@@ -78,7 +74,8 @@ pub(super) async fn follow(
             () = stop.cancelled() => return,
         }
         let config = config.clone();
-        let Ok(read) = spawn_blocking(move || Believed::read(&config)).await else { return };
+        let Ok((now, _)) = head_end.call(|_, now| now).await else { return };
+        let Ok(read) = spawn_blocking(move || Believed::read(&config, now)).await else { return };
         let believed = match read {
             Ok(believed) => believed,
             Err(failure) => {

@@ -42,7 +42,7 @@ pub(super) struct EngineRoom {
 impl Papers {
     /// Reads keys and lists. Nothing is written.
     pub(super) fn read(config: &Config) -> Result<Papers, Failure> {
-        let believed = Believed::read(config)?;
+        let believed = Believed::read(config, wanted_start(config))?;
         let settings = Settings {
             engine: config.engine(),
             cell_rate: config.cell_rate(),
@@ -109,13 +109,18 @@ fn open_ledger(path: &Path) -> Result<Ledger<SqliteStore>, Failure> {
     Ok(ledger)
 }
 
-/// Returns when the clock begins: never before the last entry, because time in a ledger does not go back.
-fn begin(config: &Config, ledger: &Ledger<SqliteStore>) -> Result<Moment, Failure> {
+/// Returns when the clock is to begin: as configured, or now.
+fn wanted_start(config: &Config) -> Moment {
     let wall = || {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
     };
-    let wanted = config.clock.start.map_or_else(wall, |start| start.0);
+    config.clock.start.map_or_else(wall, |start| start.0)
+}
+
+/// Returns when the clock begins: never before the last entry, because time in a ledger does not go back.
+fn begin(config: &Config, ledger: &Ledger<SqliteStore>) -> Result<Moment, Failure> {
+    let wanted = wanted_start(config);
     let Some(last) = ledger.head().count.checked_sub(1) else { return Ok(wanted) };
     let entries = ledger.read(EntryIndex(last), 1);
     let entries =
