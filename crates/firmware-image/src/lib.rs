@@ -24,9 +24,10 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SigningKey`] and [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
-//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals;
-//! beside them [`McubootImage`], for payloads that a boot loader checks once more.
+//! people's files; [`SigningKey`] and whoever else is a [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`]
+//! and [`TrustAnchor`]; [`Release`], [`Status`] and [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and
+//! [`OrderMemory`]; [`Attack`] for the words of refusals; beside them [`McubootImage`], for payloads that a boot
+//! loader checks once more.
 //!
 //! Without the standard library (`alloc` only): what verifies here is what runs on a hub or a meter.
 
