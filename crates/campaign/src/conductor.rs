@@ -19,6 +19,7 @@ mod intake;
 mod legs;
 mod papers;
 mod recovery;
+mod traffic;
 mod watch;
 mod waves;
 
@@ -28,11 +29,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eligibility::{GateConfig, Inventory, Register};
-use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
+use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, Moment, Priority, Release, ReleaseId,
-    Task, Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
+    ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -44,6 +45,8 @@ use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
 pub use recovery::ReplayError;
+pub use traffic::{CampaignTraffic, Traffic};
+pub use transfer_engine::CellTraffic;
 
 /// What the gate judges by: the lists and the fleet as they are today.
 #[derive(Debug)]
@@ -68,8 +71,6 @@ pub struct Settings {
     pub transport: Transport,
     /// The online key that signs activation orders, one device at a time.
     pub order_key: SigningKey,
-    /// In which count of orders that is: the epoch of the newest trust root; 0 for keys given one by one.
-    pub epoch: CounterEpoch,
     /// What hubs and devices must hold before they take today's images and orders.
     pub papers: ChainPapers,
 }
@@ -327,8 +328,12 @@ impl Conductor {
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
-            let link =
-                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
+            let link = HubLink {
+                address,
+                transport: self.settings.transport,
+                cell,
+                rate: LineRate::AtMost(self.settings.link_rate),
+            };
             let id = self.engine.add_hub(now, link);
             self.hub_names.push(hub);
             let entry = Hub {
@@ -340,6 +345,9 @@ impl Conductor {
                 leading: BTreeSet::new(),
             };
             self.hubs.insert(hub, entry);
+        } else if let Some(known) = self.hubs.get(&hub) {
+            // The inventory may have a new address for it since.
+            self.engine.readdress(now, known.id, address);
         }
         let entry = self.hubs.get_mut(&hub)?;
         entry.channels.insert(channel, device);

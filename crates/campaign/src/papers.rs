@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use firmware_image::{MAX_STEPS, RootError, RootVersion, SignedRoot};
+use firmware_image::{CounterEpoch, MAX_STEPS, RootError, RootVersion, SignedRoot};
 use thiserror::Error;
 
 /// Papers to be written to hubs, and roots to lead devices forward. Empty where keys were given one by one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainPapers {
     /// One root for each version, without a gap.
     roots: BTreeMap<u64, Bytes>,
     /// What a hub is to hold beside the newest root, in the order of writing.
     others: Vec<Bytes>,
+    /// The count of orders that the newest root names.
+    epoch: CounterEpoch,
 }
 
 /// Why papers are no chain.
@@ -44,9 +46,11 @@ impl ChainPapers {
     /// them judges them.
     pub fn new(roots: Vec<SignedRoot>, others: Vec<Bytes>) -> Result<ChainPapers, PapersError> {
         let mut chain = BTreeMap::new();
+        let mut newest = (RootVersion(0), CounterEpoch(0));
         for root in roots {
-            let version = root.claims().map_err(PapersError::Root)?.version;
-            chain.insert(version.0, root.bytes().clone());
+            let claims = root.claims().map_err(PapersError::Root)?;
+            newest = newest.max((claims.version, claims.epoch));
+            chain.insert(claims.version.0, root.bytes().clone());
         }
         let versions: Vec<u64> = chain.keys().copied().collect();
         if let Some(pair) = versions.windows(2).find(|pair| pair[1] != pair[0] + 1) {
@@ -55,7 +59,7 @@ impl ChainPapers {
         }
         match others.iter().find(|paper| paper.len() > MAX_PAPER_LEN) {
             Some(paper) => Err(PapersError::TooLong { found: paper.len() }),
-            None => Ok(ChainPapers { roots: chain, others }),
+            None => Ok(ChainPapers { roots: chain, others, epoch: newest.1 }),
         }
     }
 
@@ -67,6 +71,11 @@ impl ChainPapers {
     /// Returns the newest root; 0 where there is none.
     pub fn newest(&self) -> u64 {
         self.roots.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// Returns the count in which orders are made: the newest root's; 0 for keys given one by one.
+    pub fn epoch(&self) -> CounterEpoch {
+        self.epoch
     }
 
     /// Returns whether a device that holds this root is to be led forward; one with keys of its own never is.

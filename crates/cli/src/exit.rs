@@ -73,6 +73,11 @@ impl Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
+    /// Returns what went wrong, for a log.
+    pub(crate) fn reason(&self) -> String {
+        self.error.as_ref().map_or_else(String::new, |error| format!("{error:#}"))
+    }
+
     /// Prints the failure to stderr, once, and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let mut text = String::new();

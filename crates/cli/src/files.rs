@@ -21,6 +21,18 @@ pub(crate) fn read(path: &Path, bound: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// Reads at most `bound` bytes from the start of a file: for files that are refused by name when they are longer.
+pub(crate) fn read_start(path: &Path, bound: usize) -> Result<Vec<u8>, Failure> {
+    let file = open(path, OFlags::empty())?;
+    regular(path, &file)?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(bound).unwrap_or(u64::MAX);
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .or_bad_input(format_args!("{}: cannot be read", path.display()))?;
+    Ok(bytes)
+}
+
 /// Opens a file for reading. Never waits: a pipe under a file's name is found out instead.
 pub(crate) fn open(path: &Path, flags: OFlags) -> Result<File, Failure> {
     let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();

@@ -56,22 +56,10 @@ pub(crate) fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
 }
 
 /// Makes ready to sign, wherever the secret key lies.
-#[cfg_attr(not(test), expect(dead_code, reason = "images are signed by key files alone so far"))]
 pub(crate) fn read_signer(source: &KeySource) -> Result<Box<dyn Signer>, Failure> {
     match &source.place {
         KeyPlace::File(path) => Ok(Box::new(read_file(path, &source.passphrase)?)),
         KeyPlace::Token(uri) => Ok(Box::new(token::open(uri, &source.passphrase)?)),
-    }
-}
-
-/// Reads a secret key into memory, which a token does not allow.
-pub(crate) fn read_key_file(source: &KeySource) -> Result<SigningKey, Failure> {
-    match &source.place {
-        KeyPlace::File(path) => read_file(path, &source.passphrase),
-        KeyPlace::Token(_) => Err(Failure::message(
-            ExitCode::BadInput,
-            "the key lies in a token and never leaves it, expected a key file here",
-        )),
     }
 }
 

@@ -136,6 +136,17 @@ impl SignedOrder {
         &self.0
     }
 
+    /// Reads what it says without believing it: for showing it to people.
+    pub fn claims(&self) -> Result<ActivationOrder, OrderError> {
+        let seal = Seal::parse(&self.0).map_err(OrderError::Malformed)?;
+        ActivationOrder::decode(seal.payload().unwrap_or_default()).map_err(OrderError::Malformed)
+    }
+
+    /// Returns who is said to have signed; `None` when the message does not say.
+    pub fn claimed_signer(&self) -> Result<Option<KeyFingerprint>, OrderError> {
+        Ok(Seal::parse(&self.0).map_err(OrderError::Malformed)?.claimed_signer())
+    }
+
     /// Verifies the bytes that came, then reads them.
     pub fn verify(&self, keys: &[PublicKey]) -> Result<ActivationOrder, OrderError> {
         let seal = Seal::parse(&self.0).map_err(OrderError::Malformed)?;

@@ -76,6 +76,12 @@ impl SignedRoot {
         let seal = JointSeal::parse(&self.0).map_err(RootError::Malformed)?;
         Ok(seal.claimed_signers().collect())
     }
+
+    /// Returns which root keys of `root` have signed so far, be they enough or not: of the root before, of itself.
+    pub fn signers(&self, root: &TrustRoot) -> Result<Vec<PublicKey>, RootError> {
+        let seal = JointSeal::parse(&self.0).map_err(RootError::Malformed)?;
+        Ok(seal.signers(ROOT_DOMAIN, &root.root.keys())?)
+    }
 }
 
 /// Why a root could not be signed.

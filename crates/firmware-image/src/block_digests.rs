@@ -105,4 +105,4 @@ fn split_last(bytes: &[u8], tag: ElementTag, longest: usize) -> Option<(&[u8], &
 /// The bytes of a block: the usual block of the WAN, and no power of a device's own block size is a bad fit.
 pub(crate) const BLOCK_LEN: usize = 1_024;
 /// The bytes kept of each digest.
-const DIGEST_LEN: usize = 16;
+pub(crate) const DIGEST_LEN: usize = 16;

@@ -24,9 +24,10 @@
 //! ```
 //!
 //! In reading order: [`OtaFile`] and its [`OtaHeader`] and [`Element`]s, [`inspect()`] and [`adopt()`] for other
-//! people's files, [`SigningKey`] and [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`] and [`TrustAnchor`]; [`Release`], [`Status`] and
-//! [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and [`OrderMemory`]; [`Attack`] for the words of refusals;
-//! beside them [`McubootImage`], for payloads that a boot loader checks once more.
+//! people's files; [`SigningKey`] and whoever else is a [`Signer`], [`SignedImage`], [`TrustStore`]; [`TrustRoot`]
+//! and [`TrustAnchor`]; [`Release`], [`Status`] and [`HubGate`]; [`DeviceState`], [`ActivationOrder`] and
+//! [`OrderMemory`]; [`Attack`] for the words of refusals; beside them [`McubootImage`], for payloads that a boot
+//! loader checks once more.
 //!
 //! Without the standard library (`alloc` only): what verifies here is what runs on a hub or a meter.
 
@@ -45,6 +46,7 @@ mod block_digests;
 mod cbor;
 mod digest;
 mod document_error;
+mod document_kind;
 mod element;
 mod encrypted_key;
 mod envelope;
@@ -86,6 +88,7 @@ pub use block_digests::BlockDigests;
 pub use cbor::EncodingError;
 pub use digest::{FileDigest, ImageDigest};
 pub use document_error::DocumentError;
+pub use document_kind::DocumentKind;
 pub use element::{Element, ElementTag};
 pub use encrypted_key::FreshBytes;
 pub use header::OtaHeader;

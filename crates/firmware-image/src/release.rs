@@ -17,7 +17,7 @@ use crate::cbor::{EncodingError, encode, read_bytes, read_list};
 use crate::digest::{FileDigest, ImageDigest};
 use crate::document_error::DocumentError;
 use crate::identity::Eui64;
-use crate::key::KeyFingerprint;
+use crate::key::{KeyFingerprint, PublicKey};
 use crate::promise::RootVersion;
 use crate::root::TrustRoot;
 use crate::seal::JointSeal;
@@ -194,12 +194,18 @@ impl SignedRelease {
         Ok(seal.claimed_signers().collect())
     }
 
-    /// Verifies the bytes that came, then reads them. Whether it is still good is left to `hub_gate`.
-    pub fn verify(&self, root: &TrustRoot) -> Result<Release, DocumentError> {
+    /// Returns which operators have approved so far, be they enough or not.
+    pub fn approvers(&self, root: &TrustRoot) -> Result<Vec<PublicKey>, DocumentError> {
         let seal = JointSeal::parse(&self.0).map_err(DocumentError::Malformed)?;
         let keys = root.operator.keys();
         seal.require_known(&keys)?;
-        let signers = seal.signers(RELEASE_DOMAIN, &keys)?;
+        Ok(seal.signers(RELEASE_DOMAIN, &keys)?)
+    }
+
+    /// Verifies the bytes that came, then reads them. Whether it is still good is left to `hub_gate`.
+    pub fn verify(&self, root: &TrustRoot) -> Result<Release, DocumentError> {
+        let seal = JointSeal::parse(&self.0).map_err(DocumentError::Malformed)?;
+        let signers = self.approvers(root)?;
         let (have, need) = (root.operator.holders(&signers).len(), root.operator.threshold());
         if have < need {
             return Err(DocumentError::TooFewApprovers { have, need });

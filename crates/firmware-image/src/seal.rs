@@ -58,6 +58,11 @@ impl Seal {
         self.message.payload.as_deref()
     }
 
+    /// Returns who is said to have signed.
+    pub fn claimed_signer(&self) -> Option<KeyFingerprint> {
+        self.claimed_signer
+    }
+
     /// Checks a message that carries no payload, over a payload that travels elsewhere.
     pub fn check_detached(&self, payload: &[u8], keys: &[PublicKey]) -> Result<PublicKey, SealFault> {
         self.check(&self.message.tbs_detached_data(payload, &[]), keys)

@@ -6,7 +6,7 @@ use core::fmt;
 
 use coset::iana::Algorithm;
 
-use crate::block_digests::{list_len, list_of};
+use crate::block_digests::{DIGEST_LEN, list_len, list_of};
 use crate::digest::sha256;
 use crate::element::{ELEMENT_HEADER_LEN, ElementTag};
 use crate::envelope::{as_byte_string, emit};
@@ -148,8 +148,18 @@ impl SignedImage {
         self.own_element(0)
     }
 
+    /// Reads what is promised without believing it: for showing it to people.
+    pub fn claimed_promise(&self) -> Result<Promise, VerifyError> {
+        Promise::decode(self.promise()).map_err(VerifyError::PromiseMalformed)
+    }
+
     pub(crate) fn promise(&self) -> &[u8] {
         self.own_element(1)
+    }
+
+    /// Returns how many blocks the list at its end claims to have digests of.
+    pub fn block_count(&self) -> usize {
+        self.block_digests().len() / DIGEST_LEN
     }
 
     pub(crate) fn block_digests(&self) -> &[u8] {

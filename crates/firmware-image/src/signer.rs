@@ -52,6 +52,8 @@ impl Error for SignerError {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
     use crate::signing_key::SigningKey;
 

@@ -11,6 +11,7 @@ use minicbor::Decoder;
 use crate::cbor::{EncodingError, encode, read_list};
 use crate::document_error::DocumentError;
 use crate::identity::{ImageType, ManufacturerCode};
+use crate::key::KeyFingerprint;
 use crate::promise::RootVersion;
 use crate::root::TrustRoot;
 use crate::seal::{Seal, seal_attached};
@@ -125,6 +126,17 @@ impl SignedStatus {
     /// Returns the status as it travels.
     pub fn bytes(&self) -> &Bytes {
         &self.0
+    }
+
+    /// Reads what it says without believing it: for showing it to people.
+    pub fn claims(&self) -> Result<Status, DocumentError> {
+        let seal = Seal::parse(&self.0).map_err(DocumentError::Malformed)?;
+        Status::decode(seal.payload().unwrap_or_default()).map_err(DocumentError::Malformed)
+    }
+
+    /// Returns who is said to have signed; `None` when the message does not say.
+    pub fn claimed_signer(&self) -> Result<Option<KeyFingerprint>, DocumentError> {
+        Ok(Seal::parse(&self.0).map_err(DocumentError::Malformed)?.claimed_signer())
     }
 
     /// Verifies the bytes that came, then reads them. Whether it is still good is left to `hub_gate`.

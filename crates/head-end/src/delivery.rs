@@ -9,8 +9,8 @@ use campaign::ChainPapers;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{
-    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, Patience, Priority, Release, Task,
-    Transport,
+    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, LineRate, Patience, Priority, Release,
+    Task, Transport,
 };
 use wire::{HanDeviceStatus, OrderChallenge};
 
@@ -102,7 +102,12 @@ pub async fn deliver(
     let config = EngineConfig { global_rate: ample, patience: delivery.patience, ..EngineConfig::default() };
     let mut engine = Engine::new(config, now);
     let cell = engine.add_cell(ample);
-    let link = HubLink { address: delivery.to, transport: delivery.transport, cell, rate: delivery.rate };
+    let link = HubLink {
+        address: delivery.to,
+        transport: delivery.transport,
+        cell,
+        rate: LineRate::AtMost(delivery.rate),
+    };
     let hub = engine.add_hub(now, link);
     let release = engine.add_release(Release {
         identification: delivery.identification.clone(),

@@ -4,6 +4,7 @@ mod campaigns;
 mod devices;
 mod health;
 mod images;
+mod metrics;
 mod register;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
         .route("/v1/campaigns/{id}/rejections", get(campaigns::rejections::<D>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<D>))
+        .route("/metrics", get(metrics::scrape::<D>))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(office.clone(), admit::<D>))

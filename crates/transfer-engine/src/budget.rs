@@ -1,18 +1,26 @@
-//! Shared budgets: how many bytes the whole head-end, or one cell, may put on the air.
+//! Shared budgets: global, carrier, cell; and the pace of each link.
 //!
-//! governor decides; the engine's own clock is what it reads. Budgets are taken in leases of a few
-//! datagrams, so that a refusal further down the chain never burns what was granted further up.
+//! ```text
+//!   global ── carrier (SIM pool: rate, profile, cap per day) ── cell ── link
+//!     └ whole rate: requests        └ less the reserve: blocks
+//! ```
+//!
+//! A block needs room at every level. Blocks never use the reserved share, so that reads answer in time while a
+//! campaign runs. Property, held by tests: in no window of any length does a level carry more than its rate times
+//! the window and its burst: the configured time of the rate, or for budgets too small for that a largest block at
+//! hand and another one in the hands of each engine.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod limit;
+mod pacer;
+mod plan;
+
 use std::time::Duration;
 
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+pub(crate) use limit::EngineClock;
+use limit::Limit;
+pub use pacer::Pacer;
+pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayProfile};
+use plan::{day_begins, day_of, hour_begins, hour_of};
 
 use crate::Moment;
 
@@ -30,148 +38,302 @@ impl ByteRate {
     }
 }
 
-/// The engine's clock as governor sees it: it stands still until the engine moves it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EngineClock(Arc<AtomicU64>);
+/// A carrier, or one SIM pool of it. A dense index in order of addition; 0 is there from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CarrierId(pub u16);
 
-impl EngineClock {
-    pub(crate) fn set(&self, now: Moment, start: Moment) {
-        let elapsed = now.as_micros().saturating_sub(start.as_micros());
-        self.0.store(elapsed.saturating_mul(1_000), Ordering::Relaxed);
-    }
+/// A radio cell: hubs that share one budget. A dense index in order of addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellId(pub u32);
+
+/// IP and UDP headers, bytes: what a datagram costs on the line beside its content.
+pub(crate) const DATAGRAM_OVERHEAD: usize = 28;
+
+/// The largest single charge: one block of 8 KiB with its headers. Trains are kept below it or below the burst.
+pub(crate) const LARGEST_CHARGE: u64 = 8_192 + 64 + DATAGRAM_OVERHEAD as u64;
+
+/// What bytes are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Requests and their answers: may use everything, the reserve included.
+    Requests,
+    /// Blocks of images: may use what is not reserved.
+    Blocks,
 }
 
-impl Clock for EngineClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::from(self.0.load(Ordering::Relaxed))
-    }
+/// Which level refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The whole head-end.
+    Global,
+    /// The carrier of the cell.
+    Carrier,
+    /// The cell.
+    Cell,
 }
 
-/// One rate with a burst, shared by many hubs.
+/// A refusal: which level, and when to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who refused.
+    pub level: Level,
+    /// When it may grant.
+    pub until: Moment,
+}
+
+/// How budgets are set up.
+#[derive(Clone, Copy, Debug)]
+pub struct BudgetRules {
+    /// What the whole head-end may send.
+    pub global: BudgetPlan,
+    /// How much time of a rate may be made up for at once.
+    pub burst: Duration,
+    /// The share of every shared budget that blocks leave to requests, in thousandths.
+    pub reserve_permille: u16,
+    /// How many engines share these budgets, each on its core.
+    pub shards: u32,
+}
+
+/// One level: a limit for everything, and one for blocks.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    limiter: RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>,
-    clock: EngineClock,
-    /// Bytes one governor cell stands for, so that its nanosecond period stays exact to 0.1 %.
-    unit: usize,
-    lease_cells: NonZeroU32,
-    leased: usize,
-    /// Bytes granted so far, for metrics.
-    pub(crate) granted: u64,
+struct Tier {
+    all: Limit,
+    /// `None`: nothing is reserved.
+    blocks: Option<Limit>,
+    /// When the rate changes next.
+    changes_at: Moment,
+    /// The hour leaves nothing.
+    shut: bool,
+    plan: BudgetPlan,
 }
 
-impl Budget {
-    /// Makes a budget whose burst holds that much time of the rate, and at least one datagram of `largest` bytes.
-    pub(crate) fn new(rate: ByteRate, burst: Duration, largest: usize, clock: EngineClock) -> Budget {
-        // At most a million cells a second: the period is then 1 µs or more, and rounding it up to
-        // a whole nanosecond costs at most 0.1 % and never exceeds the rate.
-        let unit = rate.0.div_ceil(1_000_000).max(1);
-        let period = Duration::from_nanos((unit * 1_000_000_000).div_ceil(rate.0.max(1)));
-        let cells = |bytes: u64| {
-            NonZeroU32::new(u32::try_from(bytes.div_ceil(unit)).unwrap_or(u32::MAX))
-                .unwrap_or(NonZeroU32::MIN)
-        };
-        let burst_bytes = (u128::from(rate.0) * burst.as_millis() / 1_000) as u64;
-        let burst = cells(burst_bytes.max(largest as u64));
-        let lease_cells = cells((largest as u64).max(burst_bytes / 4)).min(burst);
-        let quota =
-            Quota::with_period(period).expect("the period is at least one nanosecond").allow_burst(burst);
-        Budget {
-            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
-            clock,
-            unit: unit as usize,
-            lease_cells,
-            leased: 0,
-            granted: 0,
+#[derive(Debug)]
+struct Carrier {
+    tier: Tier,
+    cap: u64,
+    cap_for_blocks: u64,
+    carried: u64,
+    /// When counting begins anew.
+    midnight: Moment,
+}
+
+/// The tree of shared budgets, as one engine sees it.
+#[derive(Debug)]
+pub struct Budgets {
+    rules: BudgetRules,
+    start: Moment,
+    clock: EngineClock,
+    global: Tier,
+    carriers: Vec<Carrier>,
+    cells: Vec<(Tier, CarrierId)>,
+}
+
+impl Budgets {
+    /// Makes the tree with its global budget and one carrier that never binds.
+    pub fn new(rules: BudgetRules, start: Moment) -> Budgets {
+        let clock = EngineClock::default();
+        let global = Tier::new(rules.global, &rules, &clock, start, false);
+        let mut budgets = Budgets { rules, start, clock, global, carriers: Vec::new(), cells: Vec::new() };
+        let unbound = BudgetPlan::from(ByteRate(1 << 40));
+        budgets.add_carrier(start, CarrierPlan { budget: unbound, cap: DayCap::default() });
+        budgets
+    }
+
+    /// Returns the same budgets for an engine on another core. Leases are its own; caps are divided evenly. Add
+    /// all carriers and cells before.
+    pub fn share(&self) -> Budgets {
+        let carriers = self.carriers.iter().map(|carrier| Carrier { tier: carrier.tier.share(), ..*carrier });
+        Budgets {
+            rules: self.rules,
+            start: self.start,
+            clock: self.clock.clone(),
+            global: self.global.share(),
+            carriers: carriers.collect(),
+            cells: self.cells.iter().map(|(tier, carrier)| (tier.share(), *carrier)).collect(),
         }
     }
 
-    /// Makes sure that `bytes` are leased, or says when to ask again.
-    pub(crate) fn ensure(&mut self, now: Moment, bytes: usize) -> Result<(), Moment> {
-        while self.leased < bytes {
-            match self.limiter.check_n(self.lease_cells) {
-                Ok(Ok(())) => self.leased += self.lease_cells.get() as usize * self.unit,
-                Ok(Err(not_until)) => {
-                    let wait = not_until.earliest_possible().duration_since(self.clock.now());
-                    return Err(now
-                        + Duration::from(wait).max(Duration::from_micros(1))
-                        + Duration::from_micros(1));
-                }
-                Err(_) => unreachable!("a lease is never larger than the burst"),
-            }
-        }
+    /// Adds a carrier.
+    pub fn add_carrier(&mut self, now: Moment, plan: CarrierPlan) -> CarrierId {
+        let cap = plan.cap.in_bytes() / u64::from(self.rules.shards.max(1));
+        let reserve = u128::from(cap) * u128::from(self.rules.reserve_permille.min(1_000)) / 1_000;
+        self.carriers.push(Carrier {
+            tier: Tier::new(plan.budget, &self.rules, &self.clock, now, false),
+            cap,
+            cap_for_blocks: cap - reserve as u64,
+            carried: 0,
+            midnight: day_begins(day_of(now) + 1),
+        });
+        CarrierId(self.carriers.len() as u16 - 1)
+    }
+
+    /// Adds a cell of a carrier that exists.
+    pub fn add_cell(&mut self, now: Moment, carrier: CarrierId, plan: BudgetPlan) -> CellId {
+        assert!((carrier.0 as usize) < self.carriers.len(), "the carrier was added before");
+        self.cells.push((Tier::new(plan, &self.rules, &self.clock, now, false), carrier));
+        CellId(self.cells.len() as u32 - 1)
+    }
+
+    /// Returns how many carriers there are.
+    pub fn carriers(&self) -> usize {
+        self.carriers.len()
+    }
+
+    /// Returns how many cells there are.
+    pub fn cells(&self) -> u32 {
+        self.cells.len() as u32
+    }
+
+    /// Returns the carrier of a cell.
+    pub fn carrier_of(&self, cell: CellId) -> CarrierId {
+        self.cells[cell.0 as usize].1
+    }
+
+    /// Returns the largest charge for blocks that a cell and all above it can grant at once, today.
+    pub(crate) fn largest_charge(&self, cell: CellId) -> u64 {
+        let (tier, carrier) = &self.cells[cell.0 as usize];
+        let carrier = &self.carriers[usize::from(carrier.0)];
+        let left_today = carrier.cap_for_blocks.saturating_sub(carrier.carried);
+        let tiers = [tier, &carrier.tier, &self.global];
+        tiers.iter().map(|tier| tier.most()).fold(left_today, u64::min)
+    }
+
+    /// Moves the clock. It never goes back.
+    pub fn advance(&mut self, now: Moment) {
+        self.clock.set(now, self.start);
+    }
+
+    /// Grants so many bytes in a cell at every level, or at none.
+    ///
+    /// # Panics
+    ///
+    /// Panics when a charge is larger than a level's burst, and so could never be granted.
+    pub fn admit(&mut self, now: Moment, cell: CellId, bytes: u64, purpose: Use) -> Result<(), Refusal> {
+        let Budgets { rules, clock, global, carriers, cells, .. } = self;
+        let (cell, carrier) = &mut cells[cell.0 as usize];
+        let carrier = &mut carriers[usize::from(carrier.0)];
+        let refused = |level| move |until| Refusal { level, until };
+        cell.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Cell))?;
+        carrier.check_cap(now, bytes, purpose).map_err(refused(Level::Carrier))?;
+        carrier.tier.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Carrier))?;
+        global.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Global))?;
+        cell.spend(bytes, purpose);
+        carrier.tier.spend(bytes, purpose);
+        carrier.carried = carrier.carried.saturating_add(bytes);
+        global.spend(bytes, purpose);
         Ok(())
     }
 
-    /// Spends `bytes` that [`Budget::ensure`] has leased.
-    pub(crate) fn spend(&mut self, bytes: usize) {
-        debug_assert!(self.leased >= bytes, "spent more than was leased");
-        self.leased = self.leased.saturating_sub(bytes);
-        self.granted += bytes as u64;
+    /// Takes back what was admitted and not sent.
+    pub(crate) fn give_back(&mut self, cell: CellId, bytes: u64, purpose: Use) {
+        let (cell, carrier) = &mut self.cells[cell.0 as usize];
+        let carrier = &mut self.carriers[usize::from(carrier.0)];
+        carrier.carried = carrier.carried.saturating_sub(bytes);
+        for tier in [cell, &mut carrier.tier, &mut self.global] {
+            tier.give_back(bytes, purpose);
+        }
+    }
+
+    /// Notes bytes that came in: carriers count both directions.
+    pub fn received(&mut self, now: Moment, cell: CellId, bytes: u64) {
+        let carrier = self.carrier_of(cell);
+        let carrier = &mut self.carriers[usize::from(carrier.0)];
+        carrier.roll_day(now);
+        carrier.carried = carrier.carried.saturating_add(bytes);
+    }
+
+    /// Returns what a carrier has carried since midnight.
+    pub fn carried_today(&self, carrier: CarrierId) -> u64 {
+        self.carriers[usize::from(carrier.0)].carried
+    }
+}
+
+impl Carrier {
+    fn roll_day(&mut self, now: Moment) {
+        if now >= self.midnight {
+            (self.midnight, self.carried) = (day_begins(day_of(now) + 1), 0);
+        }
+    }
+
+    fn check_cap(&mut self, now: Moment, bytes: u64, purpose: Use) -> Result<(), Moment> {
+        self.roll_day(now);
+        let cap = if purpose == Use::Blocks { self.cap_for_blocks } else { self.cap };
+        if self.carried.saturating_add(bytes) > cap { Err(self.midnight) } else { Ok(()) }
+    }
+}
+
+impl Tier {
+    fn new(plan: BudgetPlan, rules: &BudgetRules, clock: &EngineClock, now: Moment, empty: bool) -> Tier {
+        let hour = hour_of(now);
+        let rate = plan.profile.at(plan.rate, hour);
+        let reserve = u128::from(rate.0) * u128::from(rules.reserve_permille.min(1_000)) / 1_000;
+        let limit =
+            |rate| Limit::new(rate, rules.burst, LARGEST_CHARGE, rules.shards.max(1), clock.clone(), empty);
+        let flat = plan.profile == DayProfile::FLAT;
+        Tier {
+            all: limit(rate),
+            blocks: (reserve > 0).then(|| limit(ByteRate(rate.0 - reserve as u64))),
+            changes_at: if flat { Moment::MAX } else { hour_begins(hour + 1) },
+            shut: rate.0 == 0,
+            plan,
+        }
+    }
+
+    fn share(&self) -> Tier {
+        Tier { all: self.all.share(), blocks: self.blocks.as_ref().map(Limit::share), ..*self }
+    }
+
+    /// Returns the largest charge for blocks that can be granted at once.
+    fn most(&self) -> u64 {
+        self.blocks.as_ref().unwrap_or(&self.all).most()
+    }
+
+    #[inline]
+    fn ensure(
+        &mut self,
+        now: Moment,
+        bytes: u64,
+        purpose: Use,
+        rules: &BudgetRules,
+        clock: &EngineClock,
+    ) -> Result<(), Moment> {
+        if now >= self.changes_at {
+            self.change(now, rules, clock);
+        }
+        if self.shut {
+            return Err(self.changes_at);
+        }
+        self.all.ensure(now, bytes)?;
+        match &mut self.blocks {
+            Some(blocks) if purpose == Use::Blocks => blocks.ensure(now, bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the rate of the hour. What the last hour has not used is not carried over, and what it has used counts
+    /// for its burst. Engines that share the budget do not change it together, so each takes its part from now on.
+    #[cold]
+    fn change(&mut self, now: Moment, rules: &BudgetRules, clock: &EngineClock) {
+        let shards = u64::from(rules.shards.max(1));
+        let plan = BudgetPlan { rate: ByteRate(self.plan.rate.0 / shards), ..self.plan };
+        let alone = BudgetRules { shards: 1, ..*rules };
+        *self = Tier { plan: self.plan, ..Tier::new(plan, &alone, clock, now, true) };
+    }
+
+    fn give_back(&mut self, bytes: u64, purpose: Use) {
+        self.all.give_back(bytes);
+        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
+            blocks.give_back(bytes);
+        }
+    }
+
+    fn spend(&mut self, bytes: u64, purpose: Use) {
+        self.all.spend(bytes);
+        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
+            blocks.spend(bytes);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn no_window_ever_holds_more_than_rate_and_burst(
-            rate in 2_000u64..300_000_000,
-            steps in proptest::collection::vec((0u64..40_000, 40usize..1_100), 1..400),
-        ) {
-            let start = Moment::from_micros(1);
-            let clock = EngineClock::default();
-            let mut budget = Budget::new(ByteRate(rate), Duration::from_millis(50), 1_100, clock.clone());
-            let mut now = start;
-            let mut sent: Vec<(u64, u64)> = Vec::new();
-            for (wait, bytes) in steps {
-                now = now + Duration::from_micros(wait);
-                clock.set(now, start);
-                if budget.ensure(now, bytes).is_ok() {
-                    budget.spend(bytes);
-                    sent.push((now.as_micros(), bytes as u64));
-                }
-            }
-            // Burst, plus one lease that may have been taken in the window before.
-            let slack = 2 * (rate / 20).max(1_100) + 2 * rate.div_ceil(1_000_000);
-            for first in 0..sent.len() {
-                let mut total = 0;
-                for last in first..sent.len() {
-                    total += sent[last].1;
-                    let window = sent[last].0 - sent[first].0;
-                    prop_assert!(total <= rate * window / 1_000_000 + slack);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_refused_budget_names_the_moment_at_which_it_will_grant() {
-        let start = Moment::from_micros(1);
-        let clock = EngineClock::default();
-        let mut budget = Budget::new(ByteRate(10_000), Duration::from_millis(50), 1_000, clock.clone());
-        let mut now = start;
-        let mut granted = 0;
-        for _ in 0..100 {
-            clock.set(now, start);
-            match budget.ensure(now, 1_000) {
-                Ok(()) => {
-                    budget.spend(1_000);
-                    granted += 1;
-                }
-                Err(at) => {
-                    assert!(at > now);
-                    now = at;
-                    clock.set(now, start);
-                    assert!(budget.ensure(now, 1_000).is_ok(), "the promise was kept");
-                }
-            }
-        }
-        assert!(granted > 40);
-    }
-}
+mod tests;

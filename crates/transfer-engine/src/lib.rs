@@ -9,26 +9,36 @@
 //!  Event ◄──  │  ◄── handle_datagram ◄───────────────────────────── answers
 //!             └─ Session per hub: association, task, pace of the line
 //!             └─ Release: one image, encoded once, sent as slices
-//!             └─ Budget: global and per cell, governor on the engine's clock
+//!             └─ Budgets: global, carrier, cell on governor; the pace of each link
+//!             └─ Queues: a timing wheel, and whose turn it is
 //! ```
 //!
 //! Read in this order: `task` (what can be asked and what comes of it), `engine` (the polling and the order
-//! of sending), `session` (one hub; its `step` table is the life cycle), `release`, `budget`, `moment`; and
-//! `link_security`, which a driver puts between a session and a hub that speaks ciphered.
+//! of sending), `session` (one hub; its `step` table is the life cycle), `line` (how fast is a line
+//! that nobody has told us about?), `release`, `budget`, `moment`; and `link_security`, which a driver puts
+//! between a session and a hub that speaks ciphered.
 //!
 //! The protocol is DLMS/COSEM Image Transfer (class 18) in the IEC 62056-4-7 wrapper. It is a standard a
 //! metering engineer recognises; no public text fixes the framing of SMETS1 WANs.
 
+mod armour;
 mod budget;
 mod engine;
+mod line;
 mod link_security;
 mod moment;
+mod queue;
 mod release;
 mod session;
 mod task;
 
-pub use budget::ByteRate;
-pub use engine::{CellId, Counters, Engine, EngineConfig, Transmit};
+pub use armour::{ArmourRules, MODELS, ModelId};
+pub use budget::{
+    BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayProfile, Level,
+    Pacer, Refusal, Use,
+};
+pub use engine::{CellTraffic, Counters, Engine, EngineConfig, SessionState, Transmit};
+pub use line::LineRate;
 pub use link_security::{LinkSecurity, SharedCiphertext, seal_for_all};
 pub use moment::Moment;
 pub use release::{BLOCK_SIZES, BlockService, Release, ReleaseId};

@@ -35,7 +35,8 @@ impl Add<Duration> for Moment {
     type Output = Moment;
 
     fn add(self, span: Duration) -> Moment {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        // In 64 bits, as this is done several times for every block.
+        let micros = span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()));
         Moment(self.0.saturating_add(micros))
     }
 }

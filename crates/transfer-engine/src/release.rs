@@ -10,6 +10,7 @@
 //! the block number, so that they too are the same for every hub.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -84,6 +85,12 @@ impl EncodedBlocks {
     /// Returns the length of one frame that is not the last.
     pub(crate) fn stride(&self) -> usize {
         self.stride
+    }
+
+    /// Returns how long the frames of a run of blocks are together: all of a stride, but the last of the image.
+    pub(crate) fn train_len(&self, run: &Range<u32>) -> usize {
+        let end = (run.end as usize * self.stride).min(self.frames.len());
+        end - run.start as usize * self.stride
     }
 
     /// Returns the frames of blocks `first..first + blocks`, which lie side by side.

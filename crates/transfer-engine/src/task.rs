@@ -7,6 +7,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use wire::{AccessResult, HanDeviceStatus};
 
+use crate::budget::ByteRate;
 use crate::{HubId, ReleaseId};
 
 /// One thing to do with one hub. Every task ends with exactly one [`Event`].
@@ -40,6 +41,13 @@ pub enum Task {
         /// The papers in the order in which they follow from one another; at least one.
         documents: Arc<[Bytes]>,
     },
+}
+
+impl Task {
+    /// Says whether the task only reads: one answer, and nothing at the hub changes.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Task::ReadHanStatus | Task::ReadVersion { .. })
+    }
 }
 
 /// What a task brought.
@@ -114,6 +122,22 @@ pub enum Fault {
         /// Rounds without progress.
         rounds: u32,
         /// Blocks still missing.
+        missing: u32,
+    },
+    /// The line's or the hub's: the image arrives, but slower than is put up with.
+    #[error("slow retrieval: {} B/s arrived, the floor is {} B/s", seen.0, floor.0)]
+    SlowRetrieval {
+        /// What arrived, averaged over the whole window.
+        seen: ByteRate,
+        /// What is put up with.
+        floor: ByteRate,
+    },
+    /// Nobody's in particular: the leg took too long.
+    #[error("not finished within {} s, {missing} blocks missing", deadline.as_secs())]
+    Overdue {
+        /// How long it may take.
+        deadline: Duration,
+        /// Blocks still missing when last we knew.
         missing: u32,
     },
     /// The hub's: it asks for blocks of a size we do not send.

@@ -255,7 +255,7 @@ mod tests {
             (1..=12u8).take_while(whole).last()
         };
         for mode in [CutMode::Before, CutMode::Torn, CutMode::After] {
-            for at_operation in 0..70 {
+            for at_operation in 0..42 {
                 let pool = &mut SectorPool::new();
                 let mut flash = Flash::new([2 * SECTORS], Some(FlashFault { at_operation, mode }));
                 let stored = store(&mut flash, pool).unwrap_or(0);

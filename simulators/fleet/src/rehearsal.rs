@@ -10,7 +10,7 @@ use campaign::{
     CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings, Target,
 };
 use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
-use firmware_image::{CounterEpoch, SigningKey, VerifiedImage};
+use firmware_image::{SigningKey, VerifiedImage};
 use thiserror::Error;
 use transfer_engine::{ByteRate, EngineConfig, Patience, Transport};
 
@@ -151,7 +151,6 @@ fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
         link_rate: ByteRate(campaign.link_rate_bytes_per_s.get()),
         transport: Transport::Datagram,
         order_key,
-        epoch: CounterEpoch(0),
         papers: ChainPapers::default(),
     }
 }

@@ -21,7 +21,7 @@ impl Conductor {
         let Some(challenge) = self.errands.get(&device).and_then(|errand| errand.challenge) else { return };
         let image = self.image_for(&campaign, device).and_then(|file| self.images.get(&file));
         let Some(image) = image.map(|(image, _)| image.image_digest()) else { return };
-        let epoch = self.settings.epoch;
+        let epoch = self.settings.papers.epoch();
         let known = self.orders.get(&device).filter(|memory| memory.epoch == epoch);
         let last = known.map_or(0, |memory| memory.counter.0).max(challenge.last_counter);
         let counter = last.saturating_add(1);

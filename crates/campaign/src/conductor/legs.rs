@@ -2,12 +2,21 @@
 
 use std::time::Duration;
 
-use firmware_image::Eui64;
+use eligibility::DeviceType;
+use firmware_image::{Eui64, FileDigest};
 use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
 
 use super::{Conductor, Due};
 use crate::record::{DeliveredRecord, Record, StagedRecord};
 use crate::stage::{Outcome, Stage};
+
+/// Bytes of an image that one HAN frame carries (wire page, section 6.2).
+const HAN_BLOCK_LEN: usize = 40;
+
+/// How often a gas meter, which mostly sleeps, asks for a block; and how often one on the mains does (assumptions
+/// of the wire page, section 6.2).
+const GAS_BLOCK: Duration = Duration::from_millis(7_500);
+const MAINS_BLOCK: Duration = Duration::from_millis(100);
 
 impl Conductor {
     pub(super) fn on_event(&mut self, now: Moment, event: Event) {
@@ -60,10 +69,25 @@ impl Conductor {
         };
         let priority =
             self.campaigns.get(&campaign).and_then(|state| state.row(device)).map_or(1, |row| row.priority);
+        let tail = self.tail_behind(device, image);
+        self.engine.set_tail(now, hub, tail);
         if !self.assign(now, hub, Task::Stage { release, channel }, priority) {
             // The hub's queue is full, which a hub with a handful of devices never brings about.
             self.after(now, Duration::from_secs(60), Due::Stage(device));
         }
+    }
+
+    /// Estimates how long the HAN leg takes once the hub has the image. It only orders: hubs with sleepy devices
+    /// behind them are served first.
+    fn tail_behind(&self, device: Eui64, image: Option<FileDigest>) -> Duration {
+        let kind = self.desk.inventory.device(device).map(|found| found.device_type);
+        let per_block = match kind {
+            Some(DeviceType::Gsme) => GAS_BLOCK,
+            Some(DeviceType::Chf) | None => return Duration::ZERO,
+            Some(_) => MAINS_BLOCK,
+        };
+        let len = image.and_then(|image| self.images.get(&image)).map_or(0, |(image, _)| image.bytes().len());
+        per_block * u32::try_from(len / HAN_BLOCK_LEN).unwrap_or(u32::MAX)
     }
 
     fn on_staged(&mut self, now: Moment, hub: HubId, device: Eui64, report: &LegReport) {

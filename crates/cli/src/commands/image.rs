@@ -1,17 +1,27 @@
 //! `lamplighter image`: the signing desk.
 //!
 //! ```text
-//! keygen ─▶ NAME.key.pem ──────────┐
-//!           NAME.pub.pem ──────────┼──────────────┐
-//! payload ─ build ─▶ FILE.ota ─ sign ─▶ FILE.ota ─ verify, inspect
+//! keygen ─▶ keys ─ trust init ─▶ 1.root ─ trust rotate, revoke ─▶ 2.root ...
+//!            │                      └───────────────────────────────┐
+//! payload ─ build ─▶ FILE ─ sign ─▶ FILE ─ release ─▶ R ─ approve ─▶ R   status ─▶ S
+//!                                     └───────────── verify, inspect ─────────────┘
 //! ```
 
+mod approval;
+mod approve;
 mod build;
+pub(super) mod chain;
 mod facts;
 mod inspect;
 mod keygen;
 mod mcuboot;
+mod moments;
+mod refusal;
+mod release;
 mod sign;
+mod signing;
+mod status;
+mod trust;
 mod verify;
 mod wrap;
 
@@ -33,6 +43,12 @@ pub(crate) enum ImageCommand {
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
+    /// The chain of trust: whose keys have which duty, and how that changes.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    Release(release::Arguments),
+    Approve(approve::Arguments),
+    Status(status::Arguments),
 }
 
 /// Runs one of them.
@@ -43,6 +59,10 @@ pub(crate) fn run(command: ImageCommand, output: &Output) -> Result<(), Failure>
         ImageCommand::Sign(arguments) => sign::run(&arguments, output),
         ImageCommand::Verify(arguments) => verify::run(&arguments, output),
         ImageCommand::Inspect(arguments) => inspect::run(&arguments, output),
+        ImageCommand::Trust(command) => trust::run(command, output),
+        ImageCommand::Release(arguments) => release::run(&arguments, output),
+        ImageCommand::Approve(arguments) => approve::run(&arguments, output),
+        ImageCommand::Status(arguments) => status::run(&arguments, output),
     }
 }
 

@@ -204,13 +204,8 @@ fn read_papers(arguments: &SendArguments) -> Result<(ChainPapers, CounterEpoch),
     }
     let others: Result<Vec<Bytes>, Failure> =
         arguments.papers.iter().map(|path| Ok(Bytes::from(files::read(path, MAX_RELEASE_LEN)?))).collect();
-    let newest = roots.iter().filter_map(|root| root.claims().ok()).max_by_key(|root| root.version);
-    let epoch = match (arguments.order_epoch, newest) {
-        (Some(epoch), _) => CounterEpoch(epoch),
-        (None, Some(root)) => root.epoch,
-        (None, None) => CounterEpoch(0),
-    };
     let papers = ChainPapers::new(roots, others?).or_bad_input("--root-chain and --paper")?;
+    let epoch = arguments.order_epoch.map_or(papers.epoch(), CounterEpoch);
     Ok((papers, epoch))
 }
 

@@ -5,6 +5,7 @@
 //!   nothing is written before the ports are ours; nothing is sent before the ledger is folded
 //! ```
 
+mod chain;
 mod config;
 mod desk;
 mod engine;
@@ -13,6 +14,7 @@ mod images;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,6 +23,7 @@ use smso_adapter::{Hosts, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +79,9 @@ async fn serve(path: &Path, config: &Config, papers: Papers, output: &Output) ->
     let mut engine = tokio::spawn(head_end.run(stop_engine.clone()));
 
     let hosts = if config.http.allow_remote { Hosts::Any } else { Hosts::ThisMachine };
-    let desk = LiveDesk { head_end: handle.clone(), trust: room.trust, images: room.images };
+    let (trust, trust_now) = watch::channel(Arc::new(room.believed.images.clone()));
+    let desk = LiveDesk { head_end: handle.clone(), trust: trust_now, images: room.images };
+    tokio::spawn(chain::follow(config.clone(), room.believed, handle.clone(), trust, stop_engine.clone()));
     let router = smso_adapter::router(desk, Limits { hosts, ..Limits::default() });
     let mut api_task =
         tokio::spawn(smso_adapter::serve(listener, router, stop_api.clone().cancelled_owned()));

@@ -35,6 +35,28 @@ fn keygen_writes_only_the_public_half_and_the_token_keeps_the_other() {
 }
 
 #[test]
+fn a_key_in_the_token_signs_images_like_any_other() {
+    let Some(token) = Softhsm::make() else { return };
+    let desk = Desk::with_signed_image();
+    run(&desk, &token, &keygen(&token, "vault", &token.uri(""))).succeeded();
+    let pin = format!("--passphrase-file {}", token.pin_file().display());
+    let sign = |uri: &str, out: &str| format!("image sign meter.ota --key {uri} --out {out} {pin}");
+    run(&desk, &token, &sign(&token.uri("vault"), "one.ota")).succeeded();
+    run(&desk, &token, &sign(&token.uri("vault"), "two.ota")).succeeded();
+    assert_eq!(desk.read("one.ota"), desk.read("two.ota"), "Ed25519 leaves the token no choice");
+    desk.run("image verify one.ota --trust vault.pub.pem").succeeded();
+    desk.run("image verify one.ota --trust release.pub.pem").failed(4, &["not trusted"]);
+    for (uri, said) in [
+        (token.uri("absent"), "token `signing`, object `absent`: expected one Ed25519 private key, found 0"),
+        (token.uri(""), "token `signing`: no key is named"),
+        (token.uri("vault;id=%01"), "object `vault`, id 01: expected one Ed25519 private key, found 0"),
+    ] {
+        run(&desk, &token, &sign(&uri, "out.ota")).failed(3, &[said]);
+        assert!(!desk.path("out.ota").exists(), "{uri}");
+    }
+}
+
+#[test]
 fn a_key_in_the_token_is_never_replaced_and_leaves_no_second_one_behind() {
     let Some(token) = Softhsm::make() else { return };
     let desk = Desk::empty();

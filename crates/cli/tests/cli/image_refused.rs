@@ -95,7 +95,10 @@ fn each_broken_promise_is_named() {
         desk.check_failure(VERIFY, 4, &["bad.ota: refused", reason]);
         let ended = desk.run(&format!("{VERIFY} --json"));
         ended.failed(4, &[reason]);
-        assert_eq!(ended.json(), json!({ "file": "bad.ota", "verdict": "refused", "reason": reason }));
+        assert_eq!(
+            ended.json(),
+            json!({ "file": "bad.ota", "verdict": "refused", "attack": "tampering", "reason": reason })
+        );
     }
 }
 

@@ -18,8 +18,8 @@ fn a_signed_image_verifies_under_its_key() {
     assert_eq!(report["sequence"], 0x0102_0304, "the file version, unless said otherwise");
     assert_eq!(report["size_bytes"], desk.read("signed.ota").len());
     let text = desk.run("image verify signed.ota --trust release.pub.pem").succeeded().stdout;
-    for key in ["signers", "image_digest", "file_digest"] {
-        assert!(text.contains(report[key].as_str().unwrap()), "text and JSON say the same {key}");
+    for value in [&report["signers"][0], &report["image_digest"], &report["file_digest"]] {
+        assert!(text.contains(value.as_str().unwrap()), "text and JSON say the same: {value}");
     }
 }
 

@@ -140,3 +140,24 @@ fn an_order_reads_back_as_it_was_written() {
     let again = serde_json::to_string(&request).expect("it writes");
     assert_eq!(serde_json::from_str::<OrderRequest>(&again).expect("it reads"), request);
 }
+
+#[tokio::test]
+async fn metrics_count_by_campaign_and_by_state_in_openmetrics_text() {
+    let (api, digest) = with_image().await;
+    assert_eq!(api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await.status, 201);
+    let answer = api.get("/metrics").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
+    );
+    for line in [
+        "# TYPE lamplighter_bytes_sent counter",
+        "lamplighter_bytes_sent_total 0",
+        "lamplighter_campaign_devices{campaign=\"autumn\",class=\"done\"} 1",
+        "lamplighter_campaign_devices{campaign=\"autumn\",class=\"pending\"} 1",
+        "lamplighter_sessions{state=\"sending\"} 0",
+        "# EOF",
+    ] {
+        assert!(answer.body.lines().any(|found| found == line), "{line} is missing in\n{}", answer.body);
+    }
+}

@@ -99,7 +99,6 @@ impl MemoryDesk {
             link_rate: ByteRate(2_700),
             transport: Transport::Datagram,
             order_key: SigningKey::generate_from_seed([9; 32]),
-            epoch: firmware_image::CounterEpoch(0),
             papers: campaign::ChainPapers::default(),
         };
         let conductor = Conductor::new(settings, desk(), NOW);

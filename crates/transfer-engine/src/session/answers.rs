@@ -1,16 +1,20 @@
 //! What a session makes of the hub's answers.
 
 use wire::{
-    AccessResult, ActionResponse, Apdu, AssociationResponse, BlockBitmap, Data, GetResponse, HanDeviceStatus,
-    ImageToActivate, ImageTransferStatus, SetResponse,
+    AccessResult, ActionResponse, Apdu, AssociationResponse, Data, GetResponse, HanDeviceStatus,
+    ImageTransferStatus, SetResponse,
 };
 
+use super::errand::Errand;
 use super::step::Step;
-use super::transfer::Transfer;
-use super::{Ending, Session, Surroundings, end_round, first_step};
+use super::survey::bitmap_of;
+use super::transfer::{Transfer, VERIFY_REPAIRS};
+use super::{Ending, Session, Surroundings, first_step};
 use crate::Moment;
-use crate::release::{BLOCK_SIZES, Release};
-use crate::task::{Answer, Fault, Task};
+use crate::task::{Answer, Fault};
+
+/// Requests that get lost in a row by chance: at 10 % loss both ways, four do once in 770.
+const LOST_BY_CHANCE: u8 = 3;
 
 /// What an answer did.
 pub(crate) enum Heard {
@@ -27,11 +31,23 @@ impl Session {
     pub(crate) fn hear(&mut self, now: Moment, apdu: &Apdu<'_>, around: &mut Surroundings<'_>) -> Heard {
         let Some(active) = self.active.as_ref() else { return Heard::Stale };
         let (step, asked) = (active.step, active.deadline.is_some());
+        if let Some(fault) = self.overdue(now, around.patience) {
+            return self.finish(now, Err(fault)).map_or(Heard::Stale, Heard::Ended);
+        }
         let ending = match apdu {
             Apdu::AssociationResponse(answer) if step == Step::Associate && asked => {
+                self.time_answer(now);
                 self.on_association(now, answer)
             }
+            Apdu::GetResponse(answer) if step == Step::SendBlocks => {
+                return self.on_probe_answer(now, answer, around).unwrap_or(Heard::Stale);
+            }
+            Apdu::GetResponse(answer) if self.surveys(answer) => {
+                self.time_answer(now);
+                self.on_survey(now, answer, around)
+            }
             Apdu::GetResponse(answer) if asked && answer.invoke.number == self.invoke => {
+                self.time_answer(now);
                 self.on_get(now, step, answer, around)
             }
             Apdu::SetResponse(answer)
@@ -60,6 +76,22 @@ impl Session {
         }
     }
 
+    /// Learns about the line from an answer to a request that was sent once (RFC 6298, 3: Karn's algorithm).
+    fn time_answer(&mut self, now: Moment) {
+        let Some(active) = self.active.as_mut() else { return };
+        let streamed =
+            active.transfer.as_mut().is_some_and(|transfer| std::mem::take(&mut transfer.streamed));
+        let patient = active.attempts > LOST_BY_CHANCE;
+        match (streamed, active.attempts) {
+            // Blocks may have been waiting in front of this request. After a long silence the line was slow rather
+            // than the radio bad, and the answer is that to the first request: lines keep order.
+            (true, 1) => self.line.probe_answered(now, active.asked, active.asked_sent),
+            (true, _) if patient => self.line.probe_answered(now, active.asked_first, active.asked_sent),
+            (false, 1) => self.line.round_trip(now.saturating_since(active.asked)),
+            _ => self.line.doubtful_round_trip(now.saturating_since(active.asked)),
+        }
+    }
+
     fn on_association(&mut self, now: Moment, answer: &AssociationResponse) -> Option<Ending> {
         if !answer.accepted {
             return self.finish(now, Err(Fault::AssociationRefused { diagnostic: answer.diagnostic }));
@@ -79,30 +111,11 @@ impl Session {
     ) -> Option<Ending> {
         let data = match answer.result {
             Ok(data) => data,
-            // Devices without a staged image may answer attribute 7 with an error; and attribute 5 is
-            // not worth failing for, as initiate will say the same.
-            Err(_) if step == Step::ReadStaged => {
-                self.go(now, Step::Initiate);
-                return None;
-            }
-            Err(_) if step == Step::ReadEnabled => {
-                self.go(now, Step::ReadBlockSize);
-                return None;
-            }
             Err(result) => return self.finish(now, Err(Fault::Refused { request: step.name(), result })),
         };
         let done = match step {
-            Step::ReadEnabled => match Data::parse(data) {
-                Ok(Data::Boolean(false)) => Err(Fault::Disabled),
-                _ => Ok(Some(Step::ReadBlockSize)),
-            },
-            Step::ReadBlockSize => self.on_block_size(data, around),
-            Step::ReadStaged => {
-                Ok(Some(if self.is_ours(data, around) { Step::ReadStatus } else { Step::Initiate }))
-            }
-            Step::ReadStatus => on_status(data),
             Step::ReadFirstMissing => self.on_first_missing(data),
-            Step::ReadBitmap => self.on_bitmap(data),
+            Step::ReadBitmap => self.on_bitmap(now, data, around),
             Step::AwaitVerify => return self.on_verification(now, data, around),
             Step::Confirm if self.is_ours(data, around) => return self.staged(now),
             Step::Confirm => Err(Fault::ForeignImage),
@@ -125,67 +138,59 @@ impl Session {
         None
     }
 
-    fn on_block_size(&mut self, data: &[u8], around: &mut Surroundings<'_>) -> Result<Option<Step>, Fault> {
-        let size = unsigned(data).ok_or(Fault::Protocol { request: Step::ReadBlockSize.name() })?;
-        if !BLOCK_SIZES.contains(&size) {
-            return Err(Fault::BlockSize(size));
-        }
-        let service = self.service();
-        let active = self.active.as_mut().expect("an answer belongs to a task");
-        if let Task::Stage { release, channel } = active.task {
-            active.transfer = Some(Transfer::new(around.releases.encoding(release, channel, size, service)));
-        }
-        Ok(Some(Step::ReadStaged))
-    }
-
-    /// Says whether attribute 7 names the image of this task.
-    fn is_ours(&self, data: &[u8], around: &Surroundings<'_>) -> bool {
-        let Some(release) = self.release(around) else { return false };
-        let images = ImageToActivate::parse_list(data).unwrap_or_default();
-        images.iter().any(|image| {
-            image.size as usize == release.bytes.len()
-                && image.identification[..] == release.identification[..]
-        })
-    }
-
-    fn release<'a>(&self, around: &'a Surroundings<'_>) -> Option<&'a Release> {
-        match self.active.as_ref()?.task {
-            Task::Stage { release, .. } => Some(around.releases.release(release)),
-            _ => None,
-        }
-    }
-
     fn on_first_missing(&mut self, data: &[u8]) -> Result<Option<Step>, Fault> {
         let first = unsigned(data).ok_or(Fault::Protocol { request: Step::ReadFirstMissing.name() })?;
+        let active = self.active.as_mut().expect("an answer belongs to a task");
+        let refused_before = std::mem::take(&mut active.refused_before);
         let transfer = self.transfer()?;
-        let count = transfer.encoded.count();
-        if first >= count {
-            if transfer.report.blocks_sent == 0 {
-                transfer.report.blocks_held = count;
+        if first >= transfer.encoded.count() {
+            if refused_before {
+                return Ok(Some(Step::Initiate));
             }
-            return Ok(Some(Step::Verify));
+            return transfer.complete();
         }
-        if first == 0 && transfer.initiated && transfer.report.blocks_sent == 0 {
+        if first == 0 && transfer.initiated && transfer.account.blocks_sent == 0 {
             transfer.plan_all();
             return Ok(Some(Step::SendBlocks));
         }
         Ok(Some(Step::ReadBitmap))
     }
 
-    fn on_bitmap(&mut self, data: &[u8]) -> Result<Option<Step>, Fault> {
-        let transfer = self.transfer()?;
-        let bitmap = match BlockBitmap::from_data(data) {
-            Ok(bitmap) if bitmap.len() == transfer.encoded.count() => bitmap,
-            _ => return Err(Fault::Protocol { request: Step::ReadBitmap.name() }),
+    fn on_bitmap(
+        &mut self,
+        now: Moment,
+        data: &[u8],
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Step>, Fault> {
+        let active = self.active.as_mut().expect("an answer belongs to a task");
+        let transfer = active.transfer.as_mut().ok_or(Fault::Protocol { request: active.step.name() })?;
+        let Some(bitmap) = bitmap_of(data, transfer.encoded.count()) else {
+            return Err(Fault::Protocol { request: Step::ReadBitmap.name() });
         };
         match transfer.plan_missing(&bitmap) {
-            Ok(0) => Ok(Some(Step::Verify)),
-            Ok(_) => Ok(Some(Step::SendBlocks)),
+            Ok(0) => transfer.complete(),
+            Ok(_) => {
+                transfer.check_floor(now, &self.line, around.patience)?;
+                Ok(Some(Step::SendBlocks))
+            }
             Err(rounds) => Err(Fault::Stalled { rounds, missing: transfer.missing() }),
         }
     }
 
-    fn transfer(&mut self) -> Result<&mut Transfer, Fault> {
+    /// The hub could not verify the image. If it says which blocks it wants again, it gets them.
+    fn on_verification_failed(&mut self, now: Moment) -> Option<Ending> {
+        match self.transfer() {
+            Ok(transfer) if transfer.verify_repairs < VERIFY_REPAIRS => {
+                transfer.verify_repairs += 1;
+                transfer.suspect = true;
+                self.go(now, Step::ReadFirstMissing);
+                None
+            }
+            _ => self.finish(now, Err(Fault::VerificationFailed)),
+        }
+    }
+
+    pub(super) fn transfer(&mut self) -> Result<&mut Transfer, Fault> {
         let active = self.active.as_mut().expect("an answer belongs to a task");
         active.transfer.as_mut().ok_or(Fault::Protocol { request: active.step.name() })
     }
@@ -199,10 +204,7 @@ impl Session {
     ) -> Option<Ending> {
         match (step, answer.result) {
             (Step::Initiate, AccessResult::Success) => {
-                if let Ok(transfer) = self.transfer() {
-                    transfer.initiated = true;
-                }
-                self.go(now, Step::ReadFirstMissing);
+                self.on_initiated(now);
                 None
             }
             (Step::Verify, AccessResult::Success) => {
@@ -215,7 +217,7 @@ impl Session {
                 self.pause(now, around);
                 None
             }
-            (Step::Verify, AccessResult::OtherReason) => self.finish(now, Err(Fault::VerificationFailed)),
+            (Step::Verify, AccessResult::OtherReason) => self.on_verification_failed(now),
             (Step::Activate, AccessResult::Success | AccessResult::TemporaryFailure) => {
                 self.finish(now, Ok(Answer::ActivationAccepted))
             }
@@ -252,43 +254,13 @@ impl Session {
                 return self.finish(now, Err(Fault::Refused { request: Step::WritePaper.name(), result }));
             }
         }
-        let active = self.active.as_mut()?;
-        active.papers_written += 1;
-        let count = match &active.task {
-            Task::WritePapers { documents, .. } => documents.len(),
-            _ => 0,
-        };
-        if active.papers_written >= count {
-            return self.finish(now, Ok(Answer::PapersWritten));
+        if let Errand::WritePapers(papers) = &mut self.active.as_mut()?.task
+            && papers.next_is_left()
+        {
+            self.go(now, Step::WritePaper);
+            return None;
         }
-        self.go(now, Step::WritePaper);
-        None
-    }
-
-    fn on_block_answer(
-        &mut self,
-        now: Moment,
-        answer: &ActionResponse<'_>,
-        around: &Surroundings<'_>,
-    ) -> Heard {
-        let Some(active) = self.active.as_mut() else { return Heard::Stale };
-        let Some(transfer) = active.transfer.as_mut() else { return Heard::Stale };
-        match transfer.answered(answer.invoke.number, answer.result) {
-            None => Heard::Stale,
-            Some(Err(result)) => {
-                let fault = Fault::Refused { request: Step::SendBlocks.name(), result };
-                self.finish(now, Err(fault)).map_or(Heard::Moved, Heard::Ended)
-            }
-            Some(Ok(())) => {
-                if transfer.round_is_over() {
-                    end_round(active, now);
-                } else {
-                    let longest = around.patience.longest_timeout;
-                    active.deadline = transfer.awaits_answers().then(|| now + longest);
-                }
-                Heard::Moved
-            }
-        }
+        self.finish(now, Ok(Answer::PapersWritten))
     }
 
     fn on_verification(&mut self, now: Moment, data: &[u8], around: &Surroundings<'_>) -> Option<Ending> {
@@ -300,12 +272,12 @@ impl Session {
             Ok(ImageTransferStatus::VerificationInitiated | ImageTransferStatus::Initiated) => {
                 let polls = match self.transfer() {
                     Ok(transfer) => {
-                        transfer.verify_polls += 1;
+                        transfer.verify_polls = transfer.verify_polls.saturating_add(1);
                         transfer.verify_polls
                     }
                     Err(fault) => return self.finish(now, Err(fault)),
                 };
-                if polls > around.patience.verify_polls {
+                if u32::from(polls) > around.patience.verify_polls {
                     return self.finish(now, Err(Fault::VerificationFailed));
                 }
                 self.go(now, Step::AwaitVerify);
@@ -317,7 +289,7 @@ impl Session {
                 self.go(now, Step::Confirm);
                 None
             }
-            _ => self.finish(now, Err(Fault::VerificationFailed)),
+            _ => self.on_verification_failed(now),
         }
     }
 
@@ -343,26 +315,14 @@ impl Session {
 
     fn staged(&mut self, now: Moment) -> Option<Ending> {
         let active = self.active.as_ref()?;
-        let mut report = active.transfer.as_ref().map(|transfer| transfer.report).unwrap_or_default();
+        let mut report = active.transfer.as_ref().map(Transfer::final_report).unwrap_or_default();
         report.elapsed = now.saturating_since(active.started);
         self.finish(now, Ok(Answer::Staged(report)))
     }
 }
 
-/// Decides by attribute 6 how to go on with a slot that holds our image.
-fn on_status(data: &[u8]) -> Result<Option<Step>, Fault> {
-    match ImageTransferStatus::from_data(data) {
-        Ok(ImageTransferStatus::Initiated) => Ok(Some(Step::ReadFirstMissing)),
-        Ok(ImageTransferStatus::NotInitiated | ImageTransferStatus::VerificationFailed) => {
-            Ok(Some(Step::Initiate))
-        }
-        // Verified, being verified, or further on: the look at attribute 6 is made again there.
-        Ok(_) => Ok(Some(Step::AwaitVerify)),
-        Err(_) => Err(Fault::Protocol { request: Step::ReadStatus.name() }),
-    }
-}
-
-fn unsigned(data: &[u8]) -> Option<u32> {
+/// Reads an unsigned number of any width.
+pub(super) fn unsigned(data: &[u8]) -> Option<u32> {
     match Data::parse(data).ok()? {
         Data::Unsigned32(value) => Some(value),
         Data::Unsigned16(value) => Some(u32::from(value)),

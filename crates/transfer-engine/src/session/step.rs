@@ -1,11 +1,14 @@
 //! The life cycle of a task, as one table.
 //!
 //! ```text
-//!            ┌─ Stage ────► ReadEnabled ─► ReadBlockSize ─► ReadStaged ─┬─ ours ────► ReadStatus ─┐
-//!            │                                                          └─ not ours ► Initiate ───┤
-//!            │        ┌──────────────────────────────────────────────────────────────────────────┘
-//! Associate ─┤        └► ReadFirstMissing ─┬─► ReadBitmap ─► SendBlocks ─► ReadFirstMissing ─► …
-//!            │                             └─► Verify ─► (AwaitVerify) ─► Confirm ─► done
+//!            ┌─ Stage ────► Survey ─┬─ not ours ► Initiate ─┬────────────────────┐
+//!            │                      │                       ▼                    ▼
+//!            │                      ├─ ours ──► ReadFirstMissing ─┬─► ReadBitmap ─► SendBlocks
+//!            │                      │            ▲      ▲         │       ▲           │
+//!            │                      │            │      └─────────┼───────┴── round ──┘
+//! Associate ─┤                      └─ further ──┼──────┐         ▼
+//!            │                         failed,   │      ▼       Verify
+//!            │                         holes? ◄──┴─ (AwaitVerify) ◄─┴─► Confirm ─► done
 //!            ├─ Activate ─► WriteOrder ─► Activate ─► done   (no answer: ReconcileActivation)
 //!            ├─ ReadHanStatus ─► done
 //!            ├─ ReadVersion ─► done
@@ -15,19 +18,16 @@
 //! Any step may fall back to `Associate` when the hub has lost its association (a reboot).
 //! The order of the requests is that of the Blue Book's image transfer procedure, IEC 62056-6-2.
 
-/// Where a task stands. Every step but `SendBlocks` is one request that waits for one answer.
+use crate::engine::SessionState;
+
+/// Where a task stands. Every step but `Survey` and `SendBlocks` is one request
+/// that waits for one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Step {
     /// AARQ.
     Associate,
-    /// Attribute 5.
-    ReadEnabled,
-    /// Attribute 2.
-    ReadBlockSize,
-    /// Attribute 7 before the transfer: is that our image already?
-    ReadStaged,
-    /// Attribute 6 of a slot that holds our image.
-    ReadStatus,
+    /// Attributes 5, 2, 7 and 6 together: what is in the slot, and may we?
+    Survey,
     /// Method 1.
     Initiate,
     /// Attribute 4: cheap, so read first.
@@ -59,12 +59,9 @@ pub(crate) enum Step {
 impl Step {
     /// All steps, in the order of the picture.
     #[cfg(test)]
-    pub(crate) const ALL: [Step; 18] = [
+    pub(crate) const ALL: [Step; 15] = [
         Step::Associate,
-        Step::ReadEnabled,
-        Step::ReadBlockSize,
-        Step::ReadStaged,
-        Step::ReadStatus,
+        Step::Survey,
         Step::Initiate,
         Step::ReadFirstMissing,
         Step::ReadBitmap,
@@ -86,21 +83,29 @@ impl Step {
         match (self, next) {
             // A hub that rebooted has forgotten us: begin again, the slot remembers its blocks.
             (_, Associate) => true,
-            (Associate, ReadEnabled | WriteOrder | Activate | ReadHanStatus | ReadVersion | WritePaper) => {
-                true
-            }
-            (ReadEnabled, ReadBlockSize) | (ReadBlockSize, ReadStaged) => true,
-            (ReadStaged, ReadStatus | Initiate) => true,
-            (ReadStatus, ReadFirstMissing | AwaitVerify | Initiate) => true,
-            (Initiate, ReadFirstMissing) => true,
-            (ReadFirstMissing, ReadBitmap | SendBlocks | Verify) => true,
+            (Associate, Survey | WriteOrder | Activate | ReadHanStatus | ReadVersion | WritePaper) => true,
+            (Survey, Initiate | ReadFirstMissing | AwaitVerify) => true,
+            (Initiate, ReadFirstMissing | SendBlocks) => true,
+            (ReadFirstMissing, ReadBitmap | SendBlocks | Verify | Initiate) => true,
             (ReadBitmap, SendBlocks | Verify) => true,
-            (SendBlocks, ReadFirstMissing) => true,
-            (Verify, AwaitVerify | Confirm) => true,
-            (AwaitVerify, AwaitVerify | Confirm) => true,
+            (SendBlocks, ReadFirstMissing | ReadBitmap) => true,
+            // A failed verification may have found holes.
+            (Verify | AwaitVerify, AwaitVerify | Confirm | ReadFirstMissing) => true,
             (WriteOrder, Activate) | (WritePaper, WritePaper) => true,
             (Activate, ReconcileActivation) | (ReconcileActivation, Activate) => true,
             _ => false,
+        }
+    }
+
+    /// Says what it is in words for operators.
+    pub(crate) fn state(self) -> SessionState {
+        match self {
+            Step::Associate => SessionState::Associating,
+            Step::WritePaper | Step::Survey | Step::Initiate => SessionState::Preparing,
+            Step::ReadFirstMissing | Step::ReadBitmap | Step::SendBlocks => SessionState::Sending,
+            Step::Verify | Step::AwaitVerify | Step::Confirm => SessionState::Verifying,
+            Step::WriteOrder | Step::Activate | Step::ReconcileActivation => SessionState::Activating,
+            Step::ReadHanStatus | Step::ReadVersion => SessionState::Reading,
         }
     }
 
@@ -108,10 +113,9 @@ impl Step {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Step::Associate => "AARQ",
-            Step::ReadEnabled => "GET image_transfer_enabled",
-            Step::ReadBlockSize => "GET image_block_size",
-            Step::ReadStaged | Step::Confirm => "GET image_to_activate_info",
-            Step::ReadStatus | Step::AwaitVerify | Step::ReconcileActivation => "GET image_transfer_status",
+            Step::Survey => "GET of the image slot",
+            Step::Confirm => "GET image_to_activate_info",
+            Step::AwaitVerify | Step::ReconcileActivation => "GET image_transfer_status",
             Step::Initiate => "ACTION image_transfer_initiate",
             Step::ReadFirstMissing => "GET image_first_not_transferred_block_number",
             Step::ReadBitmap => "GET image_transferred_blocks_status",
@@ -144,17 +148,14 @@ mod tests {
             })
             .collect();
         let expected = "\
-Associate: ReadEnabled WriteOrder Activate ReadHanStatus ReadVersion WritePaper
-ReadEnabled: ReadBlockSize
-ReadBlockSize: ReadStaged
-ReadStaged: ReadStatus Initiate
-ReadStatus: Initiate ReadFirstMissing AwaitVerify
-Initiate: ReadFirstMissing
-ReadFirstMissing: ReadBitmap SendBlocks Verify
+Associate: Survey WriteOrder Activate ReadHanStatus ReadVersion WritePaper
+Survey: Initiate ReadFirstMissing AwaitVerify
+Initiate: ReadFirstMissing SendBlocks
+ReadFirstMissing: Initiate ReadBitmap SendBlocks Verify
 ReadBitmap: SendBlocks Verify
-SendBlocks: ReadFirstMissing
-Verify: AwaitVerify Confirm
-AwaitVerify: AwaitVerify Confirm
+SendBlocks: ReadFirstMissing ReadBitmap
+Verify: ReadFirstMissing AwaitVerify Confirm
+AwaitVerify: ReadFirstMissing AwaitVerify Confirm
 Confirm: 
 WriteOrder: Activate
 Activate: ReconcileActivation

@@ -1,141 +1,283 @@
-//! The blocks of one staging: which are still to be sent, which are in the air.
+//! The blocks of one staging: which are still to be sent, which are in the air, and how it is getting on.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{AccessResult, BlockBitmap};
 
+use super::Patience;
+use super::agenda::Agenda;
+use super::step::Step;
+use crate::Moment;
+use crate::budget::ByteRate;
+use crate::line::Line;
 use crate::release::{EncodedBlocks, invoke_number};
-use crate::task::LegReport;
+use crate::task::{Fault, LegReport};
 
 /// How many rounds in a row may bring nothing before the leg is called stalled.
-pub(crate) const STALE_ROUNDS: u32 = 6;
+pub(crate) const STALE_ROUNDS: u8 = 6;
+
+/// How often the hub may find holes by verifying. The hub knows bad blocks by the image's signed list of block
+/// digests; if three repairs do not help, the list or the hub is wrong.
+pub(crate) const VERIFY_REPAIRS: u8 = 3;
+
+/// No confirmed block is in the air under this invoke-id.
+const NONE: u32 = u32::MAX;
+
+/// A small request sent behind blocks: what does the hub hold, and how long does it take to say so?
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    pub(crate) invoke: u8,
+    /// Attribute 3 rather than 4: holes are known to exist.
+    pub(crate) bitmap: bool,
+    pub(crate) asked: Moment,
+    /// Bytes sent on the line by then.
+    pub(crate) sent: u32,
+    /// Where the agenda stood.
+    cursor: u32,
+}
+
+/// What has been done for a staging so far; survives a lost association.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) blocks_held: u32,
+    pub(crate) blocks_sent: u32,
+    pub(crate) rounds: u32,
+    pub(crate) bytes_sent: u64,
+}
 
 /// A staging under way.
 #[derive(Debug)]
 pub(crate) struct Transfer {
     pub(crate) encoded: Arc<EncodedBlocks>,
-    /// Blocks to send in this round, in order. Bounded by the bitmap: at most every other block.
-    pending: VecDeque<Range<u32>>,
-    /// Confirmed blocks that were not answered yet, by invoke-id.
-    in_flight: [Option<u32>; 16],
+    agenda: Agenda,
+    /// Confirmed blocks that were not answered yet, by invoke-id; streams only.
+    in_flight: Option<Box<[u32; 16]>>,
+    /// The last two probes whose answers may still come, the newer first.
+    probes: [Option<Probe>; 2],
+    /// When the next probe is due.
+    pub(crate) probe_after: Moment,
+    /// Blocks were sent since the last probe.
+    probe_owed: bool,
+    /// Probes sent since something was heard.
+    pub(crate) silent_probes: u8,
     /// True once this session has initiated the slot, so that nothing can be staged but by us.
     pub(crate) initiated: bool,
-    first_pass_done: bool,
-    missing_before: u32,
-    stale_rounds: u32,
-    pub(crate) verify_polls: u32,
-    pub(crate) report: LegReport,
+    /// Blocks were sent and nothing was heard since: the next answer also measures the line.
+    pub(crate) streamed: bool,
+    /// Holes were seen in this leg: the bitmap is worth asking for at once.
+    pub(crate) holes: bool,
+    /// The hub's verification failed with every block in place, as far as we know.
+    pub(crate) suspect: bool,
+    stale_rounds: u8,
+    pub(crate) verify_repairs: u8,
+    pub(crate) verify_polls: u16,
+    missing: u32,
+    floor: FloorWatch,
+    pub(crate) account: Account,
+}
+
+/// Since when, and from where, the rate of arrival is watched.
+#[derive(Debug)]
+struct FloorWatch {
+    since: Moment,
+    missing: u32,
+    bytes_sent: u64,
 }
 
 impl Transfer {
-    pub(crate) fn new(encoded: Arc<EncodedBlocks>) -> Transfer {
-        let report = LegReport { blocks: encoded.count(), ..LegReport::default() };
+    /// Begins a staging; `before` is what an earlier association already did for it.
+    pub(crate) fn new(encoded: Arc<EncodedBlocks>, before: Option<Box<Account>>, now: Moment) -> Transfer {
+        let count = encoded.count();
+        let account = before.map_or_else(Account::default, |account| *account);
         Transfer {
+            agenda: Agenda::empty(count),
             encoded,
-            pending: VecDeque::new(),
-            in_flight: [None; 16],
+            in_flight: None,
+            probes: [None; 2],
+            probe_after: Moment::default(),
+            probe_owed: false,
+            silent_probes: 0,
             initiated: false,
-            first_pass_done: false,
-            missing_before: u32::MAX,
+            streamed: false,
+            holes: false,
+            suspect: false,
             stale_rounds: 0,
+            verify_repairs: 0,
             verify_polls: 0,
-            report,
+            missing: count,
+            floor: FloorWatch { since: now, missing: count, bytes_sent: account.bytes_sent },
+            account,
         }
     }
 
     /// Plans to send everything.
     pub(crate) fn plan_all(&mut self) {
-        self.pending.clear();
-        self.pending.push_back(0..self.encoded.count());
-        self.missing_before = self.encoded.count();
+        self.agenda.plan_all();
     }
 
-    /// Plans to send what the bitmap lacks; says how many rounds brought nothing if that is too many.
+    /// Plans to send what the bitmap lacks, at the end of a round; says how many rounds brought nothing if that
+    /// is too many.
     pub(crate) fn plan_missing(&mut self, bitmap: &BlockBitmap) -> Result<u32, u32> {
-        self.pending = bitmap.missing_runs().collect();
-        let missing = self.pending.iter().map(|run| run.end - run.start).sum();
-        if self.first_pass_done {
-            self.report.rounds += 1;
+        self.agenda.plan_missing(bitmap);
+        let missing = self.agenda.left();
+        if self.account.blocks_sent == 0 {
+            self.account.blocks_held = self.encoded.count() - missing;
         } else {
-            self.report.blocks_held = self.encoded.count() - missing;
-        }
-        if missing < self.missing_before {
-            self.stale_rounds = 0;
-        } else {
-            self.stale_rounds += 1;
-            if self.stale_rounds >= STALE_ROUNDS {
-                return Err(self.stale_rounds);
+            self.account.rounds += 1;
+            if missing < self.missing {
+                self.stale_rounds = 0;
+            } else {
+                self.stale_rounds += 1;
             }
         }
-        self.missing_before = missing;
+        if self.stale_rounds >= STALE_ROUNDS {
+            return Err(u32::from(self.stale_rounds));
+        }
+        self.missing = missing;
+        self.suspect &= missing == 0;
+        self.holes |= missing > 0 && self.account.blocks_sent > 0;
         Ok(missing)
+    }
+
+    /// The hub holds every block: on to its verification, unless that has just failed.
+    pub(crate) fn complete(&mut self) -> Result<Option<Step>, Fault> {
+        if self.account.blocks_sent == 0 {
+            self.account.blocks_held = self.encoded.count();
+        }
+        self.missing = 0;
+        if std::mem::take(&mut self.suspect) {
+            Err(Fault::VerificationFailed)
+        } else {
+            Ok(Some(Step::Verify))
+        }
     }
 
     /// Returns how many blocks were missing when last we knew.
     pub(crate) fn missing(&self) -> u32 {
-        self.missing_before
+        self.missing
+    }
+
+    /// Returns how many blocks are still to be sent as far as we know.
+    pub(crate) fn left(&self) -> u32 {
+        self.agenda.left()
     }
 
     /// Returns the next run of blocks that may be sent now, at most `limit` of them, or `None` when the
     /// window is full or nothing is left.
     pub(crate) fn next_train(&self, limit: u32, window: Option<u8>) -> Option<Range<u32>> {
-        let run = self.pending.front()?;
-        let mut room = limit.min(run.end - run.start);
+        let mut run = self.agenda.next_run(limit)?;
         if let Some(window) = window {
-            room = room.min(u32::from(window).saturating_sub(self.in_flight_count()));
+            let room = u32::from(window).saturating_sub(self.in_flight_count());
             // An invoke-id must not be used twice at a time (IEC 62056-5-3, invoke-id-and-priority).
-            let free = (0..room)
-                .take_while(|offset| self.in_flight[usize::from(invoke_number(run.start + offset))].is_none())
-                .count();
-            room = free as u32;
+            let free = run.clone().take(room as usize).take_while(|block| self.is_free(*block)).count();
+            run.end = run.start + free as u32;
         }
-        (room > 0).then(|| run.start..run.start + room)
+        (!run.is_empty()).then_some(run)
     }
 
     /// Takes a run that [`Transfer::next_train`] gave and accounts for it.
     pub(crate) fn sent(&mut self, train: &Range<u32>, bytes: usize, confirmed: bool) {
-        let run = self.pending.front_mut().expect("the train came from the first run");
-        run.start = train.end;
-        if run.start >= run.end {
-            self.pending.pop_front();
-        }
+        self.agenda.take(train);
         let blocks = train.end - train.start;
-        self.report.blocks_sent += blocks;
-        self.report.bytes_sent += bytes as u64;
-        if self.first_pass_done {
-            self.report.blocks_repaired += blocks;
-        }
+        self.account.blocks_sent += blocks;
+        self.account.bytes_sent += bytes as u64;
+        self.probe_owed = true;
+        self.streamed = true;
         if confirmed {
+            let in_flight = self.in_flight.get_or_insert_with(|| Box::new([NONE; 16]));
             for block in train.clone() {
-                self.in_flight[usize::from(invoke_number(block))] = Some(block);
+                in_flight[usize::from(invoke_number(block))] = block;
             }
         }
     }
 
+    /// Says when a probe should follow the blocks sent so far; `deaf`: blocks wait until something is heard.
+    pub(crate) fn probe_due(&self, deaf: bool) -> Option<Moment> {
+        (self.agenda.left() > 0 && (self.probe_owed || deaf)).then_some(self.probe_after)
+    }
+
+    /// Notes that a probe was sent.
+    pub(crate) fn probed(&mut self, invoke: u8, now: Moment, sent: u32) {
+        let (bitmap, cursor) = (self.holes, self.agenda.cursor());
+        self.probes[1] = self.probes[0].take();
+        self.probes[0] = Some(Probe { invoke, bitmap, asked: now, sent, cursor });
+        self.probe_owed = false;
+        self.silent_probes += 1;
+    }
+
+    /// Takes the probe that was sent under an invoke-id, and with it those before it.
+    pub(crate) fn take_probe(&mut self, invoke: u8) -> Option<Probe> {
+        let place = self.probes.iter().position(|probe| probe.is_some_and(|probe| probe.invoke == invoke))?;
+        let probe = self.probes[place];
+        self.probes[place..].fill(None);
+        self.silent_probes = 0;
+        probe
+    }
+
+    /// Forgets the probes that are on their way.
+    pub(crate) fn forget_probes(&mut self) {
+        self.probes = [None; 2];
+        self.silent_probes = 0;
+    }
+
+    /// Takes attribute 4 from the answer to a probe.
+    pub(crate) fn learn_first_missing(&mut self, probe: &Probe, first: u32) {
+        if first >= self.encoded.count() {
+            // The hub has found the image elsewhere: nothing is left to send.
+            self.agenda = Agenda::empty(self.encoded.count());
+        }
+        // Everything before the cursor was sent before the probe, and lines keep order.
+        self.holes |= first < probe.cursor;
+        self.missing = self.missing.min(self.encoded.count().saturating_sub(first));
+    }
+
+    /// Takes attribute 3 from the answer to a probe: what was lost is sent again behind what is new.
+    pub(crate) fn learn_bitmap(&mut self, probe: &Probe, bitmap: &BlockBitmap) {
+        if self.agenda.repair(bitmap, probe.cursor) > 0 {
+            self.account.rounds += 1;
+        }
+        self.missing = self.encoded.count() - bitmap.count_set();
+    }
+
     /// Notes the answer to a confirmed block; a stale answer gives `None`.
     pub(crate) fn answered(&mut self, invoke: u8, result: AccessResult) -> Option<Result<(), AccessResult>> {
-        let block = self.in_flight[usize::from(invoke & 0x0F)].take()?;
+        let place = &mut self.in_flight.as_mut()?[usize::from(invoke & 0x0F)];
+        let block = std::mem::replace(place, NONE);
         match result {
-            AccessResult::Success => Some(Ok(())),
+            _ if block == NONE => None,
+            AccessResult::Success => {
+                self.missing = self.missing.saturating_sub(1);
+                Some(Ok(()))
+            }
             // The hub is busy: send the block again behind the others.
             AccessResult::TemporaryFailure => {
-                self.pending.push_back(block..block + 1);
+                self.agenda.put_back(block);
                 Some(Ok(()))
             }
             refused => Some(Err(refused)),
         }
     }
 
-    /// Says whether the round is over: all sent, all confirmed ones answered.
-    pub(crate) fn round_is_over(&self) -> bool {
-        self.pending.is_empty() && self.in_flight_count() == 0
+    /// Returns the account of a leg that has come to its end: every block is held, so whatever was sent beyond
+    /// what was lacking was a repair.
+    pub(crate) fn final_report(&self) -> LegReport {
+        let (blocks, account) = (self.encoded.count(), &self.account);
+        LegReport {
+            blocks,
+            blocks_held: account.blocks_held,
+            blocks_sent: account.blocks_sent,
+            blocks_repaired: account.blocks_sent.saturating_sub(blocks - account.blocks_held),
+            rounds: account.rounds,
+            bytes_sent: account.bytes_sent,
+            elapsed: Duration::ZERO,
+        }
     }
 
-    /// Marks the first pass as done: what is sent from now on is repair.
-    pub(crate) fn end_round(&mut self) {
-        self.first_pass_done = true;
+    /// Says whether the round is over: all sent, all confirmed ones answered.
+    pub(crate) fn round_is_over(&self) -> bool {
+        self.agenda.left() == 0 && !self.awaits_answers()
     }
 
     /// Says whether confirmed blocks wait for their answers.
@@ -143,7 +285,31 @@ impl Transfer {
         self.in_flight_count() > 0
     }
 
+    /// Says whether the image arrives too slowly, now that we have heard what is missing. Only what the line or
+    /// the hub did counts: while we ourselves offered less than the floor, nothing is blamed on them.
+    pub(crate) fn check_floor(&mut self, now: Moment, line: &Line, patience: &Patience) -> Result<(), Fault> {
+        let elapsed = now.saturating_since(self.floor.since);
+        if elapsed < patience.floor_window {
+            return Ok(());
+        }
+        let rate = |bytes: u64| ByteRate((u128::from(bytes) * 1_000 / elapsed.as_millis().max(1)) as u64);
+        let arrived =
+            u64::from(self.floor.missing.saturating_sub(self.missing)) * self.encoded.stride() as u64;
+        let (seen, offered) = (rate(arrived), rate(self.account.bytes_sent - self.floor.bytes_sent));
+        self.floor = FloorWatch { since: now, missing: self.missing, bytes_sent: self.account.bytes_sent };
+        let floor = patience.floor_rate;
+        // Confirmed blocks that still wait for their answers wait for the line, not for us.
+        let to_blame =
+            offered >= floor || line.estimate().is_some_and(|rate| rate < floor) || self.awaits_answers();
+        if seen < floor && to_blame { Err(Fault::SlowRetrieval { seen, floor }) } else { Ok(()) }
+    }
+
+    fn is_free(&self, block: u32) -> bool {
+        self.in_flight.as_ref().is_none_or(|in_flight| in_flight[usize::from(invoke_number(block))] == NONE)
+    }
+
     fn in_flight_count(&self) -> u32 {
-        self.in_flight.iter().filter(|block| block.is_some()).count() as u32
+        let in_flight = self.in_flight.iter().flat_map(|places| places.iter());
+        in_flight.filter(|block| **block != NONE).count() as u32
     }
 }

@@ -159,10 +159,17 @@ impl Hub {
             self.counters.duplicate_blocks += 1;
             return Ok(AccessResult::Success);
         }
+        let image = image.clone();
+        if state.record.status == ImageTransferStatus::VerificationFailed {
+            // What was wrong arrives again: the transfer goes on where it was. The status goes first, or a cut behind
+            // the last block would leave an image that is complete and can never be verified.
+            self.slots[slot].become_status(ImageTransferStatus::Initiated);
+            self.store_slot(pool, slot)?;
+        }
         match bank.write(&mut self.board.flash, pool, range.start, block.bytes) {
             Err(FlashError::NotErased) => {
                 // Something else lies there: a block torn by a power cut, or a wrong one whose repair was cut.
-                let (image, wrong) = (image.clone(), BTreeSet::from([block.number]));
+                let wrong = BTreeSet::from([block.number]);
                 self.clear_blocks(pool, slot, &image, &wrong)?;
                 bank.write(&mut self.board.flash, pool, range.start, block.bytes)?;
             }
@@ -170,14 +177,8 @@ impl Hub {
         }
         bank.mark(&mut self.board.flash, pool, block.number)?;
         self.counters.blocks_received += 1;
-        let state = &mut self.slots[slot];
-        if let Some(bitmap) = &mut state.bitmap {
+        if let Some(bitmap) = &mut self.slots[slot].bitmap {
             bitmap.set(block.number);
-        }
-        if state.record.status == ImageTransferStatus::VerificationFailed {
-            // What was wrong arrives again: the transfer goes on where it was.
-            state.become_status(ImageTransferStatus::Initiated);
-            self.store_slot(pool, slot)?;
         }
         Ok(AccessResult::Success)
     }

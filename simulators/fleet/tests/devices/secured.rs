@@ -8,8 +8,8 @@ use fleet::{CutMode, FlashFault, HubConfig, HubSecurity, SectorPool};
 use proptest::prelude::{any, prop};
 use proptest::proptest;
 use transfer_engine::{
-    Answer, ByteRate, Engine, EngineConfig, HubLink, LinkSecurity, Priority, Release, Task, Transport,
-    seal_for_all,
+    Answer, ByteRate, Engine, EngineConfig, HubLink, LineRate, LinkSecurity, Priority, Release, Task,
+    Transport, seal_for_all,
 };
 use wire::{
     AccessResult, Apdu, BroadcastSealer, Challenge, ClassId, ClientHeard, Conformance, CounterLease,
@@ -349,7 +349,7 @@ fn stage_with_engine(
     let cell = engine.add_cell(ByteRate(1_000_000));
     let address = SocketAddr::from(([127, 0, 0, 1], 4059));
     let (transport, rate) = (Transport::Datagram, ByteRate(10_000));
-    let hub = engine.add_hub(home.now, HubLink { address, transport, cell, rate });
+    let hub = engine.add_hub(home.now, HubLink { address, transport, cell, rate: LineRate::Fixed(rate) });
     let identification = firmware_image::FileDigest::of(file).as_bytes().to_vec().into();
     let release = engine.add_release(Release { identification, bytes: file.to_vec().into() });
     assert!(engine.assign(home.now, hub, Task::Stage { release, channel: 1 }, Priority(0)));

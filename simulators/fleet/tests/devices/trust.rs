@@ -142,17 +142,15 @@ fn papers_that_are_not_believed_are_refused_without_a_reason() {
     let last = forged.len() - 1;
     forged[last] ^= 1;
     let one_signer = chain.sign(&chain.root(2, SECOND), &[1]);
+    let skips_one = chain.signed_root(3, SECOND);
+    let forks = chain.sign(&chain.root(1, SECOND), &[1, 2]);
     let cases: [(&[u8], AccessResult, Attack); 6] = [
         (b"no paper", AccessResult::OtherReason, Attack::Malformed),
         (&[0xD2; 5000], AccessResult::OtherReason, Attack::EndlessData),
         (&forged, AccessResult::ReadWriteDenied, Attack::Tampering),
         (one_signer.bytes(), AccessResult::ReadWriteDenied, Attack::TooFewSigners),
-        (chain.signed_root(3, SECOND).bytes(), AccessResult::ReadWriteDenied, Attack::BrokenChain),
-        (
-            chain.sign(&chain.root(1, SECOND), &[1, 2]).bytes(),
-            AccessResult::ReadWriteDenied,
-            Attack::BrokenChain,
-        ),
+        (skips_one.bytes(), AccessResult::ReadWriteDenied, Attack::BrokenChain),
+        (forks.bytes(), AccessResult::ReadWriteDenied, Attack::BrokenChain),
     ];
     for (paper, answer, attack) in cases {
         let before = home.hub.counters().attacks.of(attack);

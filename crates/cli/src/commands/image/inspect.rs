@@ -1,21 +1,27 @@
 //! `lamplighter image inspect`: what is in a file, whoever made it, and what is odd about it.
 
+mod document;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::Args;
-use firmware_image::{ElementTag, Inspection, Oddity, PayloadFormat, inspect};
+use firmware_image::{
+    DocumentKind, ElementTag, Inspection, Oddity, OtaFile, PayloadFormat, SignedImage, inspect,
+};
 use serde::Serialize;
 
-use super::facts::IdentityFacts;
+use super::facts::{IdentityFacts, PromiseFacts};
 use super::mcuboot::{self, McubootFacts};
 use super::read_image;
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
-/// Look into any OTA file, or a bare MCUboot image, and name everything odd about it.
+/// Look into any OTA file, bare MCUboot image or document of the chain of trust, and name everything odd about it.
 ///
-/// Believes nothing and verifies no signature. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
+/// Believes nothing and verifies no signature. Roots, releases, statuses and orders are recognised by their content,
+/// and what they claim is printed. Exit code 0: sound. 4: it would be refused, and why. 3: no OTA
 /// file, or not readable.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lamplighter image inspect vendor.ota\n  \
@@ -36,6 +42,8 @@ struct InspectReport {
     #[serde(flatten)]
     identity: Option<IdentityFacts>,
     header_string: Option<String>,
+    /// What the signer is said to promise; `None` without a whole set of a signer's elements.
+    promise: Option<PromiseFacts>,
     elements: Vec<ElementReport>,
     oddities: Vec<OddityReport>,
     payload_format: Option<String>,
@@ -57,7 +65,8 @@ struct OddityReport {
 }
 
 impl InspectReport {
-    fn new(path: &Path, bytes: &[u8], seen: &Inspection) -> InspectReport {
+    fn new(path: &Path, bytes: &Bytes, seen: &Inspection) -> InspectReport {
+        let signed = OtaFile::parse(bytes.clone()).ok().and_then(|file| SignedImage::from_file(file).ok());
         let payload = payload_of(bytes, seen);
         let format = payload.map(PayloadFormat::of);
         let read = payload.filter(|_| format == Some(PayloadFormat::Mcuboot)).map(McubootFacts::read);
@@ -71,6 +80,7 @@ impl InspectReport {
         InspectReport {
             file: path.display().to_string(),
             size_bytes: bytes.len(),
+            promise: signed.and_then(|image| PromiseFacts::of(&image).ok()),
             sound: seen.is_sound(),
             signed: seen.elements.iter().any(|element| element.tag == ElementTag::ENVELOPE),
             identity: seen.identity.map(IdentityFacts::from),
@@ -111,11 +121,15 @@ impl fmt::Display for InspectReport {
             "signature     {}",
             if self.signed { "present, not verified here" } else { "none" }
         )?;
+        if let Some(promise) = &self.promise {
+            write!(formatter, "{promise}")?;
+        }
         for element in &self.elements {
             let ElementReport { tag, name, offset_bytes, length_bytes } = element;
             writeln!(formatter, "element       {tag} {name}, {length_bytes} bytes at byte {offset_bytes}")?;
         }
-        if let Some(format) = &self.payload_format {
+        // What is promised of the payload stands above already.
+        if let (Some(format), None) = (&self.payload_format, &self.promise) {
             writeln!(formatter, "payload       {format}")?;
         }
         if let Some(facts) = &self.mcuboot {
@@ -132,6 +146,9 @@ impl fmt::Display for InspectReport {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = &arguments.file;
     let bytes = read_image(path)?;
+    if let Some(kind) = DocumentKind::of(&bytes) {
+        return document::show(path, kind, &bytes, output).map_err(|stop| stop.end(output));
+    }
     if PayloadFormat::of(&bytes) == PayloadFormat::Mcuboot {
         return mcuboot::inspect(path, &bytes, output);
     }

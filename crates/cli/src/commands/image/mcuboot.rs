@@ -5,12 +5,12 @@ use std::fmt;
 use std::path::Path;
 
 use firmware_image::{
-    McubootImage, McubootKey, McubootParseError, McubootVerifyError, PayloadFormat, TrustStore,
+    Attack, McubootImage, McubootKey, McubootParseError, McubootVerifyError, PayloadFormat, TrustStore,
     VerifiedMcuboot,
 };
 use serde::Serialize;
 
-use super::verify::report_refusal;
+use super::refusal::{Refusal, Stop};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 
@@ -225,21 +225,29 @@ impl fmt::Display for VerifyReport {
 }
 
 /// Verifies a bare MCUboot image, as a boot loader that believes these keys would.
-pub(super) fn verify(path: &Path, bytes: &[u8], trust: &TrustStore, output: &Output) -> Result<(), Failure> {
+pub(super) fn verify(path: &Path, bytes: &[u8], trust: &TrustStore, output: &Output) -> Result<(), Stop> {
     let image = McubootImage::parse(bytes)
         .or_bad_input(format_args!("{}: expected a sound MCUboot image", path.display()))?;
     match image.verify(&trust.keys()) {
-        Ok(verified) => output.report(&verified_report(path, &verified)),
+        Ok(verified) => Ok(output.report(&verified_report(path, &verified))?),
         Err(error) => {
-            report_refusal(path, &error, output)?;
-            let refused = Err(error).or_fail(ExitCode::Refused, format_args!("{}: refused", path.display()));
-            match error {
-                McubootVerifyError::Unsigned => {
-                    refused.map_err(|failure| failure.hint("sign it with `imgtool sign`"))
-                }
-                _ => refused,
+            let refusal = Refusal::new(path.display(), attack_of(&error), error);
+            Err(match error {
+                McubootVerifyError::Unsigned => refusal.hint("sign it with `imgtool sign`"),
+                _ => refusal,
             }
+            .into())
         }
+    }
+}
+
+/// Returns which attack the image would have been.
+fn attack_of(error: &McubootVerifyError) -> Attack {
+    match error {
+        McubootVerifyError::Unsigned | McubootVerifyError::BadSignature { .. } => Attack::ArbitrarySoftware,
+        McubootVerifyError::OtherSignature { .. } | McubootVerifyError::OtherHash { .. } => Attack::Malformed,
+        McubootVerifyError::UntrustedKey { .. } => Attack::UntrustedKey,
+        McubootVerifyError::Altered { .. } => Attack::Tampering,
     }
 }
 

@@ -23,8 +23,11 @@ pub(super) struct Config {
     pub(super) ledger: PathBuf,
     /// The folder of the images that were handed in.
     pub(super) images: PathBuf,
-    /// Public keys whose images are believed.
+    /// Public keys whose images are believed, one by one.
+    #[serde(default)]
     pub(super) trust: Vec<PathBuf>,
+    /// A chain of trust roots instead.
+    pub(super) chain: Option<ChainPlace>,
     /// The private key that signs activation orders.
     pub(super) order_key: PathBuf,
     /// The lists and the fleet.
@@ -44,6 +47,17 @@ pub(super) struct Config {
     /// Simulated time.
     #[serde(default)]
     pub(super) clock: Clock,
+}
+
+/// Where the chain of trust lies.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChainPlace {
+    /// The folder of `1.root`, `2.root` and so on.
+    pub(super) roots: PathBuf,
+    /// What hubs are to hold beside the newest root: the status of the day, the releases.
+    #[serde(default)]
+    pub(super) papers: Vec<PathBuf>,
 }
 
 /// The five files the gate judges by.
@@ -185,8 +199,18 @@ impl Config {
 
     /// Checks what no single value shows.
     fn check(&self) -> Result<(), String> {
-        if self.trust.is_empty() {
-            return Err("key trust: expected at least one public key, found none".to_owned());
+        match (self.trust.is_empty(), &self.chain) {
+            (true, None) => {
+                return Err(
+                    "key trust: expected at least one public key, or a table chain, found none".to_owned()
+                );
+            }
+            (false, Some(_)) => {
+                return Err(
+                    "key trust: expected no single keys beside a table chain: its roots name them".to_owned()
+                );
+            }
+            (true, Some(_)) | (false, None) => {}
         }
         if !self.http.bind.ip().is_loopback() && !self.http.allow_remote {
             return Err(format!(
@@ -202,7 +226,11 @@ impl Config {
         let Lists { cpl, epcl, ppcl, evidence, inventory } = &mut self.lists;
         let single =
             [&mut self.ledger, &mut self.images, &mut self.order_key, cpl, epcl, ppcl, evidence, inventory];
-        for path in single.into_iter().chain(&mut self.trust) {
+        let chain = self
+            .chain
+            .iter_mut()
+            .flat_map(|chain| std::iter::once(&mut chain.roots).chain(&mut chain.papers));
+        for path in single.into_iter().chain(&mut self.trust).chain(chain) {
             *path = folder.join(&path);
         }
     }
@@ -344,6 +372,9 @@ mod tests {
         }
         assert!(fault(&LEAST.replace("ledger = 'l'", "")).contains("missing field `ledger`"));
         assert!(fault(&LEAST.replace("['t']", "[]")).contains("key trust: expected at least one"));
+        assert!(
+            fault(&format!("{LEAST}[chain]\nroots = 'r'")).contains("key trust: expected no single keys")
+        );
         assert!(fault(&LEAST.replace("'l'", "7")).contains("line 1, column 10, key ledger: invalid type"));
     }
 

@@ -8,6 +8,7 @@ use firmware_image::TrustStore;
 use head_end::{HeadEndHandle, Stopped};
 use ledger::Head;
 use smso_adapter::{CampaignDesk, CreateError, TakeImageError, Taken, Unavailable};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -16,13 +17,14 @@ use super::images::ImageFolder;
 /// What stands between the API and the engine.
 pub(super) struct LiveDesk {
     pub(super) head_end: HeadEndHandle,
-    pub(super) trust: Arc<TrustStore>,
+    /// Who is believed of images now; a rotation changes it.
+    pub(super) trust: watch::Receiver<Arc<TrustStore>>,
     pub(super) images: Arc<ImageFolder>,
 }
 
 impl CampaignDesk for LiveDesk {
     async fn take_image(&self, file: Bytes) -> Result<Taken, TakeImageError> {
-        let (trust, images) = (self.trust.clone(), self.images.clone());
+        let (trust, images) = (self.trust.borrow().clone(), self.images.clone());
         // Hashing and syncing 10 MB would hold up everybody else on this thread.
         let kept = spawn_blocking(move || {
             let image = trust.verify_bytes(file)?;

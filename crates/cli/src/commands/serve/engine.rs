@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::{ChainPapers, Conductor, Desk, ReplayError, Settings};
+use campaign::{Conductor, Desk, ReplayError, Settings};
 use eligibility::{Inventory, LoadError, Register, RegisterFiles};
-use firmware_image::{CounterEpoch, TrustStore};
 use head_end::Clock;
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
 use rustix::fs::OFlags;
 use transfer_engine::Moment;
 
+use super::chain::Believed;
 use super::config::Config;
 use super::images::ImageFolder;
 use crate::clocks::SharedClock;
@@ -25,7 +25,7 @@ use crate::{files, keys};
 
 /// What is known before anything is opened for writing.
 pub(super) struct Papers {
-    trust: TrustStore,
+    believed: Believed,
     desk: Desk,
     settings: Settings,
 }
@@ -35,22 +35,21 @@ pub(super) struct EngineRoom {
     pub(super) conductor: Conductor,
     pub(super) ledger: Ledger<SqliteStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) trust: Arc<TrustStore>,
+    pub(super) believed: Believed,
     pub(super) images: Arc<ImageFolder>,
 }
 
 impl Papers {
     /// Reads keys and lists. Nothing is written.
     pub(super) fn read(config: &Config) -> Result<Papers, Failure> {
-        let trust = keys::read_trust(&config.trust)?;
+        let believed = Believed::read(config, wanted_start(config))?;
         let settings = Settings {
             engine: config.engine(),
             cell_rate: config.cell_rate(),
             link_rate: config.link_rate(),
             transport: config.transport(),
             order_key: keys::read_signing_key(&config.order_key)?,
-            epoch: CounterEpoch(0),
-            papers: ChainPapers::default(),
+            papers: believed.papers.clone(),
         };
         let lists = &config.lists;
         let register = Register::load(RegisterFiles {
@@ -62,7 +61,7 @@ impl Papers {
         let register = register.or_bad_input(folder_of(&lists.cpl))?;
         let inventory: Result<Inventory, LoadError> = Inventory::load(csv(&lists.inventory)?);
         let inventory = inventory.or_bad_input(folder_of(&lists.inventory))?;
-        Ok(Papers { trust, desk: Desk { register, inventory, gate: config.gate() }, settings })
+        Ok(Papers { believed, desk: Desk { register, inventory, gate: config.gate() }, settings })
     }
 }
 
@@ -80,9 +79,9 @@ fn folder_of(path: &Path) -> String {
 impl EngineRoom {
     /// Opens ledger and images and takes up every unfinished campaign.
     pub(super) fn open(config: &Config, papers: Papers) -> Result<EngineRoom, Failure> {
-        let Papers { trust, desk, settings } = papers;
+        let Papers { believed, desk, settings } = papers;
         let ledger = open_ledger(&config.ledger)?;
-        let (images, stored) = ImageFolder::open(&config.images, &trust)?;
+        let (images, stored) = ImageFolder::open(&config.images, &believed.images)?;
         let start = begin(config, &ledger)?;
         let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
         let clock = SharedClock::new(steady, Participant(0));
@@ -93,8 +92,7 @@ impl EngineRoom {
         replay(config, &ledger, &mut conductor)?;
         let resumed = conductor.resume(clock.now());
         resumed.map_err(|error| not_resumed(config, error))?;
-        let (trust, images) = (Arc::new(trust), Arc::new(images));
-        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), trust, images })
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images: Arc::new(images) })
     }
 }
 
@@ -111,13 +109,18 @@ fn open_ledger(path: &Path) -> Result<Ledger<SqliteStore>, Failure> {
     Ok(ledger)
 }
 
-/// Returns when the clock begins: never before the last entry, because time in a ledger does not go back.
-fn begin(config: &Config, ledger: &Ledger<SqliteStore>) -> Result<Moment, Failure> {
+/// Returns when the clock is to begin: as configured, or now.
+fn wanted_start(config: &Config) -> Moment {
     let wall = || {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
     };
-    let wanted = config.clock.start.map_or_else(wall, |start| start.0);
+    config.clock.start.map_or_else(wall, |start| start.0)
+}
+
+/// Returns when the clock begins: never before the last entry, because time in a ledger does not go back.
+fn begin(config: &Config, ledger: &Ledger<SqliteStore>) -> Result<Moment, Failure> {
+    let wanted = wanted_start(config);
     let Some(last) = ledger.head().count.checked_sub(1) else { return Ok(wanted) };
     let entries = ledger.read(EntryIndex(last), 1);
     let entries =

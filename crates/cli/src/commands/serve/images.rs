@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use firmware_image::{FileDigest, IntakeError, MAX_FILE_LEN, TrustStore, VerifiedImage, VerifyError};
+use firmware_image::{Attack, FileDigest, IntakeError, MAX_FILE_LEN, TrustStore, VerifiedImage, VerifyError};
 
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files::{self, Destination, Overwrite};
@@ -83,12 +83,17 @@ fn read(path: &Path, trust: &TrustStore) -> Result<Option<VerifiedImage>, Failur
     }
     match trust.verify_bytes(bytes) {
         Ok(image) => Ok(Some(image)),
-        Err(IntakeError::Verify(error @ VerifyError::UntrustedKey { .. })) => {
+        Err(IntakeError::Verify(error)) if is_of_trust(&error) => {
             tracing::warn!(path = %path.display(), %error, "a stored image is left out");
             Ok(None)
         }
         Err(error) => Err(error).or_fail(ExitCode::Refused, format_args!("{}: refused", path.display())),
     }
+}
+
+/// Returns whether the file is as it was signed, and those who signed it may not, or no longer.
+fn is_of_trust(error: &VerifyError) -> bool {
+    matches!(error.attack(), Attack::UntrustedKey | Attack::TooFewSigners | Attack::Freeze)
 }
 
 #[cfg(test)]

@@ -1,0 +1,277 @@
+//! Whose turn it is: from timers to ready lists, through the doors of the budgets, to a transmit.
+
+use super::{Engine, Transmit};
+use crate::budget::{CarrierId, CellId, Level, Use};
+use crate::queue::Bucket;
+use crate::session::{Surroundings, Want};
+use crate::{HubId, Moment};
+
+/// Where a session stands in the engine's queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Nowhere,
+    /// Filed in the wheel.
+    Timer,
+    /// In a bucket of its cell.
+    Ready(Bucket),
+}
+
+/// What a budget lets through at the moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Door {
+    /// Nothing passes until then.
+    shut: Option<Moment>,
+    /// No blocks pass until then.
+    shut_for_blocks: Option<Moment>,
+}
+
+impl Door {
+    fn close(&mut self, purpose: Use, until: Moment) {
+        match purpose {
+            Use::Requests => self.shut = Some(until),
+            Use::Blocks => self.shut_for_blocks = Some(until),
+        }
+    }
+
+    fn open_what_is_due(&mut self, now: Moment) {
+        self.shut = self.shut.filter(|until| *until > now);
+        self.shut_for_blocks = self.shut_for_blocks.filter(|until| *until > now);
+    }
+
+    /// Says when it opens further, given whether requests or blocks wait.
+    fn opens(&self) -> Option<Moment> {
+        [self.shut, self.shut_for_blocks].into_iter().flatten().min()
+    }
+
+    fn lets(&self, bucket: Bucket) -> bool {
+        self.shut.is_none() && (bucket == 0 || self.shut_for_blocks.is_none())
+    }
+}
+
+/// Whose turn it is, and by which place in the order.
+#[derive(Clone, Copy, Debug)]
+struct Picked {
+    carrier: CarrierId,
+    cell_bucket: Bucket,
+    hub: HubId,
+    bucket: Bucket,
+}
+
+impl Engine {
+    /// Returns what to send next, if anything may be sent now.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
+        self.budgets.advance(now);
+        self.wake(now);
+        self.global_door.open_what_is_due(now);
+        loop {
+            let picked = self.pick(now)?;
+            let hub = picked.hub;
+            let session = &self.sessions[hub.0 as usize];
+            let cell = session.cell;
+            let most = self.budgets.largest_charge(cell);
+            if self.armour.left_alone(now, session.model).is_some() {
+                self.refresh(now, hub);
+                continue;
+            }
+            let Want::Send { bytes, blocks, .. } =
+                session.want(now, hub, &self.pacer, self.config.train, most)
+            else {
+                self.refresh(now, hub);
+                continue;
+            };
+            let purpose = if blocks { Use::Blocks } else { Use::Requests };
+            match self.budgets.admit(now, cell, bytes as u64, purpose) {
+                Ok(()) => {
+                    if blocks {
+                        self.carriers[usize::from(picked.carrier.0)].cells.took_turn(picked.cell_bucket);
+                        self.cells[cell.0 as usize].ready.took_turn(picked.bucket);
+                    }
+                    return Some(self.transmit(now, hub, most, bytes, purpose));
+                }
+                Err(refusal) => self.shut(refusal.level, picked.carrier, cell, purpose, refusal.until),
+            }
+        }
+    }
+
+    /// Picks the carrier that stands best, its cell, and the hub in it.
+    fn pick(&mut self, now: Moment) -> Option<Picked> {
+        loop {
+            let mut chosen: Option<(Bucket, usize)> = None;
+            let count = self.carriers.len();
+            for offset in 0..count {
+                let index = (self.next_carrier + offset) % count;
+                let carrier = &mut self.carriers[index];
+                let Some(best) = carrier.cells.best(0) else { continue };
+                carrier.door.open_what_is_due(now);
+                let passes = self.global_door.lets(best) && carrier.door.lets(best);
+                if passes && chosen.is_none_or(|(bucket, _)| best < bucket) {
+                    chosen = Some((best, index));
+                }
+            }
+            let (_, index) = chosen?;
+            if count > 1 {
+                self.next_carrier = (index + 1) % count;
+            }
+            let (cell, cell_bucket) = self.carriers[index].cells.pick(false)?;
+            let state = &self.cells[cell as usize];
+            if let Some((hub, bucket)) = state.ready.pick(state.door.shut_for_blocks.is_some()) {
+                return Some(Picked {
+                    carrier: CarrierId(index as u16),
+                    cell_bucket,
+                    hub: HubId(hub),
+                    bucket,
+                });
+            }
+            self.list(CellId(cell));
+        }
+    }
+
+    fn transmit(&mut self, now: Moment, hub: HubId, most: u64, admitted: usize, purpose: Use) -> Transmit {
+        let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
+        let session = &mut self.sessions[hub.0 as usize];
+        let pace = session.pace();
+        let emission = session.emit(now, self.config.train, most, &mut around);
+        let (address, transport) = (session.address, session.transport);
+        // Requests are admitted at their largest.
+        let spare = admitted.saturating_sub(emission.bytes) as u64;
+        self.budgets.give_back(session.cell, spare, purpose);
+        self.pacer.charge(hub.0, now, emission.bytes as u64, pace);
+        self.armour.expects(hub.0, emission.answers);
+        let traffic = &mut self.cells[session.cell.0 as usize].traffic;
+        traffic.bytes_sent += emission.bytes as u64;
+        traffic.blocks_sent += u64::from(emission.blocks);
+        self.counters.bytes_sent += emission.bytes as u64;
+        self.counters.blocks_sent += u64::from(emission.blocks);
+        self.counters.requests_sent += u64::from(emission.blocks == 0);
+        self.refresh(now, hub);
+        let (contents, segment, blocks) = (emission.contents, emission.segment, emission.blocks);
+        Transmit { hub, address, transport, contents, segment, blocks }
+    }
+
+    /// Returns when the engine wants to be polled again although nothing was heard.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let mut next = [self.timers.next(), self.cell_timers.next()].into_iter().flatten().min();
+        for carrier in &self.carriers {
+            let Some(best) = carrier.cells.best(0) else { continue };
+            let mut at = self.start;
+            for door in [&self.global_door, &carrier.door] {
+                if !door.lets(best) {
+                    at = at.max(door.opens().unwrap_or(self.start));
+                }
+            }
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+        next
+    }
+
+    /// Moves what is due from the timers to the cells' ready lists.
+    fn wake(&mut self, now: Moment) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.timers.fire(&mut self.links, now, &mut fired);
+        for hub in fired.drain(..) {
+            self.places[hub as usize] = Place::Nowhere;
+            let patience = self.config.patience;
+            if let Some(ending) = self.sessions[hub as usize].expire(now, &patience) {
+                self.end(HubId(hub), ending);
+            }
+            self.refresh(now, HubId(hub));
+        }
+        self.cell_timers.fire(&mut self.cell_timer_links, now, &mut fired);
+        for cell in fired.drain(..) {
+            self.cells[cell as usize].timed = false;
+            self.cells[cell as usize].door.open_what_is_due(now);
+            self.set_cell_timer(CellId(cell));
+            self.list(CellId(cell));
+        }
+        self.fired = fired;
+    }
+
+    fn shut(&mut self, level: Level, carrier: CarrierId, cell: CellId, purpose: Use, until: Moment) {
+        match level {
+            Level::Global => self.global_door.close(purpose, until),
+            Level::Carrier => self.carriers[usize::from(carrier.0)].door.close(purpose, until),
+            Level::Cell => {
+                self.cells[cell.0 as usize].door.close(purpose, until);
+                self.set_cell_timer(cell);
+                self.list(cell);
+            }
+        }
+    }
+
+    fn set_cell_timer(&mut self, cell: CellId) {
+        let state = &mut self.cells[cell.0 as usize];
+        if std::mem::take(&mut state.timed) {
+            self.cell_timers.cancel(&mut self.cell_timer_links, cell.0);
+        }
+        if let Some(at) = state.door.opens() {
+            self.cell_timers.set(&mut self.cell_timer_links, cell.0, at);
+            state.timed = true;
+        }
+    }
+
+    /// Puts a session where it belongs now.
+    pub(super) fn refresh(&mut self, now: Moment, hub: HubId) {
+        let index = hub.0 as usize;
+        let session = &self.sessions[index];
+        let cell = session.cell;
+        let most = self.budgets.largest_charge(cell);
+        let mut want = session.want(now, hub, &self.pacer, self.config.train, most);
+        if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
+            want = Want::Wait(until);
+        }
+        let place = match want {
+            Want::Nothing | Want::Wait(Moment::MAX) => Place::Nowhere,
+            Want::Wait(at) => {
+                self.leave(hub, cell);
+                self.timers.set(&mut self.links, hub.0, at);
+                Place::Timer
+            }
+            Want::Send { bucket, .. } if self.places[index] == Place::Ready(bucket) => {
+                // To the end of its bucket, so that all of them get their turns.
+                let ready = &mut self.cells[cell.0 as usize].ready;
+                ready.remove(&mut self.links, hub.0, bucket);
+                ready.push(&mut self.links, hub.0, bucket);
+                return;
+            }
+            Want::Send { bucket, .. } => {
+                self.leave(hub, cell);
+                self.cells[cell.0 as usize].ready.push(&mut self.links, hub.0, bucket);
+                self.list(cell);
+                Place::Ready(bucket)
+            }
+        };
+        if place == Place::Nowhere {
+            self.leave(hub, cell);
+        }
+        self.places[index] = place;
+    }
+
+    /// Takes a session out of whichever list it is in.
+    fn leave(&mut self, hub: HubId, cell: CellId) {
+        match std::mem::replace(&mut self.places[hub.0 as usize], Place::Nowhere) {
+            Place::Nowhere => {}
+            Place::Timer => self.timers.cancel(&mut self.links, hub.0),
+            Place::Ready(bucket) => {
+                self.cells[cell.0 as usize].ready.remove(&mut self.links, hub.0, bucket);
+                self.list(cell);
+            }
+        }
+    }
+
+    /// Brings a cell's place among its carrier's cells up to date.
+    fn list(&mut self, cell: CellId) {
+        let state = &mut self.cells[cell.0 as usize];
+        let best = state.ready.best(0).filter(|best| state.door.lets(*best));
+        if state.listed == best {
+            return;
+        }
+        let queue = &mut self.carriers[usize::from(state.carrier.0)].cells;
+        if let Some(bucket) = state.listed {
+            queue.remove(&mut self.cell_links, cell.0, bucket);
+        }
+        if let Some(bucket) = best {
+            queue.push(&mut self.cell_links, cell.0, bucket);
+        }
+        state.listed = best;
+    }
+}

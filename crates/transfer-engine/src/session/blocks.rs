@@ -1,0 +1,182 @@
+//! How blocks flow: trains at the line's pace, and probes among them.
+//!
+//! Unconfirmed blocks (UDP) flow until the round is over. On a line whose rate is found out, probes follow some of
+//! them: GET of attribute 4 until a hole is known, of attribute 3 from then on. What a probe shows to be lost is
+//! sent again behind what is new, so that the line never waits for a round to end. Confirmed blocks (TCP) are
+//! bounded by a window, and their answers say enough.
+
+use std::time::Duration;
+
+use wire::{AccessResult, ActionResponse, GetResponse};
+
+use super::answers::unsigned;
+use super::step::Step;
+use super::survey::bitmap_of;
+use super::transfer::Transfer;
+use super::{
+    Active, CONTROL_ALLOWANCE, Emission, Heard, Session, Surroundings, Want, bucket, emit_step, requests,
+};
+use crate::budget::{DATAGRAM_OVERHEAD, Pacer};
+use crate::task::Fault;
+use crate::{HubId, Moment};
+
+/// Probes that may stay unanswered in a row before the round ends early and its request is repeated with the full
+/// patience. At 10 % loss both ways, six in a row happen once in 20,000.
+const SILENT_PROBES: u8 = 6;
+
+impl Session {
+    pub(super) fn want_blocks(&self, now: Moment, hub: HubId, pacer: &Pacer, limit: u32) -> Want {
+        let Some(active) = &self.active else { return Want::Nothing };
+        let transfer = active.transfer.as_ref().expect("blocks are sent for a transfer");
+        let (deaf, probe_due) = self.probing(transfer);
+        if probe_due.is_some_and(|due| due <= now) {
+            return Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, bucket: 0 };
+        }
+        let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !deaf) else {
+            return Want::Wait(probe_due.or(active.deadline).unwrap_or(Moment::MAX));
+        };
+        let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
+        let pace = self.pace();
+        let ready = active.not_before.max(pacer.ready_at(hub.0, bytes as u64, pace));
+        if ready > now {
+            return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
+        }
+        let left = transfer.left() as usize * (transfer.encoded.stride() + DATAGRAM_OVERHEAD);
+        let path = pace.time_for(left) + Duration::from_secs(self.tail_s.into());
+        Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
+    }
+
+    /// Says whether blocks must wait until something is heard, and when the next probe is due.
+    fn probing(&self, transfer: &Transfer) -> (bool, Option<Moment>) {
+        if !self.probes() {
+            return (false, None);
+        }
+        let deaf = self.line.is_deaf();
+        (deaf, transfer.probe_due(deaf).filter(|_| !self.line.is_opening()))
+    }
+
+    /// Says whether the line's rate is found out while blocks flow.
+    pub(super) fn probes(&self) -> bool {
+        self.line.is_probed() && self.window().is_none()
+    }
+
+    pub(super) fn emit_blocks(&mut self, now: Moment, limit: u32, around: &mut Surroundings<'_>) -> Emission {
+        let window = self.window();
+        let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());
+        let (_, probe_due) = self.probing(transfer.expect("blocks are sent for a transfer"));
+        if probe_due.is_some_and(|due| due <= now) {
+            return self.emit_probe(now, around);
+        }
+        let active = self.active.as_mut().expect("blocks are sent for a task");
+        let transfer = active.transfer.as_mut().expect("blocks are sent for a transfer");
+        let run = transfer.next_train(limit, window).expect("want() saw a train");
+        let contents = transfer.encoded.train(run.start, run.end - run.start);
+        let bytes = contents.len() + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
+        transfer.sent(&run, bytes, window.is_some());
+        let segment = transfer.encoded.stride();
+        if transfer.round_is_over() {
+            end_round(active, now);
+        } else if transfer.awaits_answers() {
+            active.deadline = Some(now + around.patience.longest_timeout);
+        }
+        let blocks = run.end - run.start;
+        Emission { contents, segment, bytes, blocks, answers: if window.is_some() { blocks } else { 0 } }
+    }
+
+    fn emit_probe(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {
+        let due = self.line.answer_due().unwrap_or(around.patience.first_timeout);
+        let sent = self.line.sent_so_far();
+        let active = self.active.as_mut().expect("a probe belongs to a task");
+        let transfer = active.transfer.as_mut().expect("a probe belongs to a transfer");
+        if transfer.silent_probes >= SILENT_PROBES {
+            end_round(active, now);
+            return self.emit_request(now, around);
+        }
+        self.invoke = (self.invoke + 1) % 16;
+        transfer.probed(self.invoke, now, sent);
+        // Should this one get lost, the next follows as soon as that shows.
+        transfer.probe_after = now + due;
+        let step = if transfer.holes { Step::ReadBitmap } else { Step::ReadFirstMissing };
+        let mut frame = Vec::with_capacity(CONTROL_ALLOWANCE);
+        emit_step(&active.task, step, self.invoke, around.releases, &mut frame);
+        requests(frame, 1)
+    }
+
+    /// Takes the answer to a probe; `None` if it is none.
+    pub(super) fn on_probe_answer(
+        &mut self,
+        now: Moment,
+        answer: &GetResponse<'_>,
+        around: &Surroundings<'_>,
+    ) -> Option<Heard> {
+        let active = self.active.as_mut()?;
+        let transfer = active.transfer.as_mut()?;
+        let probe = transfer.take_probe(answer.invoke.number)?;
+        self.line.probe_answered(now, probe.asked, probe.sent);
+        transfer.probe_after = self.line.probe_pause().map_or(now, |pause| probe.asked + pause);
+        let Ok(data) = answer.result else { return Some(Heard::Moved) };
+        if probe.bitmap {
+            let bitmap = bitmap_of(data, transfer.encoded.count());
+            bitmap.map(|bitmap| transfer.learn_bitmap(&probe, &bitmap))
+        } else {
+            unsigned(data).map(|first| transfer.learn_first_missing(&probe, first))
+        };
+        // Attribute 4 says how much has arrived only as long as there is no hole.
+        if (probe.bitmap || !transfer.holes)
+            && let Err(fault) = transfer.check_floor(now, &self.line, around.patience)
+        {
+            return Some(self.finish(now, Err(fault)).map_or(Heard::Moved, Heard::Ended));
+        }
+        let active = self.active.as_mut()?;
+        if active.transfer.as_ref().is_some_and(Transfer::round_is_over) {
+            end_round(active, now);
+        }
+        Some(Heard::Moved)
+    }
+
+    /// Takes the answer to a confirmed block.
+    pub(super) fn on_block_answer(
+        &mut self,
+        now: Moment,
+        answer: &ActionResponse<'_>,
+        around: &Surroundings<'_>,
+    ) -> Heard {
+        let Some(active) = self.active.as_mut() else { return Heard::Stale };
+        let Some(transfer) = active.transfer.as_mut() else { return Heard::Stale };
+        match transfer.answered(answer.invoke.number, answer.result) {
+            None => Heard::Stale,
+            Some(Err(result)) => self.refuse_block(now, result),
+            Some(Ok(())) => {
+                if let Err(fault) = transfer.check_floor(now, &self.line, around.patience) {
+                    return self.finish(now, Err(fault)).map_or(Heard::Moved, Heard::Ended);
+                }
+                if transfer.round_is_over() {
+                    end_round(active, now);
+                } else {
+                    let longest = around.patience.longest_timeout;
+                    active.deadline = transfer.awaits_answers().then(|| now + longest);
+                }
+                Heard::Moved
+            }
+        }
+    }
+
+    fn refuse_block(&mut self, now: Moment, result: AccessResult) -> Heard {
+        let fault = Fault::Refused { request: Step::SendBlocks.name(), result };
+        self.finish(now, Err(fault)).map_or(Heard::Moved, Heard::Ended)
+    }
+}
+
+/// Ends a round: the hub is asked what it lacks. Whoever has seen holes asks for the bitmap at once.
+fn end_round(active: &mut Active, now: Moment) {
+    let holes = active.transfer.as_mut().is_some_and(|transfer| {
+        transfer.forget_probes();
+        transfer.holes
+    });
+    let next = if holes { Step::ReadBitmap } else { Step::ReadFirstMissing };
+    debug_assert!(active.step.may_become(next), "{:?} must not become {next:?}", active.step);
+    active.step = next;
+    active.attempts = 0;
+    active.deadline = None;
+    active.not_before = now;
+}

@@ -1,0 +1,63 @@
+//! Hubs that flood us: others must not notice.
+
+use std::time::Duration;
+
+use transfer_engine::{ArmourRules, ByteRate, EngineConfig, LineRate, ModelId, Transport};
+
+use crate::net::Profile;
+use crate::rig::{Rig, START, ample};
+
+const HUBS: u32 = 50;
+
+/// Runs a cell in which every fifth hub answers `storm` times as much as it should; returns when the last of the
+/// others was done, and the rig.
+fn run(storm: usize, rules: ArmourRules) -> (Duration, Rig) {
+    let config = EngineConfig { armour: rules, ..ample() };
+    let mut rig = Rig::new(config, 40_000, 9);
+    let cell = rig.engine.add_cell(ByteRate(30_000));
+    for index in 0..HUBS {
+        let profile = Profile { bits_per_s: 200_000, ..Profile::gprs(0.01) };
+        let rate = LineRate::AtMost(ByteRate(1_000_000));
+        let hub = rig.add(cell, Transport::Datagram, rate, profile, 1_024);
+        let bad = index % 5 == 0;
+        rig.engine.set_model(hub, ModelId(u16::from(bad)));
+        rig.stage(hub);
+        if bad {
+            rig.members[index as usize].device.storm = storm;
+        }
+    }
+    rig.run_until(START + Duration::from_secs(3_600));
+    let good = rig.events.iter().filter(|(_, event)| event.hub.0 % 5 != 0);
+    assert!(good.clone().all(|(_, event)| event.result.is_ok()));
+    assert_eq!(good.clone().count(), 40);
+    let last = good.map(|(at, _)| at.saturating_since(START)).max();
+    (last.expect("they were done"), rig)
+}
+
+#[test]
+fn an_error_storm_of_a_fifth_of_the_hubs_does_not_slow_the_others() {
+    let (quiet, _) = run(0, ArmourRules::default());
+    let (stormy, rig) = run(100, ArmourRules::default());
+    println!(
+        "the others are done after {:.0} s, in a storm {:.0} s",
+        quiet.as_secs_f64(),
+        stormy.as_secs_f64()
+    );
+    assert!(stormy <= quiet.mul_f64(1.1), "{stormy:?} against {quiet:?}");
+    assert!(rig.engine.counters().malformed > 0, "there was a storm");
+}
+
+#[test]
+fn a_model_that_goes_beyond_its_allowance_is_shed_unread_and_then_left_alone() {
+    let rules = ArmourRules {
+        hub_rate: ByteRate(200),
+        hub_burst: Duration::from_secs(10),
+        excess_frames: 8,
+        ..ArmourRules::default()
+    };
+    let (_, rig) = run(100, rules);
+    assert!(rig.engine.counters().shed >= 8, "{:?}", rig.engine.counters());
+    assert!(rig.engine.breakers_opened() > 0);
+    let healthy = run(0, rules).1;
+    assert_eq!((healthy.engine.counters().shed, healthy.engine.breakers_opened()), (0, 0));
+}

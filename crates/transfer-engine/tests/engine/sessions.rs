@@ -1,0 +1,166 @@
+//! One session and what can happen to it: holes found by verification, slow lines, deadlines, restarts.
+
+use std::time::Duration;
+
+use transfer_engine::{
+    Answer, ByteRate, EngineConfig, Fault, HubId, LegReport, LineRate, Patience, Transport,
+};
+
+use crate::net::Profile;
+use crate::rig::{Rig, address, ample};
+
+const IMAGE: usize = 50_000;
+const BLOCKS: u32 = 98;
+const UNKNOWN: LineRate = LineRate::AtMost(ByteRate(1_000_000));
+const UDP: Transport = Transport::Datagram;
+const TCP: Transport = Transport::Stream { window: 12 };
+
+fn rig(config: EngineConfig, transport: Transport, profile: Profile) -> (Rig, HubId) {
+    let mut rig = Rig::new(config, IMAGE, 7);
+    let cell = rig.cell();
+    let hub = rig.add(cell, transport, UNKNOWN, profile, 512);
+    rig.stage(hub);
+    (rig, hub)
+}
+
+fn result(rig: &mut Rig) -> Result<LegReport, Fault> {
+    rig.run_to_events(1);
+    match rig.events.remove(0).1.result {
+        Ok(Answer::Staged(report)) => {
+            assert_eq!(rig.members[0].device.bytes, rig.image, "the hub holds another image");
+            Ok(report)
+        }
+        Ok(answer) => panic!("{answer:?}"),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn patient(change: impl FnOnce(&mut Patience)) -> EngineConfig {
+    let mut patience = Patience::default();
+    change(&mut patience);
+    EngineConfig { patience, ..ample() }
+}
+
+#[test]
+fn a_quiet_line_takes_every_block_once_in_both_modes() {
+    for transport in [UDP, TCP] {
+        let (mut rig, _) = rig(ample(), transport, Profile::gprs(0.0));
+        let report = result(&mut rig).expect("it is staged");
+        assert_eq!((report.blocks_sent, report.blocks_repaired), (BLOCKS, 0), "{transport:?}");
+        assert_eq!(rig.members[0].device.duplicates, 0);
+    }
+}
+
+#[test]
+fn blocks_that_verification_finds_bad_are_sent_again_and_no_others() {
+    for transport in [UDP, TCP] {
+        let (mut rig, _) = rig(ample(), transport, Profile::gprs(0.0));
+        rig.members[0].device.bad_blocks = vec![vec![5], vec![3, 40, 97]];
+        let report = result(&mut rig).expect("it is staged");
+        assert_eq!(report.blocks_repaired, 4, "{transport:?}");
+        assert_eq!(rig.members[0].device.initiates, 1);
+    }
+}
+
+#[test]
+fn a_hub_that_finds_bad_blocks_for_ever_is_given_up() {
+    let (mut rig, _) = rig(ample(), UDP, Profile::gprs(0.0));
+    rig.members[0].device.bad_blocks = vec![vec![1]; 10];
+    assert_eq!(result(&mut rig), Err(Fault::VerificationFailed));
+    assert_eq!(rig.members[0].device.bad_blocks.len(), 6, "one verification and three repairs");
+}
+
+#[test]
+fn an_image_without_holes_that_does_not_verify_is_a_fault_at_once() {
+    let (mut rig, _) = rig(ample(), UDP, Profile::gprs(0.0));
+    rig.members[0].device.never_verifies = true;
+    assert_eq!(result(&mut rig), Err(Fault::VerificationFailed));
+    assert_eq!(rig.members[0].device.duplicates, 0, "nothing was sent again");
+}
+
+#[test]
+fn slow_retrieval_is_named_with_the_rate_seen() {
+    let config = patient(|patience| {
+        patience.floor_rate = ByteRate(200);
+        patience.floor_window = Duration::from_secs(60);
+        patience.longest_timeout = Duration::from_secs(120);
+        patience.first_timeout = Duration::from_secs(120);
+    });
+    for transport in [UDP, TCP] {
+        let profile = Profile { bits_per_s: 800, ..Profile::gprs(0.0) };
+        let (mut rig, _) = rig(config, transport, profile);
+        match result(&mut rig) {
+            Err(Fault::SlowRetrieval { seen, floor: ByteRate(200) }) => {
+                assert!((40..=110).contains(&seen.0), "{seen:?} of a line of 100 B/s, {transport:?}");
+            }
+            other => panic!("{other:?} over {transport:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_leg_that_takes_too_long_says_so() {
+    let config = patient(|patience| patience.leg_deadline = Duration::from_secs(5));
+    let (mut rig, _) = rig(config, UDP, Profile::gprs(0.0));
+    let Err(Fault::Overdue { missing, .. }) = result(&mut rig) else { panic!("it took longer") };
+    assert!(missing > 0);
+}
+
+#[test]
+fn a_reboot_of_the_hub_costs_an_association_and_what_was_in_the_air() {
+    for transport in [UDP, TCP] {
+        let (mut rig, _) = rig(ample(), transport, Profile::gprs(0.0));
+        for at in [3, 6, 9] {
+            rig.run_until(crate::rig::START + Duration::from_secs(at));
+            rig.members[0].device.reboot();
+        }
+        let report = result(&mut rig).expect("it is staged");
+        assert_eq!(rig.members[0].device.initiates, 1, "{transport:?}");
+        assert!(report.blocks_sent < BLOCKS + 3 * 40, "{report:?}");
+    }
+}
+
+#[test]
+fn a_hub_that_moves_is_met_at_its_new_address_without_beginning_anew() {
+    for transport in [UDP, TCP] {
+        let (mut rig, hub) = rig(ample(), transport, Profile::gprs(0.0));
+        for at in [4, 8] {
+            rig.run_until(crate::rig::START + Duration::from_secs(at));
+            rig.readdress(hub, address(1_000 + at as u32));
+        }
+        let report = result(&mut rig).expect("it is staged");
+        assert_eq!(rig.members[0].device.initiates, 1, "{transport:?}");
+        assert!(report.blocks_sent < BLOCKS + 2 * 40, "{report:?}");
+    }
+}
+
+#[test]
+fn a_restart_of_the_engine_goes_on_with_the_holes() {
+    for transport in [UDP, TCP] {
+        let (mut rig, hub) = rig(ample(), transport, Profile::gprs(0.02));
+        if transport == TCP {
+            (rig.members[0].down.profile.loss, rig.members[0].up.profile.loss) = (0.0, 0.0);
+        }
+        rig.run_until(crate::rig::START + Duration::from_secs(8));
+        rig.restart_engine(ample(), transport, UNKNOWN);
+        rig.stage(hub);
+        let report = result(&mut rig).expect("it is staged");
+        assert_eq!(rig.members[0].device.initiates, 1, "{transport:?}");
+        assert!(report.blocks_held > 20, "{report:?}");
+        assert!(report.blocks_sent < BLOCKS - report.blocks_held + 20, "{report:?}");
+    }
+}
+
+#[test]
+fn a_task_that_is_taken_back_leaves_the_blocks_where_they_are() {
+    let (mut rig, hub) = rig(ample(), UDP, Profile::gprs(0.0));
+    rig.run_until(crate::rig::START + Duration::from_secs(6));
+    let now = rig.now;
+    assert_eq!(rig.engine.abandon(now, hub).len(), 1);
+    rig.run_until(now + Duration::from_secs(30));
+    assert!(rig.events.is_empty());
+    rig.stage(hub);
+    let report = result(&mut rig).expect("it is staged");
+    assert!(report.blocks_held > 10, "{report:?}");
+    assert_eq!(rig.members[0].device.initiates, 1);
+}
