@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod edge_vectors;
 mod files;
 mod keys;
 mod notation;
@@ -12,3 +13,4 @@ mod orders;
 mod samples;
 mod signing;
 mod support;
+mod wycheproof;
