@@ -12,5 +12,6 @@ mod oddities;
 mod orders;
 mod samples;
 mod signing;
+mod suit_interop;
 mod support;
 mod wycheproof;
