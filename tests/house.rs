@@ -2,5 +2,6 @@
 
 mod architecture;
 mod campaigns;
+mod hash_backend;
 mod restarts;
 mod street;
