@@ -28,7 +28,7 @@ fn verify(file: Bytes) -> Result<VerifiedImage, IntakeError> {
 }
 
 fn believed(image: &VerifiedImage) {
-    assert_eq!(image.signer(), key().public().fingerprint());
+    assert_eq!(image.signers(), [key().public().fingerprint()]);
     assert_eq!(image.image_digest(), ImageDigest::of(signed().file().payload()));
     assert_eq!(image.identity(), signed().file().identity());
 }

@@ -2,17 +2,19 @@
 //! signature around any bytes, so that the fuzzer also reaches what stands behind the signature.
 //!
 //! ```text
+//! chain    a trust root and the next
 //! seeds    what the committed corpus holds          examples/seeds writes it
 //! memory   the bound that every target asserts
 //! sealed   signs what no honest tool would sign
 //! ```
 
+pub mod chain;
 mod memory;
 mod sealed;
 pub mod seeds;
 
 pub use memory::{READING, SIGNING, bounded};
-pub use sealed::{envelope_around, file_around, manifest_in, order_around};
+pub use sealed::{envelope_around, file_around, manifest_in, order_around, root_around};
 
 use std::sync::LazyLock;
 

@@ -43,6 +43,37 @@ pub fn order_around(order: &[u8]) -> Vec<u8> {
     sign(order, ORDER_DOMAIN, true)
 }
 
+/// Makes a trust root with these bytes for a document, rightly signed by two of the root keys (RFC 9052, 4.1).
+pub fn root_around(document: &[u8]) -> Vec<u8> {
+    static KEYS: LazyLock<Vec<(Vec<u8>, SigningKey)>> = LazyLock::new(|| {
+        let keys = [11_u8, 12].map(|number| SigningKey::from_bytes(&[number; 32]));
+        let named = |key: SigningKey| (Sha256::digest(key.verifying_key().as_bytes())[..8].to_vec(), key);
+        let mut named: Vec<_> = keys.into_iter().map(named).collect();
+        named.sort_by(|one, next| one.0.cmp(&next.0));
+        named
+    });
+    let protected = cbor(|encoder| encoder.map(1)?.u8(1)?.i8(ED25519).map(drop));
+    let signed = cbor(|encoder| {
+        encoder
+            .array(5)?
+            .str("Signature")?
+            .bytes(&[])?
+            .bytes(&protected)?
+            .bytes(ROOT_DOMAIN)?
+            .bytes(document)
+            .map(drop)
+    });
+    cbor(|encoder| {
+        encoder.tag(Tag::new(COSE_SIGN))?.array(4)?.bytes(&[])?.map(0)?.bytes(document)?;
+        encoder.array(KEYS.len() as u64)?;
+        for (fingerprint, key) in KEYS.iter() {
+            let signature = key.sign(&signed).to_bytes();
+            encoder.array(3)?.bytes(&protected)?.map(1)?.u8(4)?.bytes(fingerprint)?.bytes(&signature)?;
+        }
+        Ok(())
+    })
+}
+
 /// Puts an envelope in the place of the one of the signed file, with the header's size set right.
 pub fn file_around(envelope: &[u8]) -> Bytes {
     let image = signed();
@@ -86,6 +117,8 @@ fn len(bytes: &[u8]) -> u32 {
 /// Where the header of an OTA file states the size of the file.
 const TOTAL_SIZE: std::ops::Range<usize> = 52..56;
 const ORDER_DOMAIN: &[u8] = b"smets1-ota/v1/order\0";
+const ROOT_DOMAIN: &[u8] = b"smets1-ota/v1/root\0";
+const COSE_SIGN: u64 = 98;
 const SUIT_ENVELOPE: u64 = 107;
 const COSE_SIGN1: u64 = 18;
 /// COSE algorithm SHA-256.

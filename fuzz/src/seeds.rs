@@ -4,8 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firmware_image::{ActivationOrder, Eui64, FileVersion, ImageDigest, OrderCounter, OtaFile, SignedImage};
+use firmware_image::{
+    ActivationOrder, CounterEpoch, Eui64, FileVersion, ImageDigest, Nonce, OrderCounter, OtaFile, SignedImage,
+};
 
+use crate::chain::{first_root, next_root, signed_root};
 use crate::sealed::manifest_in;
 use crate::{identity, key, signed, unsigned};
 
@@ -16,7 +19,8 @@ pub type Seed = (&'static str, Vec<u8>);
 pub type Recipe = fn() -> Vec<Seed>;
 
 /// Every target, and what makes its seeds.
-pub const TARGETS: [(&str, Recipe); 3] = [("ota_file", files), ("manifest", manifests), ("order", orders)];
+pub const TARGETS: [(&str, Recipe); 4] =
+    [("ota_file", files), ("manifest", manifests), ("order", orders), ("trust_root", roots)];
 
 /// Returns the folder of the committed seeds of a target.
 pub fn folder(target: &str) -> PathBuf {
@@ -45,24 +49,45 @@ pub fn order() -> ActivationOrder {
     ActivationOrder {
         device: Eui64::from_bytes([0, 0x0d, 0x6f, 0, 0x0b, 0x0a, 0x0c, 0x0d]),
         image: ImageDigest::of(b"image"),
+        epoch: CounterEpoch(1),
         counter: OrderCounter(3),
+        nonce: Nonce::from_bytes(*b"nonce 03"),
     }
 }
 
-fn orders() -> Vec<Seed> {
-    let signed = order().sign(&key()).bytes().to_vec();
-    // [1, EUI-64, digest, counter] is the payload of the message: 46 bytes, before the signature's 66.
-    let payload = signed[signed.len() - 66 - 46..signed.len() - 66].to_vec();
-    let far = ActivationOrder { counter: OrderCounter(u64::MAX), ..order() };
+/// Returns an order as it travels, signed with the key of this crate.
+pub fn sealed(order: &ActivationOrder) -> Vec<u8> {
+    order.sign(&key()).expect("a key in memory signs").bytes().to_vec()
+}
+
+fn roots() -> Vec<Seed> {
+    let first = signed_root(&first_root(), &[11, 12]);
+    let next = signed_root(&next_root(), &[11, 12]);
+    // Between the message's head and its two signatures stands the document: h'', {}, then its byte string.
+    let document = |signed: &[u8]| {
+        let mut decoder = minicbor::Decoder::new(signed);
+        let skipped = decoder.tag().and_then(|_| decoder.array()).and_then(|_| decoder.skip());
+        let payload = skipped.and_then(|()| decoder.skip()).and_then(|()| decoder.bytes());
+        payload.expect("a root made by this crate's own tool is sound").to_vec()
+    };
     vec![
-        ("signed", signed),
-        ("payload", payload),
-        ("last-counter", far.sign(&key()).bytes().to_vec()),
-        (
-            "strangers",
-            order().sign(&firmware_image::SigningKey::generate_from_seed([3; 32])).bytes().to_vec(),
-        ),
+        ("document", document(&next)),
+        ("first", first),
+        ("next-by-one", signed_root(&next_root(), &[11])),
+        ("next-by-strangers", signed_root(&next_root(), &[98, 99])),
+        ("next-by-three", signed_root(&next_root(), &[11, 12, 13])),
+        ("next", next),
     ]
+}
+
+fn orders() -> Vec<Seed> {
+    let signed = sealed(&order());
+    // [2, EUI-64, digest, epoch, counter, nonce] is the payload of the message: 56 bytes, before the signature's 66.
+    let payload = signed[signed.len() - 66 - 56..signed.len() - 66].to_vec();
+    let far = ActivationOrder { counter: OrderCounter(u64::MAX), ..order() };
+    let stranger = firmware_image::SigningKey::generate_from_seed([3; 32]);
+    let strangers = order().sign(&stranger).expect("a key in memory signs").bytes().to_vec();
+    vec![("signed", signed), ("payload", payload), ("last-counter", sealed(&far)), ("strangers", strangers)]
 }
 
 fn manifests() -> Vec<Seed> {
