@@ -7,6 +7,7 @@ mod campaigns;
 #[expect(dead_code, reason = "the devices' tests use more of it")]
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
+mod hash_backend;
 mod restarts;
 mod rotations;
 mod street;

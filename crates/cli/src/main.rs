@@ -14,6 +14,7 @@ mod development;
 mod device;
 mod exit;
 mod files;
+mod hash_speed;
 mod keys;
 mod logging;
 mod output;

@@ -69,7 +69,9 @@ impl PublicKey {
         Ok(PublicKey(key))
     }
 
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+    /// Returns whether this key made the signature over the message (RFC 8032, 5.1.7, without the cofactor;
+    /// also refuses an R of small order).
+    pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
 }

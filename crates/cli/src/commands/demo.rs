@@ -16,6 +16,7 @@ use fleet::{Cast, DeviceTrust, Rehearsal, WorldSpec};
 use host::Speed;
 
 use crate::exit::{ExitCode, Failure, OrFail};
+use crate::hash_speed;
 use crate::keys;
 use crate::output::Output;
 
@@ -78,6 +79,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
     })?;
     let mut spec = WorldSpec::parse(WORLD).or_fail(ExitCode::Failed, "the demo world")?;
     let believed = keys::read_trust(&arguments.trust)?;
+    hash_speed::warn_if_slow();
     let keys = Keys::generate()?;
     let images = images::prepare(arguments, &mut spec, &keys.image, output)?;
     images::scale(arguments.installations, &mut spec, &images);

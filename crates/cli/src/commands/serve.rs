@@ -32,6 +32,7 @@ use self::config::Config;
 use self::desk::LiveDesk;
 use self::engine::{EngineRoom, Papers};
 use crate::exit::{ExitCode, Failure, OrFail};
+use crate::hash_speed;
 use crate::output::Output;
 
 /// Options of `serve`.
@@ -54,6 +55,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub(crate) fn run(arguments: &ServeArguments, output: &Output) -> Result<(), Failure> {
     let config = Config::read(&arguments.config)?;
     let papers = Papers::read(&config)?;
+    hash_speed::warn_if_slow();
     let runtime =
         Builder::new_multi_thread().enable_all().build().or_fail(ExitCode::Failed, "the tokio runtime")?;
     runtime.block_on(serve(&arguments.config, &config, papers, output))

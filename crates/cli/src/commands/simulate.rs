@@ -13,6 +13,7 @@ use indicatif::ProgressBar;
 use crate::cast;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
+use crate::hash_speed;
 use crate::output::Output;
 use crate::progress;
 use crate::report::{self, ReportInput, Summary};
@@ -58,6 +59,7 @@ fn key(seed: u64, purpose: &str) -> SigningKey {
 
 pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), Failure> {
     let spec = read_world(&arguments.world)?;
+    hash_speed::warn_if_slow();
     output.talk(format_args!("seed {}", arguments.seed));
     let image_key = key(arguments.seed, "images");
     let order_key = key(arguments.seed, "orders");

@@ -56,7 +56,7 @@ fn desk() -> Desk {
         "image build --payload app.bin --manufacturer-code 0x10E5 --image-type 0x0011 --file-version 0x01020304 \
          --hardware 0x0100..0x01FF --out app.ota",
     );
-    run("image sign app.ota --key keys/maker.key.pem --min-root 2 --out esme.ota");
+    run("image sign app.ota --key keys/maker.key.pem --min-root 1 --out esme.ota");
     run(&format!(
         "image release esme.ota --root trust --campaign autumn --serial 1 --targets targets.csv --policy policy.toml \
          --key keys/alice.key.pem --out autumn.release {AT}"

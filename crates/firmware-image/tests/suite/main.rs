@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod edge_vectors;
 mod encrypted_keys;
 mod files;
 mod gate;
@@ -17,5 +18,7 @@ mod orders;
 mod rotation;
 mod samples;
 mod signing;
+mod suit_interop;
 mod support;
 mod trust_world;
+mod wycheproof;
