@@ -35,7 +35,7 @@ pub enum Attack {
     WrongDevice,
     /// An image for other hardware of the same device (SUIT: IMG.INCOMPATIBLE).
     WrongHardware,
-    /// An image that must not follow the one that runs (SUIT: IMG.WRONG_PRECURSOR).
+    /// An image that must not follow the one that runs (SUIT: UPD.WRONG_PRECURSOR).
     WrongPredecessor,
     /// A payload of another kind than was promised (SUIT: IMG.FORMAT).
     WrongFormat,

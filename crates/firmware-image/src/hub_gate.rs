@@ -67,8 +67,15 @@ impl HubGate {
     }
 
     /// Takes a status that is not older than the last.
+    ///
+    /// The last one went when the root changed, and its serial with it. What was said before the change names an older
+    /// root, and is known by that.
     pub fn take_status(&mut self, now: UtcSeconds, signed: &SignedStatus) -> Result<(), GateRefusal> {
         let status = signed.verify(self.anchor.root())?;
+        let (held, newest) = (self.anchor.root().version, status.newest_root);
+        if newest < held {
+            return Err(GateRefusal::StatusBeforeRoot { held, newest });
+        }
         if let Some(held) = &self.status
             && (status.serial < held.serial || (status.serial == held.serial && status != *held))
         {
@@ -175,6 +182,14 @@ pub enum GateRefusal {
         /// The serial that was given.
         found: u64,
     },
+    /// The status is from before the trust root that is held.
+    #[error("the status says that trust root {newest} is the newest, and {held} is held")]
+    StatusBeforeRoot {
+        /// The version that is held.
+        held: RootVersion,
+        /// The version that the status names.
+        newest: RootVersion,
+    },
     /// The status is no longer good.
     #[error("the status expired at {expires}, it is {now}")]
     StatusExpired {
@@ -233,7 +248,9 @@ impl GateRefusal {
             | GateRefusal::StatusExpired { .. }
             | GateRefusal::ReleaseExpired { .. }
             | GateRefusal::RootBehind { .. } => Attack::Freeze,
-            GateRefusal::OldStatus { .. } | GateRefusal::OldRelease { .. } => Attack::Replay,
+            GateRefusal::OldStatus { .. }
+            | GateRefusal::StatusBeforeRoot { .. }
+            | GateRefusal::OldRelease { .. } => Attack::Replay,
             GateRefusal::NotReleased { .. } => Attack::MixAndMatch,
             GateRefusal::BelowFloor { .. } => Attack::Rollback,
         }

@@ -90,6 +90,9 @@ fn a_hub_that_is_kept_behind_notices() {
     assert_eq!(refused.to_string(), "trust root 1 is held, and 2 is needed");
     gate.take_root(&signed_root(&next(&first_root()), &ROOT[..2])).unwrap();
     assert_eq!(attack(gate.require_released(NOW, &image.file().file_digest())), Some(Attack::Freeze));
+    // What was said before the rotation comes back to no hub that went along with it.
+    let replayed = gate.take_status(NOW, &signed_status(&status(1, 1)));
+    assert_eq!(attack(replayed), Some(Attack::Replay));
     gate.take_status(NOW, &signed_status(&status(2, 2))).unwrap();
     gate.take_release(NOW, &approved(&release_of(&image, 1), &[ANN, BOB])).unwrap();
     assert!(gate.require_released(NOW, &image.file().file_digest()).is_ok());
