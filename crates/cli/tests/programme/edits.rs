@@ -25,7 +25,7 @@ pub enum Edit {
     /// Exchanges two parts that do not overlap, the earlier named first.
     Swap(String, String),
     /// States the real size in an OTA header, as a careful forger would.
-    Size(bool),
+    Size,
     /// Writes the second form S + L of the signature in a part (forbidden by RFC 8032, 5.1.7).
     PlusOrder(String),
 }
@@ -110,7 +110,7 @@ impl Edit {
                 ];
                 document.bytes = exchanged.concat();
             }
-            Edit::Size(_) => {
+            Edit::Size => {
                 let size = u32::try_from(document.bytes.len()).expect("a small file");
                 document.bytes[52..56].copy_from_slice(&size.to_le_bytes());
             }
@@ -134,7 +134,9 @@ impl Written {
 
     fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
         self.bytes.splice(at..at + removed, inserted.iter().copied());
-        let moved = |place: usize| if place > at { (place - removed.min(place - at)) + inserted.len() } else { place };
+        let moved = |place: usize| {
+            if place > at { (place - removed.min(place - at)) + inserted.len() } else { place }
+        };
         for range in self.parts.values_mut() {
             *range = moved(range.start)..moved(range.end);
         }

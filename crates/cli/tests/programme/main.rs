@@ -32,7 +32,17 @@ mod threats;
 mod verifier;
 mod world;
 
+/// The vectors of the signature itself, shared with the tests of the crate that verifies.
+#[allow(dead_code, unused_imports, reason = "some of it is for the tests of that crate only")]
+#[path = "../../../firmware-image/tests/suite/edge_vectors.rs"]
+mod edge_vectors;
+#[allow(dead_code, unused_imports, reason = "as above")]
+#[path = "../../../firmware-image/tests/suite/wycheproof.rs"]
+mod wycheproof;
+
 use std::process::ExitCode;
+
+use crate::table::Tally;
 
 fn main() -> ExitCode {
     // Asked by those who list tests instead of running them.
@@ -48,6 +58,19 @@ fn main() -> ExitCode {
         table::run("rotation vectors, 3 consumers", rotation::run),
         table::run("clock matrix", clocks::run),
         table::run("replay at every later moment", replay::run),
+        table::run("Ed25519: Wycheproof and the curve's edges", ed25519),
     ];
     if table::print(&rows) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A key, a message and a signature each: taken when it should be and only then.
+fn ed25519() -> Tally {
+    let mut tally = Tally::default();
+    for vector in wycheproof::judged() {
+        tally.check(vector.accepted == vector.expected, || vector.name);
+    }
+    for (name, holds) in edge_vectors::judged() {
+        tally.check(holds, || name);
+    }
+    tally
 }

@@ -14,21 +14,38 @@ fn accepts(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     PublicKey::from_bytes(key).is_ok_and(|key| key.verifies(message, signature))
 }
 
-#[test]
-fn every_vector_of_wycheproof_is_judged_as_wycheproof_judges_it() {
+/// A vector by name, whether Wycheproof calls it valid, and whether we do.
+pub(crate) struct Judged {
+    pub(crate) name: String,
+    pub(crate) expected: bool,
+    pub(crate) accepted: bool,
+}
+
+/// Judges every vector of the crate.
+pub(crate) fn judged() -> Vec<Judged> {
     let set = TestSet::load(TestName::Ed25519).unwrap();
-    let (mut valid, mut invalid) = (0, 0);
+    let mut judged = Vec::new();
     for group in &set.test_groups {
         for test in &group.tests {
+            let name = format!("vector {}: {} {:?}", test.tc_id, test.comment, test.flags);
             let expected = match test.result {
                 TestResult::Valid => true,
                 TestResult::Invalid => false,
-                TestResult::Acceptable => panic!("vector {}: Ed25519 knows no half-truths", test.tc_id),
+                TestResult::Acceptable => panic!("{name}: Ed25519 knows no half-truths"),
             };
             let accepted = accepts(&group.key.pk, &test.msg, &test.sig);
-            assert_eq!(accepted, expected, "vector {}: {} {:?}", test.tc_id, test.comment, test.flags);
-            if expected { valid += 1 } else { invalid += 1 }
+            judged.push(Judged { name, expected, accepted });
         }
+    }
+    judged
+}
+
+#[test]
+fn every_vector_of_wycheproof_is_judged_as_wycheproof_judges_it() {
+    let (mut valid, mut invalid) = (0, 0);
+    for Judged { name, expected, accepted } in judged() {
+        assert_eq!(accepted, expected, "{name}");
+        if expected { valid += 1 } else { invalid += 1 }
     }
     println!("wycheproof Ed25519: {valid} valid and {invalid} invalid vectors judged rightly");
     assert_eq!((valid, invalid), (VALID, INVALID));
