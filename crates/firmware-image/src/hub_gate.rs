@@ -18,7 +18,7 @@ use crate::attack::Attack;
 use crate::digest::FileDigest;
 use crate::document_error::DocumentError;
 use crate::promise::RootVersion;
-use crate::release::{Release, SignedRelease};
+use crate::release::{CampaignName, Release, SignedRelease};
 use crate::signed_image::SequenceNumber;
 use crate::status::{SignedStatus, Status};
 use crate::time::UtcSeconds;
@@ -30,6 +30,8 @@ pub struct HubGate {
     anchor: TrustAnchor,
     status: Option<Status>,
     releases: Vec<Release>,
+    /// The serials of the releases that went with the last root: of a campaign none below is taken again.
+    spent: Vec<(CampaignName, u64)>,
     /// The latest moment at which a believed document was made.
     earliest_now: UtcSeconds,
 }
@@ -38,7 +40,7 @@ impl HubGate {
     /// Makes a gate that lets nothing in yet.
     pub fn new(anchor: TrustAnchor) -> HubGate {
         let earliest_now = anchor.root().validity.issued;
-        HubGate { anchor, status: None, releases: Vec::new(), earliest_now }
+        HubGate { anchor, status: None, releases: Vec::new(), spent: Vec::new(), earliest_now }
     }
 
     /// Returns the trust root that is held.
@@ -60,8 +62,10 @@ impl HubGate {
     pub fn take_root(&mut self, signed: &SignedRoot) -> Result<(), GateRefusal> {
         let anchor = self.anchor.advance(signed)?;
         if anchor != self.anchor {
-            self.earliest_now = self.earliest_now.max(anchor.root().validity.issued);
-            *self = HubGate { anchor, status: None, releases: Vec::new(), earliest_now: self.earliest_now };
+            let earliest_now = self.earliest_now.max(anchor.root().validity.issued);
+            let serial = |release: &Release| (release.campaign.clone(), release.serial);
+            let spent = self.releases.iter().map(serial).collect();
+            *self = HubGate { spent, earliest_now, ..HubGate::new(anchor) };
         }
         Ok(())
     }
@@ -69,6 +73,11 @@ impl HubGate {
     /// Takes a status that is not older than the last.
     pub fn take_status(&mut self, now: UtcSeconds, signed: &SignedStatus) -> Result<(), GateRefusal> {
         let status = signed.verify(self.anchor.root())?;
+        let root = self.anchor.root().version;
+        if status.newest_root < root {
+            // It was made before the root that is held: whatever its serial, it is an old one.
+            return Err(GateRefusal::StatusBehind { held: root, named: status.newest_root });
+        }
         if let Some(held) = &self.status
             && (status.serial < held.serial || (status.serial == held.serial && status != *held))
         {
@@ -90,6 +99,10 @@ impl HubGate {
         let now = self.now(now);
         if release.validity.expires <= now {
             return Err(GateRefusal::ReleaseExpired { expires: release.validity.expires, now });
+        }
+        let spent = self.spent.iter().find(|(campaign, _)| *campaign == release.campaign);
+        if let Some((_, held)) = spent.filter(|(_, held)| release.serial < *held) {
+            return Err(GateRefusal::OldRelease { held: *held, found: release.serial });
         }
         let place = self.releases.iter().position(|held| held.campaign == release.campaign);
         if let Some(place) = place {
@@ -175,6 +188,14 @@ pub enum GateRefusal {
         /// The serial that was given.
         found: u64,
     },
+    /// The status was made before the trust root that is held.
+    #[error("the status names trust root {named} as the newest, held is {held}")]
+    StatusBehind {
+        /// The version that is held.
+        held: RootVersion,
+        /// The version that the status names.
+        named: RootVersion,
+    },
     /// The status is no longer good.
     #[error("the status expired at {expires}, it is {now}")]
     StatusExpired {
@@ -233,7 +254,9 @@ impl GateRefusal {
             | GateRefusal::StatusExpired { .. }
             | GateRefusal::ReleaseExpired { .. }
             | GateRefusal::RootBehind { .. } => Attack::Freeze,
-            GateRefusal::OldStatus { .. } | GateRefusal::OldRelease { .. } => Attack::Replay,
+            GateRefusal::OldStatus { .. }
+            | GateRefusal::StatusBehind { .. }
+            | GateRefusal::OldRelease { .. } => Attack::Replay,
             GateRefusal::NotReleased { .. } => Attack::MixAndMatch,
             GateRefusal::BelowFloor { .. } => Attack::Rollback,
         }

@@ -57,9 +57,12 @@ pub fn run() -> Tally {
     for clock in [Clock::Behind, Clock::Ahead, Clock::Jumping, Clock::Lost] {
         for subject in [Subject::Status, Subject::Release, Subject::Root, Subject::Order] {
             for (fresh, cut) in [(true, false), (true, true), (false, false), (false, true)] {
-                let (found, expected) = (outcome(clock, subject, fresh, cut), expected(clock, subject, fresh));
+                let (found, expected) =
+                    (outcome(clock, subject, fresh, cut), expected(clock, subject, fresh));
                 tally.check(found == expected, || {
-                    format!("{clock:?}, {subject:?}, fresh: {fresh}, cut: {cut}: {found} instead of {expected}")
+                    format!(
+                        "{clock:?}, {subject:?}, fresh: {fresh}, cut: {cut}: {found} instead of {expected}"
+                    )
                 });
             }
         }

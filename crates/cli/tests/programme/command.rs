@@ -28,7 +28,9 @@ pub fn judge(vector: &Vector) -> Outcome {
     if let Some(at) = vector.state.decay {
         bytes[at as usize] ^= 1;
     }
-    let mut command = Command::new(std::env::var_os("ATTACKS_COMMAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_lamplighter").into()));
+    let mut command = Command::new(
+        std::env::var_os("ATTACKS_COMMAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_lamplighter").into()),
+    );
     command.args(["--json", "image", "verify"]).arg(write(folder.path(), "document", &bytes));
     command.arg("--at").arg(time_of(vector));
     fs::create_dir(folder.path().join("roots")).expect("a folder for the roots");

@@ -48,7 +48,11 @@ pub fn run() -> Tally {
             let expected = vector.expected(consumer);
             words.extend(found.split('+').map(str::to_owned));
             tally.check(found == expected, || {
-                format!("{:?}, {}: expected {expected} of the {consumer}, found {found}", vector.kind(), vector.name)
+                format!(
+                    "{:?}, {}: expected {expected} of the {consumer}, found {found}",
+                    vector.kind(),
+                    vector.name
+                )
             });
         }
     }

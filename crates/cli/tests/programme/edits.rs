@@ -134,7 +134,9 @@ impl Written {
 
     fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
         self.bytes.splice(at..at + removed, inserted.iter().copied());
-        let moved = |place: usize| if place > at { (place - removed.min(place - at)) + inserted.len() } else { place };
+        let moved = |place: usize| {
+            if place > at { (place - removed.min(place - at)) + inserted.len() } else { place }
+        };
         for range in self.parts.values_mut() {
             *range = moved(range.start)..moved(range.end);
         }

@@ -2,11 +2,11 @@
 //! Without this a forgery could be refused for its handwriting alone.
 
 use firmware_image::{
-    ActivationOrder, CampaignName, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange, HardwareVersion,
-    Holder, ImageDigest, ImageIdentity, ImageType, KeyRecord, Maker, ManufacturerCode, Nonce, OrderCounter,
-    OtaFile, Predecessors, PublicKey, Quorum, Release, ReleasedImage, RootVersion, SequenceNumber,
-    SignatureAlgorithm, SignedImage, SignedRelease, SignedRoot, Signer, Status, Targets, Terms, TrustRoot,
-    UtcSeconds, Validity, VersionRange,
+    ActivationOrder, CampaignName, CounterEpoch, Eui64, FileDigest, FileVersion, HardwareRange,
+    HardwareVersion, Holder, ImageDigest, ImageIdentity, ImageType, KeyRecord, Maker, ManufacturerCode,
+    Nonce, OrderCounter, OtaFile, Predecessors, PublicKey, Quorum, Release, ReleasedImage, RootVersion,
+    SequenceNumber, SignatureAlgorithm, SignedImage, SignedRelease, SignedRoot, Signer, Status, Targets,
+    Terms, TrustRoot, UtcSeconds, Validity, VersionRange,
 };
 
 use crate::craft::{self, Target};
@@ -98,7 +98,8 @@ fn our_release(target: &Target) -> Vec<u8> {
     let mut images: Vec<ReleasedImage> = (0..3_u8)
         .map(|more| ReleasedImage { file: FileDigest::of(&[more]), image: ImageDigest::of(&[more, more]) })
         .collect();
-    images.push(ReleasedImage { file: FileDigest::of(b"file"), image: ImageDigest::from_bytes(target.image) });
+    images
+        .push(ReleasedImage { file: FileDigest::of(b"file"), image: ImageDigest::from_bytes(target.image) });
     images.sort();
     let release = Release {
         serial: 1,

@@ -46,7 +46,10 @@ impl Loot {
 
     /// Two different stolen keys, if any: for duties that are not theirs.
     fn others(&self) -> Vec<&'static str> {
-        ["maker", "order", "status", "ann", "bob", "r1", "r2"].into_iter().filter(|key| self.has(key)).collect()
+        ["maker", "order", "status", "ann", "bob", "r1", "r2"]
+            .into_iter()
+            .filter(|key| self.has(key))
+            .collect()
     }
 }
 
@@ -143,7 +146,13 @@ impl Heist {
 
     pub fn own_image(&self) -> ImageRecipe {
         let text = "firmware of a thief".to_owned();
-        ImageRecipe { by: vec![self.hand("maker")], text, version: NEW + 1, sequence: 9, ..ImageRecipe::default() }
+        ImageRecipe {
+            by: vec![self.hand("maker")],
+            text,
+            version: NEW + 1,
+            sequence: 9,
+            ..ImageRecipe::default()
+        }
     }
 
     pub fn genuine_image(&self) -> ImageRecipe {
@@ -176,10 +185,9 @@ impl Heist {
         let target = honest.target(home.hub.eui(), home.hub.challenge(), [0; 32]);
         let release = ReleaseRecipe::default();
         let named = names(&honest.genuine_image());
-        for paper in [
-            craft::status(&StatusRecipe::default(), &target),
-            craft::release(&release, &target, named),
-        ] {
+        for paper in
+            [craft::status(&StatusRecipe::default(), &target), craft::release(&release, &target, named)]
+        {
             assert_eq!(home.set_paper(0, &paper.bytes), AccessResult::Success);
         }
         home

@@ -28,7 +28,8 @@ impl Bench {
         let ran = state.obeyed > 0;
         config.running_version = FileVersion(state.running - u32::from(ran));
         config.factory_sequence = state.confirmed - u64::from(ran);
-        let mut bench = Bench { home: Home::new(config, Vec::new(), DeviceTrust::rooted(anchors[0].clone())) };
+        let mut bench =
+            Bench { home: Home::new(config, Vec::new(), DeviceTrust::rooted(anchors[0].clone())) };
         if ran {
             bench.obey_earlier(state);
         }

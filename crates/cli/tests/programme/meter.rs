@@ -72,7 +72,8 @@ impl Bench {
 
     fn hear(&mut self, command: OtaCommand<'_>) {
         let mut zcl = Vec::new();
-        ZclFrame { transaction: 77, from_server: true, disable_default_response: false, command }.emit(&mut zcl);
+        ZclFrame { transaction: 77, from_server: true, disable_default_response: false, command }
+            .emit(&mut zcl);
         self.meter.receive_han(self.now, &mut self.pool, &zcl);
     }
 
@@ -94,7 +95,8 @@ impl Bench {
     /// Offers a file under the meter's own name and serves it; returns how the meter ends the download, `None` when
     /// it does not even fetch.
     pub fn offer(&mut self, file: &[u8]) -> Option<ZclStatus> {
-        let stated = file.get(14..18).map_or(NEW, |bytes| u32::from_le_bytes(bytes.try_into().expect("four")));
+        let stated =
+            file.get(14..18).map_or(NEW, |bytes| u32::from_le_bytes(bytes.try_into().expect("four")));
         let running = self.meter.running_version().0;
         let file_version = if stated == running { running + 1 } else { stated };
         let key = ImageKey { manufacturer: MANUFACTURER, image_type: METER_TYPE, file_version };
@@ -139,7 +141,9 @@ impl Bench {
     pub fn tell(&mut self, kind: DocumentKind, document: &[u8]) {
         for (number, bytes) in document.chunks(48).enumerate() {
             let (total_len, offset) = (document.len(), 48 * number);
-            let (Ok(total_len), Ok(offset)) = (u16::try_from(total_len), u16::try_from(offset)) else { return };
+            let (Ok(total_len), Ok(offset)) = (u16::try_from(total_len), u16::try_from(offset)) else {
+                return;
+            };
             self.hear(OtaCommand::DocumentFragment(DocumentFragment { kind, total_len, offset, bytes }));
         }
         while self.said().is_some() {}
@@ -149,7 +153,11 @@ impl Bench {
     pub fn order(&mut self, order: &[u8]) {
         self.tell(DocumentKind::Order, order);
         let key = ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
-        self.hear(OtaCommand::UpgradeEndResponse(UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 }));
+        self.hear(OtaCommand::UpgradeEndResponse(UpgradeEndResponse {
+            key,
+            current_time: 0,
+            upgrade_time: 0,
+        }));
         self.wait(Duration::from_secs(120));
     }
 

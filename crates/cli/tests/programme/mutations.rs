@@ -6,9 +6,7 @@ use firmware_image::{SignedOrder, SignedRelease, SignedRoot, SignedStatus};
 
 use crate::craft;
 use crate::craft_image::image;
-use crate::recipes::{
-    ImageRecipe, METER_TYPE, OrderRecipe, ReleaseRecipe, RootRecipe, StatusRecipe, Vector,
-};
+use crate::recipes::{ImageRecipe, METER_TYPE, OrderRecipe, ReleaseRecipe, RootRecipe, StatusRecipe, Vector};
 use crate::table::Tally;
 use crate::verifier;
 

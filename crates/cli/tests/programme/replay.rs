@@ -134,7 +134,8 @@ impl Story {
 
     fn hub_says(&mut self, command: OtaCommand<'_>) {
         let mut zcl = Vec::new();
-        ZclFrame { transaction: 9, from_server: true, disable_default_response: false, command }.emit(&mut zcl);
+        ZclFrame { transaction: 9, from_server: true, disable_default_response: false, command }
+            .emit(&mut zcl);
         self.home.meters[0].receive_han(self.home.now, &mut self.home.pool, &zcl);
     }
 

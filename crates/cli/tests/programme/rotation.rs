@@ -65,11 +65,7 @@ impl Followers {
     }
 
     fn held(&self) -> [u64; 3] {
-        [
-            self.anchor.root().version.0,
-            self.hub.home.hub.root_version().0,
-            self.meter.meter.root_version().0,
-        ]
+        [self.anchor.root().version.0, self.hub.home.hub.root_version().0, self.meter.meter.root_version().0]
     }
 
     /// Offers a root to all three and says what each makes of it.
@@ -85,7 +81,8 @@ impl Followers {
         let before = self.hub.attacks();
         let answer = self.hub.home.set_paper(0, root);
         let refused = counted(&before, &self.hub.attacks());
-        let hub = if answer == AccessResult::Success { TAKEN.to_owned() } else { refused.unwrap_or_default() };
+        let hub =
+            if answer == AccessResult::Success { TAKEN.to_owned() } else { refused.unwrap_or_default() };
         let before = self.meter.attacks();
         self.meter.tell(DocumentKind::Root, root);
         let meter = counted(&before, &self.meter.attacks()).unwrap_or_else(taken);

@@ -91,7 +91,11 @@ const GOALS: [Goal; 12] = [
         formula: |loot| loot.root || loot.operator || loot.status,
         attempt: |heist| {
             let mut home = heist.home_after_rotation();
-            heist.write_status(&mut home, 0, vec![(crate::recipes::MANUFACTURER, crate::recipes::METER_TYPE, 99)]);
+            heist.write_status(
+                &mut home,
+                0,
+                vec![(crate::recipes::MANUFACTURER, crate::recipes::METER_TYPE, 99)],
+            );
             heist.write_release(&mut home, craft::names_of(b"none", [0; 32]));
             !heist.store(&mut home, &heist.genuine_file())
         },
@@ -107,11 +111,7 @@ const GOALS: [Goal; 12] = [
             home.meters[0].running_version() == FileVersion(heist.old_image().version)
         },
     },
-    Goal {
-        name: "bring a revoked key back",
-        formula: |_| false,
-        attempt: Heist::brings_a_revoked_key_back,
-    },
+    Goal { name: "bring a revoked key back", formula: |_| false, attempt: Heist::brings_a_revoked_key_back },
 ];
 
 pub fn run() -> Tally {

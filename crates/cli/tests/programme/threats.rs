@@ -55,14 +55,20 @@ pub const UPTANE: [&str; 12] = [
 
 /// What is not shown by a vector, and why.
 pub const ELSEWHERE: [(&str, &str); 5] = [
-    ("IMG.DISCLOSURE", "no goal: encrypting an image is left to its manufacturer, whose payload may be ciphertext"),
+    (
+        "IMG.DISCLOSURE",
+        "no goal: encrypting an image is left to its manufacturer, whose payload may be ciphertext",
+    ),
     ("MFST.EXPOSURE", "no goal: a manifest holds versions and digests, which attribute reads tell anybody"),
     ("Uptane eavesdrop", "no goal, as above: images are authentic and not secret"),
     (
         "Uptane drop-request",
         "detected, not prevented: transfer-engine ends a session without progress as stalled, never as a success",
     ),
-    ("Uptane slow retrieval", "held by the floor rate and the deadlines of transfer-engine and by its own tests"),
+    (
+        "Uptane slow retrieval",
+        "held by the floor rate and the deadlines of transfer-engine and by its own tests",
+    ),
 ];
 
 /// Returns the threats that neither a vector nor the list above names.

@@ -96,8 +96,16 @@ impl Papers {
         };
         let needs_status = !matches!(kind, Kind::Status | Kind::Root);
         let needs_release = !matches!(kind, Kind::Release | Kind::Root);
-        let statuses = state.statuses.clone().unwrap_or(if needs_status { vec![StatusRecipe::default()] } else { Vec::new() });
-        let releases = state.releases.clone().unwrap_or(if needs_release { vec![ReleaseRecipe::default()] } else { Vec::new() });
+        let statuses = state.statuses.clone().unwrap_or(if needs_status {
+            vec![StatusRecipe::default()]
+        } else {
+            Vec::new()
+        });
+        let releases = state.releases.clone().unwrap_or(if needs_release {
+            vec![ReleaseRecipe::default()]
+        } else {
+            Vec::new()
+        });
         let by_original = releases.iter().any(|recipe| recipe.names == "original");
         Papers {
             statuses: statuses.iter().map(|recipe| craft::status(recipe, target).bytes).collect(),

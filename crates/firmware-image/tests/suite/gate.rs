@@ -95,6 +95,21 @@ fn a_hub_that_is_kept_behind_notices() {
     assert!(gate.require_released(NOW, &image.file().file_digest()).is_ok());
 }
 
+/// A status and a release outlived the root they were made under: said again after a rotation, they were taken.
+#[test]
+fn papers_of_the_root_before_are_not_taken_again_after_a_rotation() {
+    let mut gate = gate(&image(SequenceNumber(5)));
+    let newer = release(2, vec![some_image(b"two")]);
+    gate.take_release(NOW, &approved(&newer, &[ANN, BOB])).unwrap();
+    gate.take_root(&signed_root(&next(&first_root()), &ROOT[..2])).unwrap();
+    let replayed = gate.take_status(NOW, &signed_status(&status(1, 1)));
+    assert_eq!(attack(replayed), Some(Attack::Replay));
+    let older = release(1, vec![some_image(b"one")]);
+    assert_eq!(attack(gate.take_release(NOW, &approved(&older, &[ANN, BOB]))), Some(Attack::Replay));
+    assert!(gate.take_release(NOW, &approved(&newer, &[ANN, BOB])).is_ok());
+    assert!(gate.take_status(NOW, &signed_status(&status(2, 2))).is_ok());
+}
+
 #[test]
 fn of_a_campaign_only_the_newest_release_counts_and_four_campaigns_fit() {
     let mut gate = gate(&image(SequenceNumber(5)));
