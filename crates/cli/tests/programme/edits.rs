@@ -110,7 +110,8 @@ impl Edit {
                 ];
                 document.bytes = exchanged.concat();
             }
-            Edit::Size(_) => {
+            Edit::Size(false) => {}
+            Edit::Size(true) => {
                 let size = u32::try_from(document.bytes.len()).expect("a small file");
                 document.bytes[52..56].copy_from_slice(&size.to_le_bytes());
             }

@@ -264,7 +264,7 @@ fn the_wrong_blocks_of_a_file_are_told_by_the_signed_list() {
         let list = BlockDigests::find(&bad, &trust).unwrap();
         let start = block * 1_024;
         let end = (start + 1_024).min(file.bytes().len());
-        assert_eq!(list.wrong_ranges(&bad).collect::<Vec<_>>(), [start..end]);
+        assert!(list.wrong_ranges(&bad).eq(std::iter::once(start..end)), "block {block}");
     }
     for place in BlockDigests::earliest_start(good.len())..good.len() {
         let mut bad = good.clone();
