@@ -18,7 +18,7 @@ use crate::attack::Attack;
 use crate::digest::FileDigest;
 use crate::document_error::DocumentError;
 use crate::promise::RootVersion;
-use crate::release::{Release, SignedRelease};
+use crate::release::{CampaignName, Release, SignedRelease};
 use crate::signed_image::SequenceNumber;
 use crate::status::{SignedStatus, Status};
 use crate::time::UtcSeconds;
@@ -30,6 +30,8 @@ pub struct HubGate {
     anchor: TrustAnchor,
     status: Option<Status>,
     releases: Vec<Release>,
+    /// The serials of the releases that went with the last root: of a campaign none below is taken again.
+    spent: Vec<(CampaignName, u64)>,
     /// The latest moment at which a believed document was made.
     earliest_now: UtcSeconds,
 }
@@ -38,7 +40,7 @@ impl HubGate {
     /// Makes a gate that lets nothing in yet.
     pub fn new(anchor: TrustAnchor) -> HubGate {
         let earliest_now = anchor.root().validity.issued;
-        HubGate { anchor, status: None, releases: Vec::new(), earliest_now }
+        HubGate { anchor, status: None, releases: Vec::new(), spent: Vec::new(), earliest_now }
     }
 
     /// Returns the trust root that is held.
@@ -60,21 +62,33 @@ impl HubGate {
     pub fn take_root(&mut self, signed: &SignedRoot) -> Result<(), GateRefusal> {
         let anchor = self.anchor.advance(signed)?;
         if anchor != self.anchor {
-            self.earliest_now = self.earliest_now.max(anchor.root().validity.issued);
-            *self = HubGate { anchor, status: None, releases: Vec::new(), earliest_now: self.earliest_now };
+            let earliest_now = self.earliest_now.max(anchor.root().validity.issued);
+            let spent = self.spent_with_the_root();
+            *self = HubGate { spent, earliest_now, ..HubGate::new(anchor) };
         }
         Ok(())
     }
 
+    /// Returns the serials that are not to be undercut: those of the releases held, and of campaigns before them.
+    fn spent_with_the_root(&self) -> Vec<(CampaignName, u64)> {
+        let held = self.releases.iter().map(|release| (release.campaign.clone(), release.serial));
+        let mut spent: Vec<(CampaignName, u64)> = held.collect();
+        // A rotation may follow another before any release was given again.
+        for (campaign, serial) in &self.spent {
+            if spent.len() < MAX_SPENT && !spent.iter().any(|(known, _)| known == campaign) {
+                spent.push((campaign.clone(), *serial));
+            }
+        }
+        spent
+    }
+
     /// Takes a status that is not older than the last.
-    ///
-    /// The last one went when the root changed, and its serial with it. What was said before the change names an older
-    /// root, and is known by that.
     pub fn take_status(&mut self, now: UtcSeconds, signed: &SignedStatus) -> Result<(), GateRefusal> {
         let status = signed.verify(self.anchor.root())?;
-        let (held, newest) = (self.anchor.root().version, status.newest_root);
-        if newest < held {
-            return Err(GateRefusal::StatusBeforeRoot { held, newest });
+        let root = self.anchor.root().version;
+        if status.newest_root < root {
+            // It was made before the root that is held: whatever its serial, it is an old one.
+            return Err(GateRefusal::StatusBehind { held: root, named: status.newest_root });
         }
         if let Some(held) = &self.status
             && (status.serial < held.serial || (status.serial == held.serial && status != *held))
@@ -97,6 +111,10 @@ impl HubGate {
         let now = self.now(now);
         if release.validity.expires <= now {
             return Err(GateRefusal::ReleaseExpired { expires: release.validity.expires, now });
+        }
+        let spent = self.spent.iter().find(|(campaign, _)| *campaign == release.campaign);
+        if let Some((_, held)) = spent.filter(|(_, held)| release.serial < *held) {
+            return Err(GateRefusal::OldRelease { held: *held, found: release.serial });
         }
         let place = self.releases.iter().position(|held| held.campaign == release.campaign);
         if let Some(place) = place {
@@ -182,13 +200,13 @@ pub enum GateRefusal {
         /// The serial that was given.
         found: u64,
     },
-    /// The status is from before the trust root that is held.
-    #[error("the status says that trust root {newest} is the newest, and {held} is held")]
-    StatusBeforeRoot {
+    /// The status was made before the trust root that is held.
+    #[error("the status names trust root {named} as the newest, held is {held}")]
+    StatusBehind {
         /// The version that is held.
         held: RootVersion,
         /// The version that the status names.
-        newest: RootVersion,
+        named: RootVersion,
     },
     /// The status is no longer good.
     #[error("the status expired at {expires}, it is {now}")]
@@ -249,7 +267,7 @@ impl GateRefusal {
             | GateRefusal::ReleaseExpired { .. }
             | GateRefusal::RootBehind { .. } => Attack::Freeze,
             GateRefusal::OldStatus { .. }
-            | GateRefusal::StatusBeforeRoot { .. }
+            | GateRefusal::StatusBehind { .. }
             | GateRefusal::OldRelease { .. } => Attack::Replay,
             GateRefusal::NotReleased { .. } => Attack::MixAndMatch,
             GateRefusal::BelowFloor { .. } => Attack::Rollback,
@@ -259,3 +277,5 @@ impl GateRefusal {
 
 /// The most releases a hub holds: campaigns that meet in one home.
 const MAX_RELEASES: usize = 4;
+/// The most campaigns whose serials are remembered from root to root: those held, and as many before them.
+const MAX_SPENT: usize = 2 * MAX_RELEASES;

@@ -28,8 +28,12 @@ const REPLAYS: u64 = 2_000;
 /// Something that was said and believed.
 #[derive(Clone)]
 enum Said {
-    /// To the hub's papers, and as a root to the meter's too.
-    Paper { bytes: Vec<u8>, is_root: bool },
+    /// A status to the hub.
+    Status(Vec<u8>),
+    /// A release to the hub, and the file that it let in.
+    Release { bytes: Vec<u8>, channel: u8, round: u64, file: Vec<u8> },
+    /// A root to hub and meter.
+    Root(Vec<u8>),
     /// On a channel: 0 for the hub itself.
     Order { channel: u8, bytes: Vec<u8> },
 }
@@ -48,6 +52,8 @@ struct Story {
     said: Vec<Said>,
     tally: Tally,
     root: u64,
+    /// The newest release of each channel's campaign.
+    released: [u64; 2],
 }
 
 impl Story {
@@ -56,7 +62,7 @@ impl Story {
         let config = meter_config();
         let hub = hub_config(std::slice::from_ref(&config));
         let home = Home::new(hub, vec![config], DeviceTrust::rooted(anchor));
-        Story { home, said: Vec::new(), tally: Tally::default(), root: 1 }
+        Story { home, said: Vec::new(), tally: Tally::default(), root: 1, released: [0; 2] }
     }
 
     fn target(&self, channel: u8, image: [u8; 32]) -> Target {
@@ -104,12 +110,17 @@ impl Story {
 
     fn say_again(&mut self, said: &Said) {
         match said {
-            Said::Paper { bytes, is_root } => {
+            Said::Status(bytes) => {
                 self.home.set_paper(0, bytes);
-                if *is_root {
-                    self.home.set_paper(1, bytes);
-                    self.tell_meter(DocumentKind::Root, bytes);
-                }
+            }
+            Said::Release { bytes, channel, round, file } => {
+                self.home.set_paper(0, bytes);
+                self.lets_nothing_replaced_in(*channel, *round, file);
+            }
+            Said::Root(bytes) => {
+                self.home.set_paper(0, bytes);
+                self.home.set_paper(1, bytes);
+                self.tell_meter(DocumentKind::Root, bytes);
             }
             Said::Order { channel, bytes } => {
                 self.home.order_activation(*channel, bytes);
@@ -119,6 +130,14 @@ impl Story {
             }
         }
         self.home.run_for(Duration::from_secs(2));
+    }
+
+    /// Asks the hub for the file of a release that a later one has replaced.
+    fn lets_nothing_replaced_in(&mut self, channel: u8, round: u64, file: &[u8]) {
+        if round < self.released[usize::from(channel)] {
+            let answer = self.home.initiate(channel, &sha256(file), file.len());
+            self.expect(answer != AccessResult::Success, "a release that was replaced lets its file in");
+        }
     }
 
     /// Tells the meter what only a hub of the attacker's would: the pieces, and "now".
@@ -139,10 +158,11 @@ impl Story {
         self.home.meters[0].receive_han(self.home.now, &mut self.home.pool, &zcl);
     }
 
-    fn write(&mut self, bytes: Vec<u8>, is_root: bool) {
-        let answer = self.home.set_paper(0, &bytes);
+    fn write(&mut self, said: Said) {
+        let (Said::Status(bytes) | Said::Release { bytes, .. } | Said::Root(bytes)) = &said else { return };
+        let answer = self.home.set_paper(0, bytes);
         self.expect(answer == AccessResult::Success, "a paper is taken");
-        self.note(Said::Paper { bytes, is_root });
+        self.note(said);
     }
 
     fn expect(&mut self, holds: bool, what: &str) {
@@ -160,7 +180,7 @@ impl Story {
         self.home.set_paper(1, &root);
         self.home.run_minutes(2);
         self.expect(self.home.meters[0].root_version().0 == self.root, "the meter follows the root");
-        self.write(root, true);
+        self.write(Said::Root(root));
     }
 
     /// Updates the hub or the meter by the book.
@@ -189,7 +209,8 @@ fn recipe(channel: u8, round: u64) -> ImageRecipe {
 pub fn run() -> Tally {
     let mut story = Story::new();
     for round in 0..ROUNDS {
-        if round % 3 == 2 {
+        // Once in a while twice in a row.
+        for _ in 0..[0, 0, 1, 0, 0, 2][round as usize % 6] {
             story.rotate();
         }
         let hour = story.home.now.saturating_since(crate::home::START).as_secs() as i64 / HOUR;
@@ -198,15 +219,18 @@ pub fn run() -> Tally {
             let serial = 2 * round + half + 1;
             let (issued, expires) = (hour * HOUR, (hour + 23) * HOUR);
             let status = StatusRecipe { serial, issued, expires, ..StatusRecipe::default() };
-            story.write(craft::status(&status, &target).bytes, false);
+            story.write(Said::Status(craft::status(&status, &target).bytes));
         }
         for channel in [0, 1] {
             let recipe = recipe(channel, round);
             let image_type = if channel == 0 { HUB_TYPE } else { METER_TYPE };
-            let names = craft::names_of(&image(&recipe, image_type).bytes, sha256(&payload_of(&recipe)));
+            let file = image(&recipe, image_type).bytes;
+            let names = craft::names_of(&file, sha256(&payload_of(&recipe)));
             let campaign = format!("channel {channel}");
             let release = ReleaseRecipe { serial: round + 1, campaign, ..ReleaseRecipe::default() };
-            story.write(craft::release(&release, &target, names).bytes, false);
+            let bytes = craft::release(&release, &target, names).bytes;
+            story.released[usize::from(channel)] = round;
+            story.write(Said::Release { bytes, channel, round, file });
         }
         story.update(0, round);
         story.update(1, round);
