@@ -8,9 +8,9 @@ use crate::queue::Bucket;
 use crate::session::{Surroundings, Want};
 use crate::{HubId, Moment};
 
-/// Hubs that wake together are looked at in batches of so many: 64 sessions of five lines fit twice into the first
-/// cache.
-const BATCH: usize = 64;
+/// Hubs that wake together are looked at in batches of so many: 256 first lines of sessions and of paces take 32 KiB,
+/// the first cache.
+const BATCH: usize = 256;
 
 /// Where a session stands in the engine's queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Engine {
         let session = &mut self.sessions[hub.0 as usize];
         let pace = session.pace();
         let emission = session.emit(now, self.config.train, most, &mut around);
-        let (address, transport) = (session.address, session.transport);
+        let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
         self.budgets.give_back(session.cell, spare, purpose);
