@@ -9,13 +9,18 @@
 //! campaign runs. Property, held by tests: in no window of any length does a level carry more than its rate times
 //! the window and its burst: the configured time of the rate, or for budgets too small for that a largest block at
 //! hand and another one in the hands of each engine.
+//!
+//! A decision is a few comparisons and subtractions of leases. Limits, profiles and caps are looked at when a lease
+//! is used up, and when an hour or a day begins.
 
+mod lease;
 mod limit;
 mod pacer;
 mod plan;
 
 use std::time::Duration;
 
+use lease::{Lease, UNRESERVED};
 pub(crate) use limit::EngineClock;
 use limit::Limit;
 pub use pacer::Pacer;
@@ -95,7 +100,7 @@ pub struct BudgetRules {
 }
 
 /// One level: a limit for everything, and one for blocks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tier {
     all: Limit,
     /// `None`: nothing is reserved.
@@ -107,14 +112,22 @@ struct Tier {
     plan: BudgetPlan,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Carrier {
-    tier: Tier,
+    lease: Lease,
     cap: u64,
     cap_for_blocks: u64,
     carried: u64,
     /// When counting begins anew.
     midnight: Moment,
+    tier: Tier,
+}
+
+/// What a decision touches of a cell.
+#[derive(Clone, Copy, Debug)]
+struct CellLease {
+    lease: Lease,
+    carrier: CarrierId,
 }
 
 /// The tree of shared budgets, as one engine sees it.
@@ -123,9 +136,13 @@ pub struct Budgets {
     rules: BudgetRules,
     start: Moment,
     clock: EngineClock,
-    global: Tier,
+    global_lease: Lease,
+    cell_leases: Vec<CellLease>,
     carriers: Vec<Carrier>,
-    cells: Vec<(Tier, CarrierId)>,
+    global: Tier,
+    cells: Vec<Tier>,
+    /// When a rate changes or a day begins anywhere.
+    changes_at: Moment,
 }
 
 impl Budgets {
@@ -133,7 +150,17 @@ impl Budgets {
     pub fn new(rules: BudgetRules, start: Moment) -> Budgets {
         let clock = EngineClock::default();
         let global = Tier::new(rules.global, &rules, &clock, start, false);
-        let mut budgets = Budgets { rules, start, clock, global, carriers: Vec::new(), cells: Vec::new() };
+        let mut budgets = Budgets {
+            rules,
+            start,
+            clock,
+            global_lease: global.no_lease(),
+            cell_leases: Vec::new(),
+            carriers: Vec::new(),
+            changes_at: global.changes_at,
+            global,
+            cells: Vec::new(),
+        };
         let unbound = BudgetPlan::from(ByteRate(1 << 40));
         budgets.add_carrier(start, CarrierPlan { budget: unbound, cap: DayCap::default() });
         budgets
@@ -142,14 +169,20 @@ impl Budgets {
     /// Returns the same budgets for an engine on another core. Leases are its own; caps are divided evenly. Add
     /// all carriers and cells before.
     pub fn share(&self) -> Budgets {
-        let carriers = self.carriers.iter().map(|carrier| Carrier { tier: carrier.tier.share(), ..*carrier });
+        let carriers = self.carriers.iter();
+        let cells = self.cell_leases.iter().zip(&self.cells);
         Budgets {
             rules: self.rules,
             start: self.start,
             clock: self.clock.clone(),
-            global: self.global.share(),
-            carriers: carriers.collect(),
-            cells: self.cells.iter().map(|(tier, carrier)| (tier.share(), *carrier)).collect(),
+            global_lease: self.global.no_lease(),
+            cell_leases: cells.map(|(cell, tier)| CellLease { lease: tier.no_lease(), ..*cell }).collect(),
+            carriers: carriers
+                .map(|carrier| Carrier { lease: carrier.tier.no_lease(), ..carrier.clone() })
+                .collect(),
+            global: self.global.clone(),
+            cells: self.cells.clone(),
+            changes_at: self.changes_at,
         }
     }
 
@@ -157,12 +190,16 @@ impl Budgets {
     pub fn add_carrier(&mut self, now: Moment, plan: CarrierPlan) -> CarrierId {
         let cap = plan.cap.in_bytes() / u64::from(self.rules.shards.max(1));
         let reserve = u128::from(cap) * u128::from(self.rules.reserve_permille.min(1_000)) / 1_000;
+        let tier = Tier::new(plan.budget, &self.rules, &self.clock, now, false);
+        let midnight = day_begins(day_of(now) + 1);
+        self.changes_at = self.changes_at.min(tier.changes_at).min(midnight);
         self.carriers.push(Carrier {
-            tier: Tier::new(plan.budget, &self.rules, &self.clock, now, false),
+            lease: tier.no_lease(),
             cap,
             cap_for_blocks: cap - reserve as u64,
             carried: 0,
-            midnight: day_begins(day_of(now) + 1),
+            midnight,
+            tier,
         });
         CarrierId(self.carriers.len() as u16 - 1)
     }
@@ -170,7 +207,10 @@ impl Budgets {
     /// Adds a cell of a carrier that exists.
     pub fn add_cell(&mut self, now: Moment, carrier: CarrierId, plan: BudgetPlan) -> CellId {
         assert!((carrier.0 as usize) < self.carriers.len(), "the carrier was added before");
-        self.cells.push((Tier::new(plan, &self.rules, &self.clock, now, false), carrier));
+        let tier = Tier::new(plan, &self.rules, &self.clock, now, false);
+        self.changes_at = self.changes_at.min(tier.changes_at);
+        self.cell_leases.push(CellLease { lease: tier.no_lease(), carrier });
+        self.cells.push(tier);
         CellId(self.cells.len() as u32 - 1)
     }
 
@@ -186,21 +226,41 @@ impl Budgets {
 
     /// Returns the carrier of a cell.
     pub fn carrier_of(&self, cell: CellId) -> CarrierId {
-        self.cells[cell.0 as usize].1
+        self.cell_leases[cell.0 as usize].carrier
     }
 
     /// Returns the largest charge for blocks that a cell and all above it can grant at once, today.
     pub(crate) fn largest_charge(&self, cell: CellId) -> u64 {
-        let (tier, carrier) = &self.cells[cell.0 as usize];
+        let CellLease { lease, carrier } = &self.cell_leases[cell.0 as usize];
         let carrier = &self.carriers[usize::from(carrier.0)];
         let left_today = carrier.cap_for_blocks.saturating_sub(carrier.carried);
-        let tiers = [tier, &carrier.tier, &self.global];
-        tiers.iter().map(|tier| tier.most()).fold(left_today, u64::min)
+        lease.most.min(carrier.lease.most).min(self.global_lease.most).min(left_today)
     }
 
-    /// Moves the clock. It never goes back.
+    /// Moves the clock, which never goes back. To be called before charges are admitted at a later moment.
     pub fn advance(&mut self, now: Moment) {
         self.clock.set(now, self.start);
+        if now >= self.changes_at {
+            self.change(now);
+        }
+    }
+
+    /// Begins an hour or a day wherever one begins.
+    #[cold]
+    fn change(&mut self, now: Moment) {
+        let Budgets { rules, clock, .. } = self;
+        self.global.change(&mut self.global_lease, now, rules, clock);
+        let mut next = self.global.changes_at;
+        for carrier in &mut self.carriers {
+            carrier.roll_day(now);
+            carrier.tier.change(&mut carrier.lease, now, rules, clock);
+            next = next.min(carrier.tier.changes_at).min(carrier.midnight);
+        }
+        for (cell, tier) in self.cell_leases.iter_mut().zip(&mut self.cells) {
+            tier.change(&mut cell.lease, now, rules, clock);
+            next = next.min(tier.changes_at);
+        }
+        self.changes_at = next;
     }
 
     /// Grants so many bytes in a cell at every level, or at none.
@@ -208,29 +268,57 @@ impl Budgets {
     /// # Panics
     ///
     /// Panics when a charge is larger than a level's burst, and so could never be granted.
+    #[inline]
     pub fn admit(&mut self, now: Moment, cell: CellId, bytes: u64, purpose: Use) -> Result<(), Refusal> {
-        let Budgets { rules, clock, global, carriers, cells, .. } = self;
-        let (cell, carrier) = &mut cells[cell.0 as usize];
-        let carrier = &mut carriers[usize::from(carrier.0)];
+        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
+        let carrier = &mut self.carriers[usize::from(carrier.0)];
+        let covered = lease.covers(bytes, purpose)
+            & carrier.lease.covers(bytes, purpose)
+            & carrier.cap_allows(bytes, purpose)
+            & self.global_lease.covers(bytes, purpose);
+        if !covered {
+            return self.renew_and_admit(now, cell, bytes, purpose);
+        }
+        lease.spend(bytes, purpose);
+        carrier.lease.spend(bytes, purpose);
+        carrier.carried += bytes;
+        self.global_lease.spend(bytes, purpose);
+        Ok(())
+    }
+
+    /// Renews the leases that do not cover a charge, from the cell up, and grants it if all could be had.
+    #[cold]
+    fn renew_and_admit(
+        &mut self,
+        now: Moment,
+        cell: CellId,
+        bytes: u64,
+        purpose: Use,
+    ) -> Result<(), Refusal> {
+        let tier = &self.cells[cell.0 as usize];
+        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
+        let carrier = &mut self.carriers[usize::from(carrier.0)];
         let refused = |level| move |until| Refusal { level, until };
-        cell.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Cell))?;
-        carrier.check_cap(now, bytes, purpose).map_err(refused(Level::Carrier))?;
-        carrier.tier.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Carrier))?;
-        global.ensure(now, bytes, purpose, rules, clock).map_err(refused(Level::Global))?;
-        cell.spend(bytes, purpose);
-        carrier.tier.spend(bytes, purpose);
+        tier.renew(lease, now, bytes, purpose).map_err(refused(Level::Cell))?;
+        if !carrier.cap_allows(bytes, purpose) {
+            return Err(Refusal { level: Level::Carrier, until: carrier.midnight });
+        }
+        carrier.tier.renew(&mut carrier.lease, now, bytes, purpose).map_err(refused(Level::Carrier))?;
+        self.global.renew(&mut self.global_lease, now, bytes, purpose).map_err(refused(Level::Global))?;
+        lease.spend(bytes, purpose);
+        carrier.lease.spend(bytes, purpose);
         carrier.carried = carrier.carried.saturating_add(bytes);
-        global.spend(bytes, purpose);
+        self.global_lease.spend(bytes, purpose);
         Ok(())
     }
 
     /// Takes back what was admitted and not sent.
     pub(crate) fn give_back(&mut self, cell: CellId, bytes: u64, purpose: Use) {
-        let (cell, carrier) = &mut self.cells[cell.0 as usize];
+        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
         let carrier = &mut self.carriers[usize::from(carrier.0)];
         carrier.carried = carrier.carried.saturating_sub(bytes);
-        for tier in [cell, &mut carrier.tier, &mut self.global] {
-            tier.give_back(bytes, purpose);
+        for lease in [lease, &mut carrier.lease, &mut self.global_lease] {
+            lease.give_back(bytes, purpose);
         }
     }
 
@@ -255,10 +343,10 @@ impl Carrier {
         }
     }
 
-    fn check_cap(&mut self, now: Moment, bytes: u64, purpose: Use) -> Result<(), Moment> {
-        self.roll_day(now);
+    #[inline]
+    fn cap_allows(&self, bytes: u64, purpose: Use) -> bool {
         let cap = if purpose == Use::Blocks { self.cap_for_blocks } else { self.cap };
-        if self.carried.saturating_add(bytes) > cap { Err(self.midnight) } else { Ok(()) }
+        self.carried.saturating_add(bytes) <= cap
     }
 }
 
@@ -279,59 +367,43 @@ impl Tier {
         }
     }
 
-    fn share(&self) -> Tier {
-        Tier { all: self.all.share(), blocks: self.blocks.as_ref().map(Limit::share), ..*self }
+    /// Returns a lease of nothing.
+    fn no_lease(&self) -> Lease {
+        let (blocks, most) = match &self.blocks {
+            Some(blocks) => (0, blocks.most()),
+            None => (UNRESERVED, self.all.most()),
+        };
+        Lease { all: 0, blocks, most }
     }
 
-    /// Returns the largest charge for blocks that can be granted at once.
-    fn most(&self) -> u64 {
-        self.blocks.as_ref().unwrap_or(&self.all).most()
-    }
-
-    #[inline]
-    fn ensure(
-        &mut self,
-        now: Moment,
-        bytes: u64,
-        purpose: Use,
-        rules: &BudgetRules,
-        clock: &EngineClock,
-    ) -> Result<(), Moment> {
-        if now >= self.changes_at {
-            self.change(now, rules, clock);
-        }
+    /// Makes sure that a lease covers a charge, or says when to ask again.
+    fn renew(&self, lease: &mut Lease, now: Moment, bytes: u64, purpose: Use) -> Result<(), Moment> {
         if self.shut {
             return Err(self.changes_at);
         }
-        self.all.ensure(now, bytes)?;
-        match &mut self.blocks {
-            Some(blocks) if purpose == Use::Blocks => blocks.ensure(now, bytes),
-            _ => Ok(()),
+        if lease.all < bytes {
+            lease.all += self.all.lease(now, bytes - lease.all)?;
         }
+        if let (Use::Blocks, Some(blocks)) = (purpose, &self.blocks)
+            && lease.blocks < bytes
+        {
+            lease.blocks += blocks.lease(now, bytes - lease.blocks)?;
+        }
+        Ok(())
     }
 
-    /// Takes the rate of the hour. What the last hour has not used is not carried over, and what it has used counts
-    /// for its burst. Engines that share the budget do not change it together, so each takes its part from now on.
-    #[cold]
-    fn change(&mut self, now: Moment, rules: &BudgetRules, clock: &EngineClock) {
+    /// Takes the rate of the hour, if one has begun. What the last hour has not used is not carried over, and what it
+    /// has used counts for its burst. Engines that share the budget do not change it together, so each takes its
+    /// part from now on.
+    fn change(&mut self, lease: &mut Lease, now: Moment, rules: &BudgetRules, clock: &EngineClock) {
+        if now < self.changes_at {
+            return;
+        }
         let shards = u64::from(rules.shards.max(1));
         let plan = BudgetPlan { rate: ByteRate(self.plan.rate.0 / shards), ..self.plan };
         let alone = BudgetRules { shards: 1, ..*rules };
         *self = Tier { plan: self.plan, ..Tier::new(plan, &alone, clock, now, true) };
-    }
-
-    fn give_back(&mut self, bytes: u64, purpose: Use) {
-        self.all.give_back(bytes);
-        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
-            blocks.give_back(bytes);
-        }
-    }
-
-    fn spend(&mut self, bytes: u64, purpose: Use) {
-        self.all.spend(bytes);
-        if let (Use::Blocks, Some(blocks)) = (purpose, &mut self.blocks) {
-            blocks.spend(bytes);
-        }
+        *lease = self.no_lease();
     }
 }
 

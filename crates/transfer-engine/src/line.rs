@@ -13,13 +13,13 @@
 //! and the pace may grow. The pace then steers the queue towards a target that is just deep enough to keep the
 //! line busy. What the radio loses changes neither number, as it occupied the air all the same.
 //!
-//! Sketch: 72 B a line, one division and a handful of comparisons per probe; a probe costs 72 B both ways every
+//! Sketch: 48 B a line, one division and a handful of comparisons per probe; a probe costs 72 B both ways every
 //! few seconds, 1 % of the slowest line.
 
 use std::time::Duration;
 
-use crate::Moment;
 use crate::budget::ByteRate;
+use crate::moment::{Moment, Stamp};
 
 /// How fast a hub's line is filled, headers included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +71,24 @@ const PROBE_EVERY: Duration = Duration::from_secs(3);
 /// The slowest pace: below it a block of 1 KiB takes 20 s, and deadlines decide.
 const SLOWEST: u32 = 50;
 
+/// Where the pace comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// It was agreed.
+    Fixed,
+    /// It is found out, and the last answer found no queue.
+    Growing,
+    /// It is found out, and a queue or the ceiling was reached.
+    Steady,
+}
+
 /// What is known of a line.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     ceiling: u32,
-    fixed: bool,
     /// True once a queue was seen: from then on the pace grows carefully.
     settled: bool,
-    /// True while the last answer found no queue.
-    growing: bool,
+    kind: Pace,
     /// The line's rate, bytes per second; 0 is unknown.
     estimate: u32,
     pace: u32,
@@ -97,7 +106,7 @@ pub(crate) struct Line {
     /// Where the next rate sample begins: bytes sent by then, and when the hub's answer to that was (or would
     /// have been) here.
     mark_sent: u32,
-    mark: Moment,
+    mark: Stamp,
 }
 
 impl Line {
@@ -106,9 +115,8 @@ impl Line {
         let fixed = matches!(rate, LineRate::Fixed(_));
         Line {
             ceiling,
-            fixed,
             settled: false,
-            growing: true,
+            kind: if fixed { Pace::Fixed } else { Pace::Growing },
             estimate: 0,
             pace: if fixed { ceiling } else { FIRST_PACE.min(ceiling) },
             least_us: u32::MAX,
@@ -118,13 +126,13 @@ impl Line {
             sent: 0,
             last_train: 0,
             mark_sent: 0,
-            mark: Moment::default(),
+            mark: Stamp::of(Moment::default()),
         }
     }
 
     /// Says whether the line's rate is found out while blocks flow.
     pub(crate) fn is_probed(&self) -> bool {
-        !self.fixed
+        !self.is_fixed()
     }
 
     /// Returns the rate at which to send now.
@@ -151,7 +159,11 @@ impl Line {
     }
 
     fn opening_left(&self) -> u32 {
-        if self.fixed || self.estimate > 0 { 0 } else { OPENING.saturating_sub(self.unheard()) }
+        if self.is_fixed() || self.estimate > 0 { 0 } else { OPENING.saturating_sub(self.unheard()) }
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.kind == Pace::Fixed
     }
 
     fn unheard(&self) -> u32 {
@@ -160,7 +172,7 @@ impl Line {
 
     /// Says whether enough is on its way unheard that blocks must wait for an answer.
     pub(crate) fn is_deaf(&self) -> bool {
-        if self.fixed {
+        if self.is_fixed() {
             return false;
         }
         let most = match self.estimate {
@@ -175,7 +187,7 @@ impl Line {
 
     /// Blocks begin to flow on an idle line.
     pub(crate) fn begin_stream(&mut self, now: Moment) {
-        self.mark = now + self.least();
+        self.mark = Stamp::ahead(now, self.least());
         self.mark_sent = self.sent;
     }
 
@@ -221,16 +233,16 @@ impl Line {
     pub(crate) fn probe_answered(&mut self, now: Moment, asked: Moment, sent: u32) {
         let round_trip = now.saturating_since(asked);
         self.least_us = self.least_us.min(micros(round_trip));
-        if self.fixed {
+        if self.is_fixed() {
             return;
         }
         let queue = round_trip.saturating_sub(self.least());
         self.queue_us = micros(queue);
         // Ten milliseconds: a shorter window measures scheduling, not the line.
-        let window = now.saturating_since(self.mark).max(Duration::from_millis(10));
+        let window = now.saturating_since(self.mark.moment(now)).max(Duration::from_millis(10));
         let bytes = u64::from(sent.wrapping_sub(self.mark_sent));
         let sample = u32::try_from(bytes * 1_000_000 / window.as_micros() as u64).unwrap_or(u32::MAX);
-        (self.mark, self.mark_sent) = (now, sent);
+        (self.mark, self.mark_sent) = (Stamp::of(now), sent);
         if self.estimate == 0 {
             self.estimate = sample.max(SLOWEST);
         }
@@ -242,7 +254,7 @@ impl Line {
             self.estimate = self.estimate.max(sample);
         }
         self.estimate = self.estimate.clamp(SLOWEST.min(self.ceiling), self.ceiling);
-        self.growing = !busy && self.pace < self.ceiling;
+        self.kind = if !busy && self.pace < self.ceiling { Pace::Growing } else { Pace::Steady };
         let permille = match (busy, self.settled) {
             (false, false) => 2_000,
             (false, true) => 1_250,
@@ -258,7 +270,7 @@ impl Line {
 
     /// Returns the time from an answered probe to the next; `None`: as soon as the last one has been answered.
     pub(crate) fn probe_pause(&self) -> Option<Duration> {
-        (!self.growing).then_some(PROBE_EVERY)
+        (self.kind == Pace::Steady).then_some(PROBE_EVERY)
     }
 
     /// Returns when an answer is overdue; `None` while nothing is known of the line (RFC 6298, 2.3, and what may

@@ -30,6 +30,34 @@ impl Moment {
     }
 }
 
+/// A moment in 6 B, for what a million sessions keep: its low 48 bits. Whoever reads it hands in the present; it is
+/// exact as long as the two are less than four years apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp([u16; 3]);
+
+impl Stamp {
+    /// Nothing is stamped further ahead than this: a year.
+    const FARTHEST: Duration = Duration::from_secs(365 * 86_400);
+
+    pub(crate) fn of(moment: Moment) -> Stamp {
+        Stamp([moment.0 as u16, (moment.0 >> 16) as u16, (moment.0 >> 32) as u16])
+    }
+
+    /// Stamps the moment that lies a span ahead.
+    pub(crate) fn ahead(now: Moment, span: Duration) -> Stamp {
+        Stamp::of(now + span.min(Stamp::FARTHEST))
+    }
+
+    /// Returns the stamped moment, given one that is near it.
+    #[inline]
+    pub(crate) fn moment(self, near: Moment) -> Moment {
+        let [low, middle, high] = self.0.map(u64::from);
+        let ahead = (low | middle << 16 | high << 32).wrapping_sub(near.0);
+        // Sign-extended from 48 bits: behind is negative.
+        Moment(near.0.saturating_add_signed((ahead << 16) as i64 >> 16))
+    }
+}
+
 /// Adds a span; the result saturates at [`Moment::MAX`], which means "never".
 impl Add<Duration> for Moment {
     type Output = Moment;
@@ -45,5 +73,22 @@ impl Add<Duration> for Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_gives_back_its_moment_from_either_side_of_a_wrap() {
+        let year = Duration::from_secs(365 * 86_400);
+        for micros in [0, 1, (1 << 48) - 1, 1 << 48, 1_790_000_000_000_000] {
+            let moment = Moment::from_micros(micros);
+            assert_eq!(Stamp::of(moment).moment(moment), moment);
+            assert_eq!(Stamp::of(moment).moment(moment + 4 * year), moment);
+            assert_eq!(Stamp::of(moment + year).moment(moment), moment + year);
+            assert_eq!(Stamp::ahead(moment, Duration::MAX).moment(moment), moment + year);
+        }
     }
 }

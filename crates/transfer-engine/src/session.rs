@@ -1,5 +1,15 @@
 //! One hub: its association, the task at hand and those that wait, its link's pace.
 //!
+//! ```text
+//!   session 248 B   address 8 · cell, transport, model, association, tail 14 · line 48 · waiting tasks 8 (boxed)
+//!                   └ task at hand 168   task 16 · started, asked, asked first, turn 26 · survey 6 · counts 10
+//!                      └ staging 104   blocks 8 (shared) · agenda 16 · probe 16 · next probe 6 · account 16
+//!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
+//! ```
+//!
+//! Boxed are what some sessions have some of the time: tasks that wait (a read that goes first), a bit per block
+//! once holes are known, confirmed blocks that are in the air, a probe that is late. Moments take 6 B.
+//!
 //! A session never sends by itself. It says *when* it wants to send and *how much*; the engine asks
 //! the budgets and then has it emit. What it makes of answers is in `answers`, how blocks flow in `blocks`.
 
@@ -12,6 +22,7 @@ mod requests;
 mod step;
 mod survey;
 mod transfer;
+mod turn;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,12 +32,14 @@ use bytes::Bytes;
 
 use crate::armour::ModelId;
 use crate::budget::{ByteRate, CellId, DATAGRAM_OVERHEAD, Pacer};
+use crate::engine::Address;
 use crate::engine::SessionState;
 use crate::line::{Line, LineRate};
+use crate::moment::{Moment, Stamp};
 use crate::queue::{Bucket, bucket};
 use crate::release::Releases;
 use crate::task::{Answer, Fault, Priority, Task};
-use crate::{BlockService, HubId, Moment};
+use crate::{BlockService, HubId};
 pub(crate) use answers::Heard;
 use errand::Errand;
 pub use patience::Patience;
@@ -34,7 +47,8 @@ pub(crate) use requests::CONTROL_ALLOWANCE;
 use requests::{channel_of, emit_step, first_step, request_allowance};
 use step::Step;
 use survey::Survey;
-use transfer::{Account, Transfer};
+use transfer::Transfer;
+use turn::Turn;
 
 /// How frames reach a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +86,10 @@ const RESTARTS: u8 = 16;
 /// come late, under an invoke-id that has been given again.
 const MISFITS: u8 = 3;
 
-/// One hub. Sketch: see the test of its size; everything that only some tasks need is boxed.
+/// One hub.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     pub(crate) cell: CellId,
     pub(crate) transport: Transport,
     pub(crate) model: ModelId,
@@ -85,10 +99,15 @@ pub(crate) struct Session {
     tail_s: u32,
     line: Line,
     active: Option<Active>,
+    others: Option<Box<Others>>,
+}
+
+/// What waits behind the task at hand.
+#[derive(Debug, Default)]
+struct Others {
     /// A staging that was set aside for a read.
     aside: Option<Box<Active>>,
-    #[expect(clippy::box_collection, reason = "8 B instead of 32 in each of a million hubs")]
-    queue: Option<Box<VecDeque<(Priority, Task)>>>,
+    queue: VecDeque<(Priority, Task)>,
 }
 
 /// The task at hand.
@@ -97,25 +116,20 @@ struct Active {
     task: Errand,
     priority: Priority,
     step: Step,
-    started: Moment,
+    started: Stamp,
     /// How often the present request was sent.
     attempts: u8,
     /// When the present request was sent last, and how much the line had carried by then.
-    asked: Moment,
+    asked: Stamp,
     asked_sent: u32,
     /// When it was sent first.
-    asked_first: Moment,
-    /// When the answer is overdue; `None` while the request has not been sent.
-    deadline: Option<Moment>,
-    /// Not before this moment: a deliberate pause.
-    not_before: Moment,
+    asked_first: Stamp,
+    turn: Turn,
     restarts: u8,
     /// Answers that made no sense where they came.
     misfits: u8,
     /// The slot that holds our image had failed to verify it when we came.
     refused_before: bool,
-    /// What an association that was lost had done for this task.
-    before: Option<Box<Account>>,
     survey: Survey,
     transfer: Option<Transfer>,
 }
@@ -157,9 +171,9 @@ pub(crate) type Ending = (Task, Result<Answer, Fault>);
 
 impl Session {
     /// Makes a session; `first_invoke` differs from run to run, so that late answers to an earlier run rarely fit.
-    pub(crate) fn new(link: HubLink, first_invoke: u8) -> Session {
+    pub(crate) fn new(link: HubLink, address: Address, first_invoke: u8) -> Session {
         Session {
-            address: link.address,
+            address,
             cell: link.cell,
             transport: link.transport,
             model: ModelId::default(),
@@ -168,13 +182,20 @@ impl Session {
             tail_s: 0,
             line: Line::new(link.rate),
             active: None,
-            aside: None,
-            queue: None,
+            others: None,
         }
     }
 
     pub(crate) fn set_tail(&mut self, tail: Duration) {
         self.tail_s = u32::try_from(tail.as_secs()).unwrap_or(u32::MAX);
+    }
+
+    /// Reads a little of everything that a look at a flowing session needs, so that it is at hand soon after.
+    #[inline]
+    pub(crate) fn touch(&self) -> u32 {
+        let staging = self.active.as_ref().and_then(|active| active.transfer.as_ref());
+        let left = staging.map_or(0, |transfer| transfer.left().wrapping_add(transfer.missing()));
+        self.line.sent_so_far().wrapping_add(self.cell.0).wrapping_add(left)
     }
 
     /// Returns the rate at which the line is filled now.
@@ -185,17 +206,17 @@ impl Session {
     /// Queues a task; `false` when the queue is full. A read does not wait for an image: it is done between two
     /// blocks.
     pub(crate) fn assign(&mut self, now: Moment, task: Task, priority: Priority) -> bool {
-        let waiting = self.queue.as_ref().map_or(0, |queue| queue.len());
+        let waiting = self.others.as_ref().map_or(0, |others| others.queue.len());
         if waiting >= TASKS_PER_HUB {
             return false;
         }
         if self.active.is_none() {
             self.start(now, task, priority);
         } else if task.is_read() && self.may_set_aside() {
-            self.aside = self.active.take().map(Box::new);
+            self.others.get_or_insert_default().aside = self.active.take().map(Box::new);
             self.start(now, task, priority);
         } else {
-            self.queue.get_or_insert_default().push_back((priority, task));
+            self.others.get_or_insert_default().queue.push_back((priority, task));
         }
         true
     }
@@ -203,13 +224,14 @@ impl Session {
     /// Says whether the task at hand is a flow of unconfirmed blocks, which can pause at any point.
     fn may_set_aside(&self) -> bool {
         let flowing = self.active.as_ref().is_some_and(|active| active.step == Step::SendBlocks);
-        flowing && self.window().is_none() && self.aside.is_none()
+        flowing && self.window().is_none() && self.others.as_ref().is_none_or(|others| others.aside.is_none())
     }
 
     /// Drops what waits and what is under way; says nothing to the hub, whose slot keeps its blocks.
     pub(crate) fn abandon(&mut self) -> Vec<Task> {
-        let active = self.active.take().into_iter().chain(self.aside.take().map(|active| *active));
-        let waiting = self.queue.take().into_iter().flat_map(|queue| queue.into_iter().map(|(_, task)| task));
+        let others = self.others.take().map(|others| *others).unwrap_or_default();
+        let active = self.active.take().into_iter().chain(others.aside.map(|active| *active));
+        let waiting = others.queue.into_iter().map(|(_, task)| task);
         active.map(|active| Task::from(active.task)).chain(waiting).collect()
     }
 
@@ -229,17 +251,15 @@ impl Session {
             task,
             priority,
             step,
-            started: now,
+            started: Stamp::of(now),
             attempts: 0,
-            asked: now,
+            asked: Stamp::of(now),
             asked_sent: 0,
-            asked_first: now,
-            deadline: None,
-            not_before: now,
+            asked_first: Stamp::of(now),
+            turn: Turn::ours(now),
             restarts: 0,
             misfits: 0,
             refused_before: false,
-            before: None,
             survey: Survey::default(),
             transfer: None,
         });
@@ -248,10 +268,10 @@ impl Session {
     /// Acts on time that has passed: repeats or gives up what was not answered.
     pub(crate) fn expire(&mut self, now: Moment, patience: &Patience) -> Option<Ending> {
         let active = self.active.as_mut()?;
-        if active.deadline.is_none_or(|deadline| deadline > now) {
+        if active.turn.deadline(now).is_none_or(|deadline| deadline > now) {
             return None;
         }
-        active.deadline = None;
+        active.turn = Turn::ours(now);
         if let Some(fault) = self.overdue(now, patience) {
             return self.finish(now, Err(fault));
         }
@@ -260,7 +280,7 @@ impl Session {
             // Confirmed blocks that were never answered: the stream is dead, begin anew on another.
             return self.restart(now);
         }
-        let silent = now.saturating_since(active.asked_first);
+        let silent = now.saturating_since(active.asked_first.moment(now));
         if active.attempts >= patience.attempts && silent >= patience.silence() {
             self.associated = false;
             let attempts = active.attempts;
@@ -279,11 +299,11 @@ impl Session {
         if active.step == Step::SendBlocks {
             return self.want_blocks(now, hub, pacer, self.train_limit(active, train, most));
         }
-        if let Some(deadline) = active.deadline {
+        if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
         }
         let bytes = request_allowance(&active.task, active.step);
-        let ready = active.not_before.max(pacer.ready_at(hub.0, bytes as u64, self.pace()));
+        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, bytes as u64, self.pace()));
         if ready > now {
             return Want::Wait(ready);
         }
@@ -331,11 +351,11 @@ impl Session {
         let wait = around.patience.wait_for(active.attempts, self.line.answer_due());
         active.attempts = active.attempts.saturating_add(1);
         if first_time {
-            active.asked_first = now;
+            active.asked_first = Stamp::of(now);
         }
-        active.asked = now;
+        active.asked = Stamp::of(now);
         active.asked_sent = self.line.sent_so_far();
-        active.deadline = Some(now + wait);
+        active.turn = Turn::theirs(now, wait);
         requests(frame, frames)
     }
 
@@ -355,18 +375,13 @@ impl Session {
 
     /// The hub listens elsewhere now. What was in the air is lost; the slot remembers its blocks, and a hub that
     /// still knows us goes on as if nothing had happened.
-    pub(crate) fn readdress(
-        &mut self,
-        now: Moment,
-        address: SocketAddr,
-        patience: &Patience,
-    ) -> Option<Ending> {
+    pub(crate) fn readdress(&mut self, now: Moment, address: Address, patience: &Patience) -> Option<Ending> {
         self.address = address;
         match self.transport {
             Transport::Stream { .. } => self.disconnected(now, patience),
             Transport::Datagram => {
-                if let Some(active) = self.active.as_mut() {
-                    active.deadline = active.deadline.map(|_| now);
+                if let Some(active) = self.active.as_mut().filter(|active| active.turn.is_awaited()) {
+                    active.turn = Turn::theirs(now, Duration::ZERO);
                 }
                 None
             }
@@ -379,7 +394,7 @@ impl Session {
         self.active.as_ref()?;
         let ending = self.restart(now);
         if let Some(active) = self.active.as_mut() {
-            active.not_before = now + patience.first_timeout;
+            active.turn = Turn::ours_after(now, patience.first_timeout);
         }
         ending
     }
@@ -393,8 +408,8 @@ impl Session {
             let restarts = active.restarts;
             return self.finish(now, Err(Fault::AssociationLost(restarts)));
         }
-        if let Some(transfer) = active.transfer.take() {
-            active.before = Some(Box::new(transfer.account));
+        if let Some(transfer) = active.transfer.as_mut() {
+            transfer.lapse();
         }
         self.go(now, Step::Associate);
         None
@@ -405,8 +420,7 @@ impl Session {
         debug_assert!(active.step.may_become(step), "{:?} must not become {step:?}", active.step);
         active.step = step;
         active.attempts = 0;
-        active.deadline = None;
-        active.not_before = now;
+        active.turn = Turn::ours(now);
         if step == Step::SendBlocks {
             self.line.begin_stream(now);
         }
@@ -416,7 +430,7 @@ impl Session {
     fn overdue(&self, now: Moment, patience: &Patience) -> Option<Fault> {
         let active = self.active.as_ref()?;
         let staging = matches!(active.task, Errand::Stage { .. });
-        let late = now.saturating_since(active.started) > patience.leg_deadline;
+        let late = now.saturating_since(active.started.moment(now)) > patience.leg_deadline;
         let missing = active.transfer.as_ref().map_or(0, Transfer::missing);
         (staging && late).then_some(Fault::Overdue { deadline: patience.leg_deadline, missing })
     }
@@ -430,10 +444,13 @@ impl Session {
             return None;
         }
         let active = self.active.take()?;
-        if let Some(aside) = self.aside.take() {
+        let others = self.others.as_mut();
+        if let Some(aside) = others.and_then(|others| others.aside.take()) {
             self.active = Some(*aside);
             self.line.begin_stream(now);
-        } else if let Some((priority, task)) = self.queue.as_mut().and_then(|queue| queue.pop_front()) {
+        } else if let Some((priority, task)) =
+            self.others.as_mut().and_then(|others| others.queue.pop_front())
+        {
             self.start(now, task, priority);
         }
         Some((active.task.into(), result))
@@ -446,12 +463,6 @@ fn requests(frames: Vec<u8>, count: usize) -> Emission {
     Emission { contents: Bytes::from(frames), segment, bytes, blocks: 0, answers: count as u32 }
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_session_in_the_middle_of_an_image_is_as_large_as_the_sketch_says() {
-        // 28 B of links, timer, place and pace stand beside each, and some 10 B of directory.
-        let bytes = size_of::<super::Session>();
-        assert!(bytes <= 384, "a session takes {bytes} B");
-    }
-}
+/// What a million sessions cost is decided here: whoever adds a field sees it at once. See the sketch above.
+const _: () = assert!(size_of::<Session>() <= 248);
+const _: () = assert!(size_of::<Active>() <= 168 && size_of::<Transfer>() <= 104 && size_of::<Line>() <= 48);

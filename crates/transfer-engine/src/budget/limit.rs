@@ -1,7 +1,7 @@
 //! One shared rate with a burst, on the engine's clock, taken in leases.
 //!
-//! governor decides. It is asked for a lease now and then, not for every block, so that a decision is a subtraction;
-//! several engines (one per core) share one limiter and hold a lease each. The burst that governor is given is
+//! governor decides. It is asked for a lease now and then, not for every block, so that a decision is a subtraction
+//! (see `lease`); several engines (one per core) share one limiter and hold a lease each. The burst that governor is given is
 //! smaller than the stated one by all leases together: what was granted earlier and is spent later still fits.
 
 use std::num::NonZeroU32;
@@ -41,7 +41,7 @@ impl Clock for EngineClock {
 type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
 /// One rate, as one engine sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limit {
     limiter: Arc<Limiter>,
     clock: EngineClock,
@@ -49,7 +49,6 @@ pub(crate) struct Limit {
     unit: u64,
     most: u64,
     lease_cells: u32,
-    leased: u64,
 }
 
 impl Limit {
@@ -85,12 +84,7 @@ impl Limit {
             let _ = limiter.check_n(burst_cells);
         }
         let lease_cells = cells(lease);
-        Limit { limiter, clock, unit, most, lease_cells, leased: 0 }
-    }
-
-    /// Returns the same limit for another engine.
-    pub(crate) fn share(&self) -> Limit {
-        Limit { limiter: self.limiter.clone(), clock: self.clock.clone(), leased: 0, ..*self }
+        Limit { limiter, clock, unit, most, lease_cells }
     }
 
     /// Returns the largest charge that can ever be granted at once.
@@ -98,21 +92,12 @@ impl Limit {
         self.most
     }
 
-    /// Makes sure that `bytes` are leased, or says when to ask again.
-    #[inline]
-    pub(crate) fn ensure(&mut self, now: Moment, bytes: u64) -> Result<(), Moment> {
-        if self.leased >= bytes { Ok(()) } else { self.lease(now, bytes) }
-    }
-
-    #[cold]
-    fn lease(&mut self, now: Moment, bytes: u64) -> Result<(), Moment> {
-        let needed = u32::try_from((bytes - self.leased).div_ceil(self.unit)).unwrap_or(u32::MAX);
+    /// Leases at least `bytes` and returns how many it were, or says when to ask again.
+    pub(crate) fn lease(&self, now: Moment, bytes: u64) -> Result<u64, Moment> {
+        let needed = u32::try_from(bytes.div_ceil(self.unit)).unwrap_or(u32::MAX);
         let cells = NonZeroU32::new(needed.max(self.lease_cells)).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_n(cells) {
-            Ok(Ok(())) => {
-                self.leased += u64::from(cells.get()) * self.unit;
-                Ok(())
-            }
+            Ok(Ok(())) => Ok(u64::from(cells.get()) * self.unit),
             Ok(Err(not_until)) => {
                 let wait = Duration::from(not_until.earliest_possible().duration_since(self.clock.now()));
                 // A microsecond more, as the wait is in nanoseconds and moments are not.
@@ -120,16 +105,5 @@ impl Limit {
             }
             Err(_) => unreachable!("a charge is never larger than the burst"),
         }
-    }
-
-    /// Spends `bytes` that [`Limit::ensure`] has leased.
-    pub(crate) fn spend(&mut self, bytes: u64) {
-        debug_assert!(self.leased >= bytes, "spent more than was leased");
-        self.leased = self.leased.saturating_sub(bytes);
-    }
-
-    /// Takes back what was spent and is not needed.
-    pub(crate) fn give_back(&mut self, bytes: u64) {
-        self.leased += bytes;
     }
 }

@@ -17,6 +17,9 @@ const SLOT_BITS: u32 = 10;
 /// 2^14 slots are 16.8 s, longer than most waits; the ring takes 128 KiB.
 const RING: u64 = 1 << 14;
 
+/// Members of a slot that are sorted in memory that is kept; more are rare, and take theirs for that time only.
+const KEPT: usize = 1 << 16;
+
 const WORD_BITS: usize = u64::BITS as usize;
 
 /// Timers that were due before they were set are told apart by up to this much; beyond, by their index only.
@@ -136,6 +139,8 @@ impl Wheel {
         }
         self.firing.sort_unstable();
         fired.extend(self.firing.iter().map(|entry| *entry as u32));
+        self.firing.clear();
+        self.firing.shrink_to(KEPT);
     }
 }
 

@@ -13,27 +13,33 @@ const WORD_BITS: u32 = u64::BITS;
 /// The blocks to send. Block k is bit k % 64 of word k / 64.
 #[derive(Debug)]
 pub(crate) struct Agenda {
-    /// `None`: everything from the cursor on.
-    words: Option<Box<[u64]>>,
     count: u32,
     cursor: u32,
+    /// `None`: everything from the cursor on.
+    marked: Option<Box<Marked>>,
+}
+
+/// Blocks that were picked out, and how many they are.
+#[derive(Debug)]
+struct Marked {
+    words: Box<[u64]>,
     left: u32,
 }
 
 impl Agenda {
     /// Makes an agenda on which nothing stands, for an image of so many blocks.
     pub(crate) fn empty(count: u32) -> Agenda {
-        Agenda { words: None, count, cursor: count, left: 0 }
+        Agenda { count, cursor: count, marked: None }
     }
 
     /// Puts everything on it.
     pub(crate) fn plan_all(&mut self) {
-        *self = Agenda { words: None, count: self.count, cursor: 0, left: self.count };
+        *self = Agenda { count: self.count, cursor: 0, marked: None };
     }
 
     /// Returns how many blocks are still to be sent.
     pub(crate) fn left(&self) -> u32 {
-        self.left
+        self.marked.as_ref().map_or(self.count - self.cursor, |marked| marked.left)
     }
 
     /// Returns where the next block is looked for.
@@ -43,7 +49,7 @@ impl Agenda {
 
     /// Returns the next run of blocks that lie side by side, at most `limit` of them.
     pub(crate) fn next_run(&self, limit: u32) -> Option<Range<u32>> {
-        if self.left == 0 || limit == 0 {
+        if self.left() == 0 || limit == 0 {
             return None;
         }
         let start = self.find(self.cursor).or_else(|| self.find(0))?;
@@ -54,20 +60,21 @@ impl Agenda {
 
     /// Strikes out a run that [`Agenda::next_run`] gave.
     pub(crate) fn take(&mut self, run: &Range<u32>) {
-        if let Some(words) = &mut self.words {
+        if let Some(marked) = &mut self.marked {
             for block in run.clone() {
-                words[(block / WORD_BITS) as usize] &= !(1 << (block % WORD_BITS));
+                marked.words[(block / WORD_BITS) as usize] &= !(1 << (block % WORD_BITS));
             }
+            marked.left -= run.end - run.start;
         }
         self.cursor = run.end;
-        self.left -= run.end - run.start;
     }
 
     /// Puts one block back on.
     pub(crate) fn put_back(&mut self, block: u32) {
         if !self.holds(block) {
-            self.words_mut()[(block / WORD_BITS) as usize] |= 1 << (block % WORD_BITS);
-            self.left += 1;
+            let marked = self.marked_mut();
+            marked.words[(block / WORD_BITS) as usize] |= 1 << (block % WORD_BITS);
+            marked.left += 1;
         }
     }
 
@@ -81,14 +88,14 @@ impl Agenda {
                 words[(block / WORD_BITS) as usize] |= 1 << (block % WORD_BITS);
             }
         }
-        *self = Agenda { words: Some(words), count: self.count, cursor: 0, left };
+        *self = Agenda { count: self.count, cursor: 0, marked: Some(Box::new(Marked { words, left })) };
     }
 
     /// Puts back what a bitmap lacks although it was sent before the question; `asked_at` is where the cursor
     /// stood then. What was sent since may still be on its way and is left as it is. Returns how many blocks
     /// were put back.
     pub(crate) fn repair(&mut self, bitmap: &BlockBitmap, asked_at: u32) -> u32 {
-        let before = self.left;
+        let before = self.left();
         let mut words = blank(self.count);
         for block in bitmap.missing_runs().flatten().filter(|block| *block < self.count) {
             words[(block / WORD_BITS) as usize] |= 1 << (block % WORD_BITS);
@@ -100,24 +107,24 @@ impl Agenda {
             let (word, bit) = ((block / WORD_BITS) as usize, 1 << (block % WORD_BITS));
             words[word] = if self.holds(block) { words[word] | bit } else { words[word] & !bit };
         }
-        self.left = words.iter().map(|word| word.count_ones()).sum();
-        self.words = Some(words);
-        self.left.saturating_sub(before)
+        let left: u32 = words.iter().map(|word| word.count_ones()).sum();
+        self.marked = Some(Box::new(Marked { words, left }));
+        left.saturating_sub(before)
     }
 
     fn holds(&self, block: u32) -> bool {
-        match &self.words {
+        match &self.marked {
             None => block >= self.cursor && block < self.count,
-            Some(words) => words[(block / WORD_BITS) as usize] & (1 << (block % WORD_BITS)) != 0,
+            Some(marked) => marked.words[(block / WORD_BITS) as usize] & (1 << (block % WORD_BITS)) != 0,
         }
     }
 
     fn find(&self, from: u32) -> Option<u32> {
-        let Some(words) = &self.words else {
+        let Some(marked) = &self.marked else {
             return (self.cursor < self.count).then_some(self.cursor.max(from));
         };
         let mut mask = u64::MAX << (from % WORD_BITS);
-        for (index, word) in words.iter().enumerate().skip((from / WORD_BITS) as usize) {
+        for (index, word) in marked.words.iter().enumerate().skip((from / WORD_BITS) as usize) {
             if word & mask != 0 {
                 return Some(index as u32 * WORD_BITS + (word & mask).trailing_zeros());
             }
@@ -126,14 +133,14 @@ impl Agenda {
         None
     }
 
-    fn words_mut(&mut self) -> &mut [u64] {
+    fn marked_mut(&mut self) -> &mut Marked {
         let (count, cursor) = (self.count, self.cursor);
-        self.words.get_or_insert_with(|| {
+        self.marked.get_or_insert_with(|| {
             let mut words = blank(count);
             for block in cursor..count {
                 words[(block / WORD_BITS) as usize] |= 1 << (block % WORD_BITS);
             }
-            words
+            Box::new(Marked { words, left: count - cursor })
         })
     }
 }

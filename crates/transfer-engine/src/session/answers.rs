@@ -9,7 +9,7 @@ use super::errand::Errand;
 use super::step::Step;
 use super::survey::bitmap_of;
 use super::transfer::{Transfer, VERIFY_REPAIRS};
-use super::{Ending, Session, Surroundings, first_step};
+use super::{Ending, Session, Surroundings, Turn, first_step};
 use crate::Moment;
 use crate::task::{Answer, Fault};
 
@@ -30,7 +30,7 @@ impl Session {
     /// Takes one APDU from the hub.
     pub(crate) fn hear(&mut self, now: Moment, apdu: &Apdu<'_>, around: &mut Surroundings<'_>) -> Heard {
         let Some(active) = self.active.as_ref() else { return Heard::Stale };
-        let (step, asked) = (active.step, active.deadline.is_some());
+        let (step, asked) = (active.step, active.turn.is_awaited());
         if let Some(fault) = self.overdue(now, around.patience) {
             return self.finish(now, Err(fault)).map_or(Heard::Stale, Heard::Ended);
         }
@@ -82,13 +82,14 @@ impl Session {
         let streamed =
             active.transfer.as_mut().is_some_and(|transfer| std::mem::take(&mut transfer.streamed));
         let patient = active.attempts > LOST_BY_CHANCE;
+        let (asked, asked_first) = (active.asked.moment(now), active.asked_first.moment(now));
         match (streamed, active.attempts) {
             // Blocks may have been waiting in front of this request. After a long silence the line was slow rather
             // than the radio bad, and the answer is that to the first request: lines keep order.
-            (true, 1) => self.line.probe_answered(now, active.asked, active.asked_sent),
-            (true, _) if patient => self.line.probe_answered(now, active.asked_first, active.asked_sent),
-            (false, 1) => self.line.round_trip(now.saturating_since(active.asked)),
-            _ => self.line.doubtful_round_trip(now.saturating_since(active.asked)),
+            (true, 1) => self.line.probe_answered(now, asked, active.asked_sent),
+            (true, _) if patient => self.line.probe_answered(now, asked_first, active.asked_sent),
+            (false, 1) => self.line.round_trip(now.saturating_since(asked)),
+            _ => self.line.doubtful_round_trip(now.saturating_since(asked)),
         }
     }
 
@@ -309,14 +310,14 @@ impl Session {
 
     fn pause(&mut self, now: Moment, around: &Surroundings<'_>) {
         if let Some(active) = self.active.as_mut() {
-            active.not_before = now + around.patience.verify_poll;
+            active.turn = Turn::ours_after(now, around.patience.verify_poll);
         }
     }
 
     fn staged(&mut self, now: Moment) -> Option<Ending> {
         let active = self.active.as_ref()?;
         let mut report = active.transfer.as_ref().map(Transfer::final_report).unwrap_or_default();
-        report.elapsed = now.saturating_since(active.started);
+        report.elapsed = now.saturating_since(active.started.moment(now));
         self.finish(now, Ok(Answer::Staged(report)))
     }
 }

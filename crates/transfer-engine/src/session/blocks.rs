@@ -14,11 +14,13 @@ use super::step::Step;
 use super::survey::bitmap_of;
 use super::transfer::Transfer;
 use super::{
-    Active, CONTROL_ALLOWANCE, Emission, Heard, Session, Surroundings, Want, bucket, emit_step, requests,
+    Active, CONTROL_ALLOWANCE, Emission, Heard, Session, Surroundings, Turn, Want, bucket, emit_step,
+    requests,
 };
+use crate::HubId;
 use crate::budget::{DATAGRAM_OVERHEAD, Pacer};
+use crate::moment::{Moment, Stamp};
 use crate::task::Fault;
-use crate::{HubId, Moment};
 
 /// Probes that may stay unanswered in a row before the round ends early and its request is repeated with the full
 /// patience. At 10 % loss both ways, six in a row happen once in 20,000.
@@ -28,16 +30,16 @@ impl Session {
     pub(super) fn want_blocks(&self, now: Moment, hub: HubId, pacer: &Pacer, limit: u32) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         let transfer = active.transfer.as_ref().expect("blocks are sent for a transfer");
-        let (deaf, probe_due) = self.probing(transfer);
+        let (deaf, probe_due) = self.probing(now, transfer);
         if probe_due.is_some_and(|due| due <= now) {
             return Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, bucket: 0 };
         }
         let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !deaf) else {
-            return Want::Wait(probe_due.or(active.deadline).unwrap_or(Moment::MAX));
+            return Want::Wait(probe_due.or(active.turn.deadline(now)).unwrap_or(Moment::MAX));
         };
         let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
         let pace = self.pace();
-        let ready = active.not_before.max(pacer.ready_at(hub.0, bytes as u64, pace));
+        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, bytes as u64, pace));
         if ready > now {
             return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
@@ -47,12 +49,12 @@ impl Session {
     }
 
     /// Says whether blocks must wait until something is heard, and when the next probe is due.
-    fn probing(&self, transfer: &Transfer) -> (bool, Option<Moment>) {
+    fn probing(&self, now: Moment, transfer: &Transfer) -> (bool, Option<Moment>) {
         if !self.probes() {
             return (false, None);
         }
         let deaf = self.line.is_deaf();
-        (deaf, transfer.probe_due(deaf).filter(|_| !self.line.is_opening()))
+        (deaf, transfer.probe_due(now, deaf).filter(|_| !self.line.is_opening()))
     }
 
     /// Says whether the line's rate is found out while blocks flow.
@@ -63,7 +65,7 @@ impl Session {
     pub(super) fn emit_blocks(&mut self, now: Moment, limit: u32, around: &mut Surroundings<'_>) -> Emission {
         let window = self.window();
         let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());
-        let (_, probe_due) = self.probing(transfer.expect("blocks are sent for a transfer"));
+        let (_, probe_due) = self.probing(now, transfer.expect("blocks are sent for a transfer"));
         if probe_due.is_some_and(|due| due <= now) {
             return self.emit_probe(now, around);
         }
@@ -77,7 +79,7 @@ impl Session {
         if transfer.round_is_over() {
             end_round(active, now);
         } else if transfer.awaits_answers() {
-            active.deadline = Some(now + around.patience.longest_timeout);
+            active.turn = Turn::theirs(now, around.patience.longest_timeout);
         }
         let blocks = run.end - run.start;
         Emission { contents, segment, bytes, blocks, answers: if window.is_some() { blocks } else { 0 } }
@@ -95,7 +97,7 @@ impl Session {
         self.invoke = (self.invoke + 1) % 16;
         transfer.probed(self.invoke, now, sent);
         // Should this one get lost, the next follows as soon as that shows.
-        transfer.probe_after = now + due;
+        transfer.probe_after = Stamp::ahead(now, due);
         let step = if transfer.holes { Step::ReadBitmap } else { Step::ReadFirstMissing };
         let mut frame = Vec::with_capacity(CONTROL_ALLOWANCE);
         emit_step(&active.task, step, self.invoke, around.releases, &mut frame);
@@ -112,8 +114,10 @@ impl Session {
         let active = self.active.as_mut()?;
         let transfer = active.transfer.as_mut()?;
         let probe = transfer.take_probe(answer.invoke.number)?;
-        self.line.probe_answered(now, probe.asked, probe.sent);
-        transfer.probe_after = self.line.probe_pause().map_or(now, |pause| probe.asked + pause);
+        let asked = probe.asked.moment(now);
+        self.line.probe_answered(now, asked, probe.sent);
+        transfer.probe_after =
+            self.line.probe_pause().map_or(Stamp::of(now), |pause| Stamp::ahead(asked, pause));
         let Ok(data) = answer.result else { return Some(Heard::Moved) };
         if probe.bitmap {
             let bitmap = bitmap_of(data, transfer.encoded.count());
@@ -153,8 +157,10 @@ impl Session {
                 if transfer.round_is_over() {
                     end_round(active, now);
                 } else {
-                    let longest = around.patience.longest_timeout;
-                    active.deadline = transfer.awaits_answers().then(|| now + longest);
+                    active.turn = match transfer.awaits_answers() {
+                        true => Turn::theirs(now, around.patience.longest_timeout),
+                        false => Turn::ours(now),
+                    };
                 }
                 Heard::Moved
             }
@@ -177,6 +183,5 @@ fn end_round(active: &mut Active, now: Moment) {
     debug_assert!(active.step.may_become(next), "{:?} must not become {next:?}", active.step);
     active.step = next;
     active.attempts = 0;
-    active.deadline = None;
-    active.not_before = now;
+    active.turn = Turn::ours(now);
 }

@@ -28,7 +28,7 @@ pub(crate) struct Survey {
     base: u8,
     enabled: Option<bool>,
     /// 0 is unknown, and no size that is allowed.
-    block_size: u32,
+    block_size: u16,
     ours: Option<bool>,
     /// `Some(None)`: the hub would not say.
     status: Option<Option<ImageTransferStatus>>,
@@ -80,7 +80,7 @@ impl Session {
     pub(super) fn surveys(&self, answer: &GetResponse<'_>) -> bool {
         self.active.as_ref().is_some_and(|active| {
             active.step == Step::Survey
-                && active.deadline.is_some()
+                && active.turn.is_awaited()
                 && active.survey.asked_under(answer.invoke.number).is_some()
         })
     }
@@ -108,7 +108,7 @@ impl Session {
                 _ => return self.finish(now, misfit),
             },
             (2, Ok(data)) => match unsigned(data) {
-                Some(size) if BLOCK_SIZES.contains(&size) => survey.block_size = size,
+                Some(size) if BLOCK_SIZES.contains(&size) => survey.block_size = size as u16,
                 Some(size) => return self.finish(now, Err(Fault::BlockSize(size))),
                 None => return self.finish(now, misfit),
             },
@@ -148,13 +148,14 @@ impl Session {
         if survey.enabled == Some(false) {
             return Err(Fault::Disabled);
         }
-        let size = survey.block_size;
+        let size = u32::from(survey.block_size);
         if let Errand::Stage { release, channel } = active.task {
             let encoded = around.releases.encoding(release, channel, size, service);
             if encoded.count() > MAX_BLOCKS {
                 return Err(Fault::BlockSize(size));
             }
-            active.transfer = Some(Transfer::new(encoded, active.before.take(), active.started));
+            let before = active.transfer.take().map(|lapsed| lapsed.account);
+            active.transfer = Some(Transfer::new(encoded, before, active.started));
         }
         if survey.ours != Some(true) {
             return Ok(Step::Initiate);

@@ -9,9 +9,9 @@ use wire::{AccessResult, BlockBitmap};
 use super::Patience;
 use super::agenda::Agenda;
 use super::step::Step;
-use crate::Moment;
 use crate::budget::ByteRate;
 use crate::line::Line;
+use crate::moment::{Moment, Stamp};
 use crate::release::{EncodedBlocks, invoke_number};
 use crate::task::{Fault, LegReport};
 
@@ -31,7 +31,7 @@ pub(crate) struct Probe {
     pub(crate) invoke: u8,
     /// Attribute 3 rather than 4: holes are known to exist.
     pub(crate) bitmap: bool,
-    pub(crate) asked: Moment,
+    pub(crate) asked: Stamp,
     /// Bytes sent on the line by then.
     pub(crate) sent: u32,
     /// Where the agenda stood.
@@ -44,7 +44,17 @@ pub(crate) struct Account {
     pub(crate) blocks_held: u32,
     pub(crate) blocks_sent: u32,
     pub(crate) rounds: u32,
-    pub(crate) bytes_sent: u64,
+    /// A staging that has sent 4 GB has sent the largest of images five thousand times: it counts no further.
+    pub(crate) bytes_sent: u32,
+}
+
+/// What some sessions still hope to hear.
+#[derive(Debug)]
+enum Unheard {
+    /// The probe before the last, which has been waited for.
+    Probe(Probe),
+    /// Confirmed blocks that were not answered yet, by invoke-id; streams only, which have no probes.
+    Blocks([u32; 16]),
 }
 
 /// A staging under way.
@@ -52,12 +62,11 @@ pub(crate) struct Account {
 pub(crate) struct Transfer {
     pub(crate) encoded: Arc<EncodedBlocks>,
     agenda: Agenda,
-    /// Confirmed blocks that were not answered yet, by invoke-id; streams only.
-    in_flight: Option<Box<[u32; 16]>>,
-    /// The last two probes whose answers may still come, the newer first.
-    probes: [Option<Probe>; 2],
+    /// The last probe, as long as its answer may still come.
+    probe: Option<Probe>,
+    unheard: Option<Box<Unheard>>,
     /// When the next probe is due.
-    pub(crate) probe_after: Moment,
+    pub(crate) probe_after: Stamp,
     /// Blocks were sent since the last probe.
     probe_owed: bool,
     /// Probes sent since something was heard.
@@ -81,22 +90,22 @@ pub(crate) struct Transfer {
 /// Since when, and from where, the rate of arrival is watched.
 #[derive(Debug)]
 struct FloorWatch {
-    since: Moment,
+    since: Stamp,
     missing: u32,
-    bytes_sent: u64,
+    bytes_sent: u32,
 }
 
 impl Transfer {
     /// Begins a staging; `before` is what an earlier association already did for it.
-    pub(crate) fn new(encoded: Arc<EncodedBlocks>, before: Option<Box<Account>>, now: Moment) -> Transfer {
+    pub(crate) fn new(encoded: Arc<EncodedBlocks>, before: Option<Account>, started: Stamp) -> Transfer {
         let count = encoded.count();
-        let account = before.map_or_else(Account::default, |account| *account);
+        let account = before.unwrap_or_default();
         Transfer {
             agenda: Agenda::empty(count),
             encoded,
-            in_flight: None,
-            probes: [None; 2],
-            probe_after: Moment::default(),
+            probe: None,
+            unheard: None,
+            probe_after: started,
             probe_owed: false,
             silent_probes: 0,
             initiated: false,
@@ -107,7 +116,7 @@ impl Transfer {
             verify_repairs: 0,
             verify_polls: 0,
             missing: count,
-            floor: FloorWatch { since: now, missing: count, bytes_sent: account.bytes_sent },
+            floor: FloorWatch { since: started, missing: count, bytes_sent: account.bytes_sent },
             account,
         }
     }
@@ -182,43 +191,55 @@ impl Transfer {
         self.agenda.take(train);
         let blocks = train.end - train.start;
         self.account.blocks_sent += blocks;
-        self.account.bytes_sent += bytes as u64;
+        self.account.bytes_sent = self.account.bytes_sent.saturating_add(bytes as u32);
         self.probe_owed = true;
         self.streamed = true;
         if confirmed {
-            let in_flight = self.in_flight.get_or_insert_with(|| Box::new([NONE; 16]));
-            for block in train.clone() {
-                in_flight[usize::from(invoke_number(block))] = block;
+            let unheard = self.unheard.get_or_insert_with(|| Box::new(Unheard::Blocks([NONE; 16])));
+            if let Unheard::Blocks(in_flight) = unheard.as_mut() {
+                for block in train.clone() {
+                    in_flight[usize::from(invoke_number(block))] = block;
+                }
             }
         }
     }
 
     /// Says when a probe should follow the blocks sent so far; `deaf`: blocks wait until something is heard.
-    pub(crate) fn probe_due(&self, deaf: bool) -> Option<Moment> {
-        (self.agenda.left() > 0 && (self.probe_owed || deaf)).then_some(self.probe_after)
+    pub(crate) fn probe_due(&self, now: Moment, deaf: bool) -> Option<Moment> {
+        (self.agenda.left() > 0 && (self.probe_owed || deaf)).then(|| self.probe_after.moment(now))
     }
 
     /// Notes that a probe was sent.
     pub(crate) fn probed(&mut self, invoke: u8, now: Moment, sent: u32) {
         let (bitmap, cursor) = (self.holes, self.agenda.cursor());
-        self.probes[1] = self.probes[0].take();
-        self.probes[0] = Some(Probe { invoke, bitmap, asked: now, sent, cursor });
+        self.unheard = self.probe.take().map(|probe| Box::new(Unheard::Probe(probe)));
+        self.probe = Some(Probe { invoke, bitmap, asked: Stamp::of(now), sent, cursor });
         self.probe_owed = false;
         self.silent_probes += 1;
     }
 
     /// Takes the probe that was sent under an invoke-id, and with it those before it.
     pub(crate) fn take_probe(&mut self, invoke: u8) -> Option<Probe> {
-        let place = self.probes.iter().position(|probe| probe.is_some_and(|probe| probe.invoke == invoke))?;
-        let probe = self.probes[place];
-        self.probes[place..].fill(None);
+        let last = self.probe.take_if(|probe| probe.invoke == invoke);
+        let probe = match (last, self.unheard.as_deref()) {
+            (Some(probe), _) => probe,
+            (None, Some(Unheard::Probe(probe))) if probe.invoke == invoke => *probe,
+            _ => return None,
+        };
+        self.unheard = None;
         self.silent_probes = 0;
-        probe
+        Some(probe)
     }
 
-    /// Forgets the probes that are on their way.
+    /// The association was lost: nothing that is on its way will be heard. What was done for the staging remains.
+    pub(crate) fn lapse(&mut self) {
+        self.forget_probes();
+        self.streamed = false;
+    }
+
+    /// Forgets what is on its way: probes, as a round ends only when all confirmed blocks are answered.
     pub(crate) fn forget_probes(&mut self) {
-        self.probes = [None; 2];
+        (self.probe, self.unheard) = (None, None);
         self.silent_probes = 0;
     }
 
@@ -243,7 +264,8 @@ impl Transfer {
 
     /// Notes the answer to a confirmed block; a stale answer gives `None`.
     pub(crate) fn answered(&mut self, invoke: u8, result: AccessResult) -> Option<Result<(), AccessResult>> {
-        let place = &mut self.in_flight.as_mut()?[usize::from(invoke & 0x0F)];
+        let Some(Unheard::Blocks(in_flight)) = self.unheard.as_deref_mut() else { return None };
+        let place = &mut in_flight[usize::from(invoke & 0x0F)];
         let block = std::mem::replace(place, NONE);
         match result {
             _ if block == NONE => None,
@@ -270,7 +292,7 @@ impl Transfer {
             blocks_sent: account.blocks_sent,
             blocks_repaired: account.blocks_sent.saturating_sub(blocks - account.blocks_held),
             rounds: account.rounds,
-            bytes_sent: account.bytes_sent,
+            bytes_sent: account.bytes_sent.into(),
             elapsed: Duration::ZERO,
         }
     }
@@ -288,15 +310,17 @@ impl Transfer {
     /// Says whether the image arrives too slowly, now that we have heard what is missing. Only what the line or
     /// the hub did counts: while we ourselves offered less than the floor, nothing is blamed on them.
     pub(crate) fn check_floor(&mut self, now: Moment, line: &Line, patience: &Patience) -> Result<(), Fault> {
-        let elapsed = now.saturating_since(self.floor.since);
+        let elapsed = now.saturating_since(self.floor.since.moment(now));
         if elapsed < patience.floor_window {
             return Ok(());
         }
         let rate = |bytes: u64| ByteRate((u128::from(bytes) * 1_000 / elapsed.as_millis().max(1)) as u64);
         let arrived =
             u64::from(self.floor.missing.saturating_sub(self.missing)) * self.encoded.stride() as u64;
-        let (seen, offered) = (rate(arrived), rate(self.account.bytes_sent - self.floor.bytes_sent));
-        self.floor = FloorWatch { since: now, missing: self.missing, bytes_sent: self.account.bytes_sent };
+        let (seen, offered) =
+            (rate(arrived), rate(u64::from(self.account.bytes_sent - self.floor.bytes_sent)));
+        let since = Stamp::of(now);
+        self.floor = FloorWatch { since, missing: self.missing, bytes_sent: self.account.bytes_sent };
         let floor = patience.floor_rate;
         // Confirmed blocks that still wait for their answers wait for the line, not for us.
         let to_blame =
@@ -305,11 +329,18 @@ impl Transfer {
     }
 
     fn is_free(&self, block: u32) -> bool {
-        self.in_flight.as_ref().is_none_or(|in_flight| in_flight[usize::from(invoke_number(block))] == NONE)
+        self.in_flight().is_none_or(|in_flight| in_flight[usize::from(invoke_number(block))] == NONE)
+    }
+
+    fn in_flight(&self) -> Option<&[u32; 16]> {
+        match self.unheard.as_deref() {
+            Some(Unheard::Blocks(in_flight)) => Some(in_flight),
+            _ => None,
+        }
     }
 
     fn in_flight_count(&self) -> u32 {
-        let in_flight = self.in_flight.iter().flat_map(|places| places.iter());
+        let in_flight = self.in_flight().into_iter().flatten();
         in_flight.filter(|block| **block != NONE).count() as u32
     }
 }
