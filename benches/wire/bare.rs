@@ -1,0 +1,59 @@
+//! The loop without an engine: the same trains to the same addresses at the same rate, and nothing else.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use fleet::hub_address;
+use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+use transfer_engine::HubId;
+use wire::{ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+
+use crate::hubs::BLOCK;
+use crate::machine::cpu_time;
+
+/// Between two bursts of trains: the engine's timers have slots of that size.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Sends `blocks` blocks in trains at `rate` blocks a second; returns nanoseconds of processor time for each.
+pub fn send(hubs: u32, port: u16, train: u32, blocks: u64, rate: u64) -> std::io::Result<f64> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    let frames = frames(train);
+    let stride = block_frame_len(BLOCK as usize);
+    let addresses: Vec<SocketAddr> =
+        (0..hubs).map(|hub| SocketAddr::from((hub_address(HubId(hub)), port))).collect();
+    let mut turn = addresses.iter().cycle();
+    let (cpu, began, mut sent) = (cpu_time(), Instant::now(), 0);
+    while sent < blocks {
+        let due = (began.elapsed().as_secs_f64() * rate as f64) as u64;
+        while sent < due.min(blocks) {
+            let transmit = Transmit {
+                destination: *turn.next().expect("there are hubs"),
+                ecn: None,
+                contents: &frames,
+                segment_size: Some(stride),
+                src_ip: None,
+            };
+            match state.try_send(UdpSockRef::from(&socket), &transmit) {
+                Ok(()) => sent += u64::from(train),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok((cpu_time() - cpu).as_nanos() as f64 / sent as f64)
+}
+
+/// A train as the engine would send it.
+fn frames(train: u32) -> Vec<u8> {
+    let bytes = vec![0x5A; BLOCK as usize];
+    let invoke = InvokeId { number: 1, confirmed: false, high_priority: true };
+    let mut frames = Vec::new();
+    for number in 0..train {
+        let block = ImageBlock { number, bytes: &bytes };
+        let slot = Obis::image_transfer(1);
+        emit_block_frame(WPort::PUBLIC_CLIENT, WPort::MANAGEMENT, invoke, slot, &block, &mut frames);
+    }
+    frames
+}
