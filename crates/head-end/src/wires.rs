@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use transfer_engine::{HubId, Transmit, Transport};
 use wire::WanFrame;
 
 use crate::datagrams::Datagrams;
-use crate::streams::{self, News};
+use crate::streams::{self, News, Outlet};
 
 /// What came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ const NEWS_PER_TURN: usize = 128;
 #[derive(Debug)]
 pub struct Wires {
     datagrams: Datagrams,
-    streams: BTreeMap<HubId, mpsc::Sender<Bytes>>,
+    streams: BTreeMap<HubId, Outlet>,
     inbox: mpsc::Receiver<News>,
     to_inbox: mpsc::Sender<News>,
     /// News that waiting has brought up already.
@@ -68,12 +67,12 @@ impl Wires {
 
     fn stream(&mut self, transmit: &Transmit) {
         let to_inbox = &self.to_inbox;
-        let queue = self
+        let outlet = self
             .streams
             .entry(transmit.hub)
             .or_insert_with(|| streams::open(transmit.hub, transmit.address, to_inbox.clone()));
-        if queue.try_send(transmit.contents.clone()).is_err() {
-            // Dropping the queue ends the stream, whose end is then reported.
+        if !outlet.send(&transmit.contents) {
+            // Dropping the outlet ends the stream, whose end is then reported.
             self.streams.remove(&transmit.hub);
         }
     }
