@@ -17,6 +17,10 @@ mod fleet_process; // the child
 mod hubs; // what a hub answers
 #[path = "wire/machine.rs"]
 mod machine; // what we run on
+#[path = "wire/peer_clients.rs"]
+mod peer_clients; // what other people's servers are asked
+#[path = "wire/peers.rs"]
+mod peers; // other people's servers
 #[path = "wire/report.rs"]
 mod report; // the table and the JSON
 #[path = "wire/rows.rs"]
@@ -82,6 +86,9 @@ fn main() {
     }
     if wish.wants("pacing") {
         finish(runtime.block_on(rows::pacing(wish.full)));
+    }
+    if wish.peers {
+        finish(Ok(runtime.block_on(peers::all())));
     }
     println!("load at the end: {}", machine::load());
     let json = report::json(&machine, &done);

@@ -196,6 +196,15 @@ impl Hub {
     }
 }
 
+/// Returns how long the answer to a confirmed block is, as a frame.
+pub fn block_answer_len() -> usize {
+    let invoke = wire::InvokeId { number: 1, confirmed: true, high_priority: true };
+    let answer = ActionResponse { invoke, result: AccessResult::Success, data: None };
+    let mut frame = Vec::new();
+    emit(&Apdu::ActionResponse(answer), &mut frame);
+    frame.len()
+}
+
 fn done<'a>(action: &ActionRequest<'_>, result: AccessResult) -> Apdu<'a> {
     Apdu::ActionResponse(ActionResponse { invoke: action.invoke, result, data: None })
 }

@@ -78,7 +78,7 @@ pub async fn udp(full: bool) -> Result<Row, String> {
     let mut pace = Vec::new();
     for round in 1..=ROUNDS {
         let count = u64::from(hubs) * u64::from(blocks) / 2;
-        let without = bare::send(hubs, fleet.port, TRAIN, count, STEADY);
+        let without = bare::datagrams(hubs, fleet.port, TRAIN, count, STEADY);
         bare.push(without.map_err(|error| format!("bare loop: {error}"))?);
         let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
         flowing.push(spent.ns_per_block);
@@ -113,8 +113,15 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
     let mut sender = Sender::open(hubs, fleet.port, transport, FAST_LINE, global(STEADY))
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
+    // Beside those of the engine, in the same two processes: fewer, if no more may be open.
+    let beside = hubs.min(room - hubs);
+    let failed = |error| format!("bare loop: {error}");
+    let mut streams = bare::Streams::connect(beside, fleet.port, WINDOW.into()).map_err(failed)?;
+    let mut bare = Vec::new();
     let (mut flowing, mut whole, mut per_train, mut pace) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
+        let count = u64::from(hubs) * u64::from(blocks) / 2;
+        bare.push(streams.send(count, STEADY).map_err(failed)?);
         let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
         flowing.push(spent.ns_per_block);
         pace.push(spent.blocks_per_second);
@@ -122,7 +129,14 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
         per_train.push(all.blocks as f64 / sender.trains as f64);
     }
     let mut row = Row::new(format!("TCP, window of {WINDOW}, {hubs} sessions, sender's processor time"));
-    row.bar("a confirmed block, answers read", median(flowing) / 1e3, "µs", 0.8);
+    let (engine, alone) = (median(flowing), median(bare));
+    row.bar("a confirmed block, answers read", engine / 1e3, "µs", 0.8);
+    row.figure(
+        format!("a confirmed block, bare loop of write and read, {beside} streams"),
+        alone / 1e3,
+        "µs",
+    );
+    row.figure("engine ÷ bare loop", engine / alone, "");
     row.figure(
         format!("a confirmed block, whole legs of {blocks} blocks, requests included"),
         median(whole) / 1e3,
