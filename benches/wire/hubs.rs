@@ -111,7 +111,23 @@ impl Hubs {
             "median_error": quantile(50),
             "p99_error": quantile(99),
             "seconds": self.seconds,
+            "ideal_seconds": self.ideal_seconds(rate),
         })
+    }
+
+    /// Returns how many blocks each second since the mark would have brought, had every hub been sent `rate` blocks a
+    /// second from its first one on. So what is judged is the pacing, and not how evenly the hubs happened to begin.
+    fn ideal_seconds(&self, rate: f64) -> Vec<u64> {
+        let mut seconds = vec![0; SECONDS];
+        for hub in &self.hubs {
+            let begun = hub.first.and_then(|(at, _)| at.checked_sub(self.marked?));
+            let Some(begun) = begun else { continue };
+            let times = (0..).map(|block| begun.as_secs_f64() + f64::from(block) / rate);
+            for time in times.take_while(|time| *time < SECONDS as f64) {
+                seconds[time as usize] += 1;
+            }
+        }
+        seconds
     }
 }
 

@@ -183,9 +183,13 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     let seen = fleet.report(rate).map_err(gone)?;
     sender.abandon_all();
     let wanted = rate * f64::from(hubs);
-    let counts = seen["seconds"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64);
-    let errors: Vec<f64> =
-        counts.take(seconds as usize).map(|count| (count / wanted - 1.0).abs() * 100.0).collect();
+    let counts = |what: &str| -> Vec<f64> {
+        let values = seen[what].as_array().into_iter().flatten();
+        values.filter_map(serde_json::Value::as_f64).take(seconds as usize).collect()
+    };
+    let ideal = counts("ideal_seconds");
+    let pairs = counts("seconds").into_iter().zip(ideal);
+    let errors: Vec<f64> = pairs.map(|(count, ideal)| (count / ideal - 1.0).abs() * 100.0).collect();
     let percent = |what: &str| seen[what].as_f64().unwrap_or(f64::NAN) * 100.0;
     let mut row = Row::new(format!(
         "{hubs} hubs, an address each, 40 kbit/s each over sockets from one core for {seconds} s"
