@@ -16,8 +16,8 @@ use crate::machine::cpu_time;
 /// Trains sent in one turn, as in the head-end.
 const TRAINS_PER_TURN: usize = 128;
 
-/// Hubs of one cell.
-const PER_CELL: u32 = 1_000;
+/// Hubs of one cell: all of a row, so that the shared budget serves them in turn.
+const PER_CELL: u32 = 40_000;
 
 /// The longest wait when nothing is due.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -66,9 +66,13 @@ pub struct Sender {
     /// Tasks that ended well, and not.
     pub done: usize,
     pub failed: usize,
-    /// When all hubs flowed, and when the first of them was asked something again.
-    all_flow: Option<Reading>,
-    first_stops: Option<Reading>,
+    /// Blocks sent since the beginning, and how many of them are in the middle: from a quarter to three quarters.
+    sent: u64,
+    middle: std::ops::Range<u64>,
+    middle_began: Option<Reading>,
+    middle_ended: Option<Reading>,
+    /// Hubs that flowed when the middle began.
+    pub flowing_by_then: usize,
     /// Trains with blocks.
     pub trains: u64,
 }
@@ -98,8 +102,11 @@ impl Sender {
             flowing: 0,
             done: 0,
             failed: 0,
-            all_flow: None,
-            first_stops: None,
+            sent: 0,
+            middle: 0..0,
+            middle_began: None,
+            middle_ended: None,
+            flowing_by_then: 0,
             trains: 0,
         })
     }
@@ -111,12 +118,13 @@ impl Sender {
         self.engine.add_release(Release { identification, bytes: bytes.into() })
     }
 
-    /// Forgets what was counted before.
-    pub fn begin(&mut self) {
+    /// Forgets what was counted before; so many blocks are going to be sent.
+    pub fn begin(&mut self, blocks: u64) {
         self.has_block.fill(false);
         (self.flowing, self.done, self.failed) = (0, 0, 0);
-        (self.all_flow, self.first_stops) = (None, None);
-        self.trains = 0;
+        (self.middle_began, self.middle_ended) = (None, None);
+        (self.sent, self.trains, self.flowing_by_then) = (0, 0, 0);
+        self.middle = blocks / 4..blocks * 3 / 4;
     }
 
     /// Gives tasks to a range of hubs.
@@ -136,9 +144,9 @@ impl Sender {
         }
     }
 
-    /// Returns what was spent while all hubs flowed and none did anything else.
-    pub fn spent_flowing(&self) -> Option<Spent> {
-        self.all_flow?.until(&self.first_stops?)
+    /// Returns what was spent for the middle half of the blocks, when hardly anything but blocks flows.
+    pub fn spent_in_the_middle(&self) -> Option<Spent> {
+        self.middle_began?.until(&self.middle_ended?)
     }
 
     /// Reads processor time, blocks and clock.
@@ -197,17 +205,17 @@ impl Sender {
 
     fn note(&mut self, hub: HubId, blocks: u32) {
         if blocks == 0 {
-            if self.all_flow.is_some() && self.first_stops.is_none() {
-                self.first_stops = Some(self.reading());
-            }
             return;
         }
         self.trains += 1;
-        if !std::mem::replace(&mut self.has_block[hub.0 as usize], true) {
-            self.flowing += 1;
-            if self.flowing == self.has_block.len() {
-                self.all_flow = Some(self.reading());
-            }
+        self.flowing += usize::from(!std::mem::replace(&mut self.has_block[hub.0 as usize], true));
+        self.sent += u64::from(blocks);
+        if self.middle_began.is_none() && self.sent >= self.middle.start {
+            self.middle_began = Some(self.reading());
+            self.flowing_by_then = self.flowing;
+        }
+        if self.middle_ended.is_none() && self.sent >= self.middle.end {
+            self.middle_ended = Some(self.reading());
         }
     }
 }
