@@ -35,6 +35,9 @@ const ENTRY: Duration = Duration::from_secs(1);
 /// The longest that one phase of a measurement may take; a machine that is too busy for it says so.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long the bare loop runs beside paced hubs.
+const BARE_SECONDS: u64 = 3;
+
 /// Descriptors that are not streams: the standard three, epoll, pipes, libraries.
 const OTHER_FILES: u64 = 100;
 
@@ -218,6 +221,8 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     let seen = fleet.report(rate).map_err(gone)?;
     sender.abandon_all();
     let wanted = rate * f64::from(hubs);
+    let alone = bare::datagrams(hubs, fleet.port, 1, wanted as u64 * BARE_SECONDS, wanted as u64)
+        .map_err(|error| format!("bare loop: {error}"))?;
     let counts = |what: &str| -> Vec<f64> {
         let values = seen[what].as_array().into_iter().flatten();
         values.filter_map(serde_json::Value::as_f64).take(seconds as usize).collect()
@@ -236,6 +241,7 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     row.figure("sent", spent.blocks_per_second, "blocks/s");
     row.figure("wanted", wanted, "blocks/s");
     row.figure("a block alone, sender's processor time", spent.ns_per_block / 1e3, "µs");
+    row.figure("a block alone, bare loop, same addresses and rate", alone / 1e3, "µs");
     row.note(format!("{} hubs watched at the receiver, by the kernel's time stamps", seen["watched"]));
     Ok(row)
 }
