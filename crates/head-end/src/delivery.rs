@@ -15,7 +15,7 @@ use transfer_engine::{
 use wire::{HanDeviceStatus, OrderChallenge};
 
 use crate::clock::Clock;
-use crate::wires::{DATAGRAM_MAX, Incoming, Wires};
+use crate::wires::{Incoming, Wires};
 
 /// What to deliver, where and how.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ pub async fn deliver(
         bytes: delivery.image.clone(),
     });
     let channel = delivery.channel;
-    let mut line = Line { engine, wires, clock, stop, hub, buffer: vec![0; DATAGRAM_MAX] };
+    let mut line = Line { engine, wires, clock, stop, hub };
     let fault = |fault| DeliveryError::Fault { to: delivery.to, fault };
     line.write_papers(&delivery.papers, &mut progress).await?.map_err(fault)?;
     let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
@@ -141,7 +141,6 @@ struct Line<'a> {
     clock: &'a dyn Clock,
     stop: &'a CancellationToken,
     hub: transfer_engine::HubId,
-    buffer: Vec<u8>,
 }
 
 impl Line<'_> {
@@ -204,6 +203,16 @@ impl Line<'_> {
         Ok(Ok(()))
     }
 
+    /// Takes in what is there.
+    fn hear(&mut self) {
+        let (now, engine) = (self.clock.now(), &mut self.engine);
+        self.wires.take_in(|incoming| match incoming {
+            Incoming::Datagram(from, datagram) => engine.handle_datagram(now, from, datagram),
+            Incoming::Frame(hub, frame) => engine.handle_frame(now, hub, frame),
+            Incoming::Disconnected(hub) => engine.handle_disconnect(now, hub),
+        });
+    }
+
     /// Runs one task to its end.
     async fn run(
         &mut self,
@@ -226,16 +235,10 @@ impl Line<'_> {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(DeliveryError::Interrupted),
-                incoming = self.wires.receive(&mut self.buffer) => {
-                    let now = self.clock.now();
-                    match incoming {
-                        Incoming::Datagram(from, len) => self.engine.handle_datagram(now, from, &self.buffer[..len]),
-                        Incoming::Frame(hub, frame) => self.engine.handle_frame(now, hub, &frame),
-                        Incoming::Disconnected(hub) => self.engine.handle_disconnect(now, hub),
-                    }
-                }
+                () = self.wires.ready() => {}
                 () = tokio::time::sleep(wait.min(Duration::from_millis(500))) => {}
             }
+            self.hear();
         }
     }
 }

@@ -13,11 +13,11 @@ use transfer_engine::{Counters, Moment};
 
 use crate::clock::Clock;
 use crate::keeper::{Keeper, Kept};
-use crate::wires::{DATAGRAM_MAX, Incoming, Wires};
+use crate::wires::{Incoming, Wires};
 
-/// Datagrams sent and read in one turn. Enough to make the turn's own cost vanish, and few enough to hear
-/// what comes in meanwhile.
-const DATAGRAMS_PER_TURN: usize = 128;
+/// Trains sent in one turn. Enough to make the turn's own cost vanish, and few enough to hear what comes in
+/// meanwhile.
+const TRAINS_PER_TURN: usize = 128;
 
 /// Commands on their way to the driver.
 const COMMANDS_QUEUED: usize = 256;
@@ -114,15 +114,14 @@ impl HeadEnd {
 
     /// Runs until it is told to stop or the ledger fails.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), HeadEndError> {
-        let mut buffer = vec![0; DATAGRAM_MAX];
         while !stop.is_cancelled() {
             let now = self.clock.now();
             let done = self.carry_out(now).await?;
             self.answer(now);
-            let heard = self.drain(&mut buffer);
+            let heard = self.drain();
             if done && !heard {
                 self.clock.caught_up(now);
-                self.wait(&mut buffer, &stop).await?;
+                self.wait(&stop).await?;
             } else {
                 // Let the streams' tasks run even when there is always something to do.
                 tokio::task::yield_now().await;
@@ -135,7 +134,7 @@ impl HeadEnd {
 
     /// Carries out what the conductor says; `false` when there was more than one turn may do.
     async fn carry_out(&mut self, now: Moment) -> Result<bool, HeadEndError> {
-        for _ in 0..DATAGRAMS_PER_TURN {
+        for _ in 0..TRAINS_PER_TURN {
             self.append().await?;
             match self.conductor.poll_transmit(now) {
                 Some(transmit) => self.wires.send(&transmit).await,
@@ -158,18 +157,18 @@ impl HeadEnd {
         Ok(())
     }
 
-    /// Reads datagrams that are there already; says whether there were any.
-    fn drain(&mut self, buffer: &mut [u8]) -> bool {
-        let mut heard = false;
-        for _ in 0..DATAGRAMS_PER_TURN {
-            let Some((from, len)) = self.wires.receive_now(buffer) else { break };
-            self.conductor.handle_datagram(self.clock.now(), from, &buffer[..len]);
-            heard = true;
-        }
-        heard
+    /// Takes in what is there already; says whether there was anything.
+    fn drain(&mut self) -> bool {
+        let now = self.clock.now();
+        let conductor = &mut self.conductor;
+        self.wires.take_in(|incoming| match incoming {
+            Incoming::Datagram(from, datagram) => conductor.handle_datagram(now, from, datagram),
+            Incoming::Frame(hub, frame) => conductor.handle_frame(now, hub, frame),
+            Incoming::Disconnected(hub) => conductor.handle_disconnect(now, hub),
+        })
     }
 
-    async fn wait(&mut self, buffer: &mut [u8], stop: &CancellationToken) -> Result<(), HeadEndError> {
+    async fn wait(&mut self, stop: &CancellationToken) -> Result<(), HeadEndError> {
         let timeout = self.conductor.poll_timeout().map_or(LONGEST_WAIT, |at| self.clock.wait_until(at));
         tokio::select! {
             biased;
@@ -179,14 +178,7 @@ impl HeadEnd {
                 Some(kept) => self.on_kept(kept)?,
                 None => return Err(HeadEndError::KeeperGone),
             },
-            incoming = self.wires.receive(buffer) => {
-                let now = self.clock.now();
-                match incoming {
-                    Incoming::Datagram(from, len) => self.conductor.handle_datagram(now, from, &buffer[..len]),
-                    Incoming::Frame(hub, frame) => self.conductor.handle_frame(now, hub, &frame),
-                    Incoming::Disconnected(hub) => self.conductor.handle_disconnect(now, hub),
-                }
-            }
+            () = self.wires.ready() => {}
             () = tokio::time::sleep(timeout.min(LONGEST_WAIT)) => {}
         }
         self.hear_keeper()

@@ -10,6 +10,7 @@
 //! bounded work per turn. [`deliver`] is the same for a single device and without a campaign.
 
 mod clock; // where the time comes from
+mod datagrams; // UDP, in trains and batches
 mod delivery; // one image to one device
 mod driver; // the loop
 mod keeper; // the ledger's thread
@@ -19,4 +20,4 @@ mod wires; // UDP and TCP behind one door
 pub use clock::{Clock, WallClock};
 pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
-pub use wires::Wires;
+pub use wires::{Incoming, Wires};

@@ -4,106 +4,118 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use transfer_engine::{HubId, Transmit, Transport};
+use wire::WanFrame;
 
-use crate::streams;
+use crate::datagrams::Datagrams;
+use crate::streams::{self, News, Outlet};
 
 /// What came in.
-#[derive(Debug)]
-pub(crate) enum Incoming {
-    /// A datagram of this many bytes lies in the buffer.
-    Datagram(SocketAddr, usize),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// A datagram, from whoever has this address.
+    Datagram(SocketAddr, &'a [u8]),
     /// A frame was cut out of a hub's stream.
-    Frame(HubId, Bytes),
+    Frame(HubId, &'a [u8]),
     /// A hub's stream ended.
     Disconnected(HubId),
 }
 
-/// Frames from all streams on their way to the driver; beyond that, streams wait.
-const FRAMES_QUEUED: usize = 1_024;
+/// Pieces of news from all streams on their way to the driver; beyond that, streams wait.
+const NEWS_QUEUED: usize = 1_024;
 
-/// The largest UDP payload over IPv4.
-pub(crate) const DATAGRAM_MAX: usize = 65_507;
-
-/// We ask for this much room for answers that arrive while we send; the kernel may grant less.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// Batches of datagrams, and pieces of news from streams, that are taken in at a time. Enough to make the turn's own cost
+/// vanish, and few enough that what is to be sent does not wait for long.
+const BATCHES_PER_TURN: usize = 8;
+const NEWS_PER_TURN: usize = 128;
 
 /// The sockets of a head-end.
 #[derive(Debug)]
 pub struct Wires {
-    socket: UdpSocket,
-    streams: BTreeMap<HubId, mpsc::Sender<Bytes>>,
-    inbox: mpsc::Receiver<Incoming>,
-    to_inbox: mpsc::Sender<Incoming>,
+    datagrams: Datagrams,
+    streams: BTreeMap<HubId, Outlet>,
+    inbox: mpsc::Receiver<News>,
+    to_inbox: mpsc::Sender<News>,
+    /// News that waiting has brought up already.
+    first: Option<News>,
 }
 
 impl Wires {
     /// Opens the UDP socket. Call it inside of a tokio runtime.
     pub fn open(bind: SocketAddr) -> io::Result<Wires> {
-        let socket = std::net::UdpSocket::bind(bind)?;
-        socket.set_nonblocking(true)?;
-        let reference = socket2::SockRef::from(&socket);
-        reference.set_recv_buffer_size(RECEIVE_BUFFER)?;
-        let (to_inbox, inbox) = mpsc::channel(FRAMES_QUEUED);
-        Ok(Wires { socket: UdpSocket::from_std(socket)?, streams: BTreeMap::new(), inbox, to_inbox })
+        let (to_inbox, inbox) = mpsc::channel(NEWS_QUEUED);
+        let datagrams = Datagrams::open(bind)?;
+        Ok(Wires { datagrams, streams: BTreeMap::new(), inbox, to_inbox, first: None })
     }
 
     /// Returns the address the UDP socket is bound to.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.datagrams.local_address()
     }
 
-    /// Sends a train. What the kernel will not take is lost, as on any link; the engine repairs it.
-    pub(crate) async fn send(&mut self, transmit: &Transmit) {
+    /// Sends a train, in one system call where the kernel can. What it will not take is lost, as on any link; the
+    /// engine repairs it.
+    pub async fn send(&mut self, transmit: &Transmit) {
         match transmit.transport {
             Transport::Datagram => {
-                for frame in transmit.contents.chunks(transmit.segment) {
-                    if let Err(error) = self.socket.send_to(frame, transmit.address).await {
-                        tracing::debug!(address = %transmit.address, %error, "datagram not sent");
-                    }
-                }
+                self.datagrams.send(transmit.address, &transmit.contents, transmit.segment).await;
             }
-            Transport::Stream { .. } => self.stream(transmit).await,
+            Transport::Stream { .. } => self.stream(transmit),
         }
     }
 
-    async fn stream(&mut self, transmit: &Transmit) {
+    fn stream(&mut self, transmit: &Transmit) {
         let to_inbox = &self.to_inbox;
-        let queue = self
+        let outlet = self
             .streams
             .entry(transmit.hub)
             .or_insert_with(|| streams::open(transmit.hub, transmit.address, to_inbox.clone()));
-        if queue.try_send(transmit.contents.clone()).is_err() {
-            // Dropping the queue ends the stream, whose end is then reported.
+        if !outlet.send(&transmit.contents) {
+            // Dropping the outlet ends the stream, whose end is then reported.
             self.streams.remove(&transmit.hub);
         }
     }
 
-    /// Waits for what comes in next; a datagram is put into `buffer`.
-    pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> Incoming {
-        loop {
-            tokio::select! {
-                biased;
-                Some(incoming) = self.inbox.recv() => {
-                    if let Incoming::Disconnected(hub) = incoming {
-                        self.streams.remove(&hub);
-                    }
-                    return incoming;
-                }
-                received = self.socket.recv_from(buffer) => match received {
-                    Ok((len, from)) => return Incoming::Datagram(from, len),
-                    // A refused port shows up here as an error of an earlier send: the hub is not there.
-                    Err(error) => tracing::trace!(%error, "receive"),
-                },
-            }
+    /// Waits until there may be something to take in.
+    pub async fn ready(&mut self) {
+        if self.first.is_some() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            Some(news) = self.inbox.recv() => self.first = Some(news),
+            () = self.datagrams.readable() => {}
         }
     }
 
-    /// Returns a datagram that is there already.
-    pub(crate) fn receive_now(&self, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
-        self.socket.try_recv_from(buffer).ok().map(|(len, from)| (from, len))
+    /// Takes in what is there, within the bound of a turn, and says whether there was anything. Answers that came
+    /// together are handed over together: polled after all of them, the engine fills a window with one train.
+    pub fn take_in(&mut self, mut each: impl FnMut(Incoming<'_>)) -> bool {
+        let mut heard = false;
+        for _ in 0..BATCHES_PER_TURN {
+            if self.datagrams.receive(|from, datagram| each(Incoming::Datagram(from, datagram))) == 0 {
+                break;
+            }
+            heard = true;
+        }
+        for _ in 0..NEWS_PER_TURN {
+            let Some(news) = self.first.take().or_else(|| self.inbox.try_recv().ok()) else { break };
+            heard = true;
+            match news {
+                News::Frames(hub, frames) => {
+                    let mut rest = &frames[..];
+                    while let Ok(Some((_, len))) = WanFrame::parse_stream(rest) {
+                        each(Incoming::Frame(hub, &rest[..len]));
+                        rest = &rest[len..];
+                    }
+                }
+                News::Ended(hub) => {
+                    self.streams.remove(&hub);
+                    each(Incoming::Disconnected(hub));
+                }
+            }
+        }
+        heard
     }
 }

@@ -1,0 +1,247 @@
+//! The measurements: UDP in trains, TCP in windows, and many paced hubs.
+
+use std::time::{Duration, Instant};
+
+use transfer_engine::{ByteRate, Task, Transport};
+
+use crate::bare;
+use crate::fleet_process::FleetProcess;
+use crate::hubs::BLOCK;
+use crate::report::{Row, median};
+use crate::sender::{Sender, Spent};
+
+/// Blocks of one train, the engine's own default.
+const TRAIN: u32 = 16;
+
+/// Confirmed blocks in flight on a stream.
+const WINDOW: u8 = 15;
+
+/// A line so fast that its 50 ms hold a whole train, bytes per second.
+const FAST_LINE: ByteRate = ByteRate(1_000_000);
+
+/// Blocks a second of all hubs together where the cost of a block is measured. Faster, and the receiver's buffer overflows whenever it is off the
+/// processor for some milliseconds; slower, and the sender's turns are short.
+const STEADY: u64 = 200_000;
+
+/// What a block takes on the line, headers included.
+const ON_THE_LINE: u64 = wire::block_frame_len(BLOCK as usize) as u64 + 28;
+
+/// Rounds of engine and bare loop, in turn.
+const ROUNDS: u8 = 3;
+
+/// The time over which hubs are given an image where the cost of a block is measured: a sixth of what the blocks take.
+const ENTRY: Duration = Duration::from_secs(1);
+
+/// The longest that one phase of a measurement may take; a machine that is too busy for it says so.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long the bare loop runs beside paced hubs.
+const BARE_SECONDS: u64 = 3;
+
+/// Descriptors that are not streams: the standard three, epoll, pipes, libraries.
+const OTHER_FILES: u64 = 100;
+
+/// The budget that lets so many blocks a second pass, beside the share that is reserved for requests.
+fn global(blocks_per_second: u64) -> ByteRate {
+    ByteRate(blocks_per_second * ON_THE_LINE * 1_000 / 950)
+}
+
+/// Hubs that are given a task one after another: ten thousand surveys at once, and their forty thousand answers, are more than
+/// socket buffers hold.
+struct Entry {
+    began: Instant,
+    over: Duration,
+    hubs: u32,
+    entered: u32,
+    task: Task,
+}
+
+impl Entry {
+    fn new(hubs: u32, over: Duration, task: Task) -> Entry {
+        Entry { began: Instant::now(), over, hubs, entered: 0, task }
+    }
+
+    /// Gives the task to those whose turn has come.
+    fn advance(&mut self, sender: &mut Sender) {
+        let share = (self.began.elapsed().as_secs_f64() / self.over.as_secs_f64()).min(1.0);
+        let due = (f64::from(self.hubs) * share) as u32;
+        sender.assign(self.entered..due, &self.task);
+        self.entered = due;
+    }
+}
+
+/// Gives all hubs a short read, so that they are connected and associated.
+async fn introduce(sender: &mut Sender, hubs: u32) -> Result<(), String> {
+    sender.begin(0);
+    sender.assign(0..hubs, &Task::ReadVersion { channel: 1 });
+    let all = |sender: &mut Sender| sender.done + sender.failed == hubs as usize;
+    if !sender.run(PATIENCE, all).await || sender.failed > 0 {
+        return Err(format!("{} of {hubs} hubs could be reached", sender.done));
+    }
+    Ok(())
+}
+
+/// One whole staging of all hubs: what was spent for the middle half of the blocks, and what was spent in all.
+async fn stage_all(sender: &mut Sender, hubs: u32, name: u8, blocks: u32) -> Result<(Spent, Spent), String> {
+    let release = sender.add_image(name, blocks);
+    sender.begin(u64::from(hubs) * u64::from(blocks));
+    let before = sender.reading();
+    let mut entry = Entry::new(hubs, ENTRY, Task::Stage { release, channel: 1 });
+    let all = |sender: &mut Sender| {
+        entry.advance(sender);
+        sender.done + sender.failed == hubs as usize
+    };
+    let in_time = sender.run(PATIENCE, all).await;
+    let whole = before.until(&sender.reading()).ok_or("no block was sent")?;
+    if !in_time || sender.failed > 0 {
+        return Err(format!("{} of {hubs} hubs were staged, {} failed", sender.done, sender.failed));
+    }
+    let flowing = sender.spent_in_the_middle().ok_or("too few blocks were sent")?;
+    Ok((flowing, whole))
+}
+
+/// UDP: bursts of 16 blocks of 1 KiB to 10,000 hubs.
+pub async fn udp(full: bool) -> Result<Row, String> {
+    let (hubs, blocks) = if full { (10_000, 512) } else { (10_000, 120) };
+    let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
+    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, FAST_LINE, global(STEADY))
+        .map_err(|error| format!("no wires: {error}"))?;
+    introduce(&mut sender, hubs).await?;
+    let (mut flowing, mut whole, mut bare, mut per_train) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut pace, mut begun) = (Vec::new(), usize::MAX);
+    for round in 1..=ROUNDS {
+        let count = u64::from(hubs) * u64::from(blocks) / 2;
+        let without = bare::datagrams(hubs, fleet.port, TRAIN, count, STEADY);
+        bare.push(without.map_err(|error| format!("bare loop: {error}"))?);
+        let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
+        flowing.push(spent.ns_per_block);
+        pace.push(spent.blocks_per_second);
+        begun = begun.min(sender.flowing_by_then);
+        whole.push(all.ns_per_block);
+        per_train.push(all.blocks as f64 / sender.trains as f64);
+    }
+    let arrived = fleet.report(1.0).map_err(|error| format!("the fleet is gone: {error}"))?;
+    let mut row =
+        Row::new(format!("UDP, 1 KiB blocks, trains of {TRAIN}, {hubs} hubs, sender's processor time"));
+    let (engine, alone) = (median(flowing), median(bare));
+    row.bar("a block, engine on the head-end's wires", engine / 1e3, "µs", 1.0);
+    row.figure("a block, bare GSO loop, same trains, addresses and rate", alone / 1e3, "µs");
+    row.bar("engine ÷ bare loop", engine / alone, "", 1.5);
+    row.figure(
+        format!("a block, whole legs of {blocks} blocks, requests and answers included"),
+        median(whole) / 1e3,
+        "µs",
+    );
+    row.figure("blocks of a train, in the mean", median(per_train), "");
+    row.figure("rate while it was measured", median(pace), "blocks/s");
+    row.note(format!(
+        "measured over the middle half of the blocks; {begun} hubs flowed by then in every round"
+    ));
+    row.note(format!("the fleet counted {} blocks, {} of them news", arrived["blocks"], arrived["news"]));
+    Ok(row)
+}
+
+/// TCP: windows of 15 confirmed blocks on 10,000 streams, answers read.
+pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
+    let room = u32::try_from(file_limit.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX);
+    let (hubs, blocks) = (10_000.min(room), if full { 512 } else { 120 });
+    let fleet = FleetProcess::start("tcp", hubs).map_err(|error| format!("no fleet: {error}"))?;
+    let transport = Transport::Stream { window: WINDOW };
+    let mut sender = Sender::open(hubs, fleet.port, transport, FAST_LINE, global(STEADY))
+        .map_err(|error| format!("no wires: {error}"))?;
+    introduce(&mut sender, hubs).await?;
+    // Beside those of the engine, in the same two processes: fewer, if no more may be open.
+    let beside = hubs.min(room - hubs);
+    let failed = |error| format!("bare loop: {error}");
+    let mut streams = bare::Streams::connect(beside, fleet.port, WINDOW.into()).map_err(failed)?;
+    let (mut bare, mut begun) = (Vec::new(), usize::MAX);
+    let (mut flowing, mut whole, mut per_train, mut pace) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let count = u64::from(hubs) * u64::from(blocks) / 2;
+        bare.push(streams.send(count, STEADY).map_err(failed)?);
+        let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
+        flowing.push(spent.ns_per_block);
+        pace.push(spent.blocks_per_second);
+        begun = begun.min(sender.flowing_by_then);
+        whole.push(all.ns_per_block);
+        per_train.push(all.blocks as f64 / sender.trains as f64);
+    }
+    let mut row = Row::new(format!("TCP, window of {WINDOW}, {hubs} sessions, sender's processor time"));
+    let (engine, alone) = (median(flowing), median(bare));
+    row.bar("a confirmed block, answers read", engine / 1e3, "µs", 0.8);
+    row.figure(
+        format!("a confirmed block, bare loop of write and read, {beside} streams"),
+        alone / 1e3,
+        "µs",
+    );
+    row.figure("engine ÷ bare loop", engine / alone, "");
+    row.figure(
+        format!("a confirmed block, whole legs of {blocks} blocks, requests included"),
+        median(whole) / 1e3,
+        "µs",
+    );
+    row.figure("blocks of a write, in the mean", median(per_train), "");
+    row.figure("rate while it was measured", median(pace), "blocks/s");
+    row.note(format!(
+        "measured over the middle half of the blocks; {begun} hubs flowed by then in every round"
+    ));
+    if hubs < 10_000 {
+        row.note(format!("scaled down: {file_limit} files may be open in a process"));
+    }
+    Ok(row)
+}
+
+/// Many hubs, each with its own address, each at 40 kbit/s of image, one datagram a block.
+pub async fn pacing(full: bool) -> Result<Row, String> {
+    let (hubs, seconds, spread) = if full { (40_000, 60, 41) } else { (4_000, 5, 10) };
+    // 5,000 B of image a second: what travels with them comes on top.
+    let line = ByteRate(5_000 * ON_THE_LINE / u64::from(BLOCK));
+    let rate = line.0 as f64 / ON_THE_LINE as f64;
+    let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
+    let gone = |error: std::io::Error| format!("the fleet is gone: {error}");
+    let ample = ByteRate(line.0 * u64::from(hubs) * 2);
+    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, line, ample)
+        .map_err(|error| format!("no wires: {error}"))?;
+    let release = sender.add_image(1, 512);
+    sender.begin(0);
+    // Homes are not in step: hubs begin spread over whole periods of a block.
+    let spread = Duration::from_secs_f64(f64::from(spread) / rate);
+    let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1 });
+    let flowing = |sender: &mut Sender| {
+        entry.advance(sender);
+        sender.flowing == hubs as usize
+    };
+    if !sender.run(PATIENCE, flowing).await {
+        return Err(format!("{} of {hubs} hubs flowed in time", sender.flowing));
+    }
+    fleet.mark().map_err(gone)?;
+    let before = sender.reading();
+    sender.run(Duration::from_secs(seconds) + Duration::from_millis(50), |_| false).await;
+    let spent = before.until(&sender.reading()).ok_or("no block was sent")?;
+    let seen = fleet.report(rate).map_err(gone)?;
+    sender.abandon_all();
+    let wanted = rate * f64::from(hubs);
+    let alone = bare::datagrams(hubs, fleet.port, 1, wanted as u64 * BARE_SECONDS, wanted as u64)
+        .map_err(|error| format!("bare loop: {error}"))?;
+    let counts = |what: &str| -> Vec<f64> {
+        let values = seen[what].as_array().into_iter().flatten();
+        values.filter_map(serde_json::Value::as_f64).take(seconds as usize).collect()
+    };
+    let ideal = counts("ideal_seconds");
+    let pairs = counts("seconds").into_iter().zip(ideal);
+    let errors: Vec<f64> = pairs.map(|(count, ideal)| (count / ideal - 1.0).abs() * 100.0).collect();
+    let percent = |what: &str| seen[what].as_f64().unwrap_or(f64::NAN) * 100.0;
+    let mut row = Row::new(format!(
+        "{hubs} hubs, an address each, 40 kbit/s each over sockets from one core for {seconds} s"
+    ));
+    row.bar("pacing error of a hub, median", percent("median_error"), "%", 1.0);
+    row.figure("pacing error of a hub, 99th of 100", percent("p99_error"), "%");
+    row.bar("error of all together, worst second", errors.iter().copied().fold(0.0, f64::max), "%", 0.1);
+    row.figure("error of all together, median second", median(errors), "%");
+    row.figure("sent", spent.blocks_per_second, "blocks/s");
+    row.figure("wanted", wanted, "blocks/s");
+    row.figure("a block alone, sender's processor time", spent.ns_per_block / 1e3, "µs");
+    row.figure("a block alone, bare loop, same addresses and rate", alone / 1e3, "µs");
+    row.note(format!("{} hubs watched at the receiver, by the kernel's time stamps", seen["watched"]));
+    Ok(row)
+}
