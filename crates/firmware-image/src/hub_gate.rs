@@ -43,6 +43,11 @@ impl HubGate {
         HubGate { anchor, status: None, releases: Vec::new(), spent: Vec::new(), earliest_now }
     }
 
+    /// Makes a gate that remembers the serials of releases that went with roots before; see [`HubGate::spent`].
+    pub fn resume(anchor: TrustAnchor, spent: impl IntoIterator<Item = (CampaignName, u64)>) -> HubGate {
+        HubGate { spent: spent.into_iter().take(MAX_SPENT).collect(), ..HubGate::new(anchor) }
+    }
+
     /// Returns the trust root that is held.
     pub fn anchor(&self) -> &TrustAnchor {
         &self.anchor
@@ -58,13 +63,20 @@ impl HubGate {
         &self.releases
     }
 
+    /// Returns the serials of releases that went with roots before, 8 at the most: of these campaigns no older release
+    /// is taken again. Whoever keeps a gate over a reboot keeps them too.
+    pub fn spent(&self) -> &[(CampaignName, u64)] {
+        &self.spent
+    }
+
     /// Takes the next trust root. Releases and status were signed by keys of the old one, and go with it.
+    ///
+    /// So does what they said of the time: whoever stole the status key could have dated one far ahead, and a hub that
+    /// went on believing it would let nothing in for good. Papers of the old root are not believed anyway.
     pub fn take_root(&mut self, signed: &SignedRoot) -> Result<(), GateRefusal> {
         let anchor = self.anchor.advance(signed)?;
         if anchor != self.anchor {
-            let earliest_now = self.earliest_now.max(anchor.root().validity.issued);
-            let spent = self.spent_with_the_root();
-            *self = HubGate { spent, earliest_now, ..HubGate::new(anchor) };
+            *self = HubGate::resume(anchor, self.spent_with_the_root());
         }
         Ok(())
     }

@@ -14,9 +14,12 @@
 //! |---|---|---|
 //! | root, 2 or more | roots | everything: they make the other keys |
 //! | maker, 1 or 2 | images of a family | make images that nobody releases or activates |
-//! | operator, 2 people | releases | release what a maker has signed |
-//! | status, 1 | that no newer root exists | hide a newer root from hubs |
+//! | operator, 2 people | releases | release what a maker has signed; hold up releases until the next root |
+//! | status, 1 | that no newer root exists | hide a newer root from hubs; hold up releases until the next root |
 //! | order, 1 | orders to activate | activate what a device holds and has verified |
+//!
+//! Releases are held up with a paper that is dated far ahead or has a serial that nobody can follow. The next root ends
+//! both; only the name of a campaign, if its serial was run up, is spent, and another is taken.
 
 use alloc::vec::Vec;
 

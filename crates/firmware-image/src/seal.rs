@@ -34,12 +34,22 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Reads a message and refuses any other encoding of it.
+    /// Reads a message of ours and refuses any other encoding of it.
     pub fn parse(bytes: &[u8]) -> Result<Seal, EncodingError> {
+        Seal::parse_under(bytes, &[Algorithm::Ed25519], "its algorithm is not Ed25519 (-19)")
+    }
+
+    /// Reads the seal of an image, which may be by a signer that knows the algorithm by its older name.
+    pub fn parse_of_image(bytes: &[u8]) -> Result<Seal, EncodingError> {
+        let names = &[Algorithm::Ed25519, Algorithm::EdDSA];
+        Seal::parse_under(bytes, names, "its algorithm is not Ed25519 (-19 or -8)")
+    }
+
+    fn parse_under(bytes: &[u8], names: &[Algorithm], otherwise: &str) -> Result<Seal, EncodingError> {
         let message = CoseSign1::from_tagged_slice(bytes)?;
         let algorithm = match message.protected.header.alg {
-            Some(coset::Algorithm::Assigned(known @ (Algorithm::Ed25519 | Algorithm::EdDSA))) => known,
-            _ => return Err(EncodingError::new("its algorithm is not Ed25519 (-19 or -8)")),
+            Some(coset::Algorithm::Assigned(known)) if names.contains(&known) => known,
+            _ => return Err(EncodingError::new(otherwise)),
         };
         let signature = signature_of(&message.signature)?;
         let claimed_signer = match &message.unprotected.key_id[..] {

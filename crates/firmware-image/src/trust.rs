@@ -115,7 +115,7 @@ impl TrustStore {
         let keys = self.keys();
         let mut signers: Vec<PublicKey> = Vec::new();
         for seal in &envelope.seals {
-            let seal = Seal::parse(seal).map_err(VerifyError::EnvelopeMalformed)?;
+            let seal = Seal::parse_of_image(seal).map_err(VerifyError::EnvelopeMalformed)?;
             if seal.payload().is_some() {
                 return Err(VerifyError::envelope("its signature brings a payload of its own"));
             }

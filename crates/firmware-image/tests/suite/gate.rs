@@ -114,6 +114,33 @@ fn papers_of_the_root_before_are_not_taken_again_after_a_rotation() {
     assert!(gate.take_status(NOW, &signed_status(&status(2, 3))).is_ok());
 }
 
+/// A stolen status key could shut a hub's gate for good: the date of its status outlived the rotation that ended it.
+#[test]
+fn a_paper_dated_far_ahead_holds_up_releases_until_the_next_root_and_no_longer() {
+    let image = image(SequenceNumber(5));
+    let mut gate = gate(&image);
+    let mut ahead = status(u64::MAX, 1);
+    ahead.validity.issued = NOW.plus(3_650 * 24 * HOUR);
+    ahead.validity.expires = ahead.validity.issued.plus(HOUR);
+    gate.take_status(NOW, &signed_status(&ahead)).unwrap();
+    assert_eq!(attack(gate.require_released(NOW, &image.file().file_digest())), Some(Attack::Freeze));
+    gate.take_root(&signed_root(&next(&first_root()), &ROOT[..2])).unwrap();
+    gate.take_status(NOW, &signed_status(&status(2, 2))).unwrap();
+    gate.take_release(NOW, &approved(&release_of(&image, 1), &[ANN, BOB])).unwrap();
+    assert!(gate.require_released(NOW, &image.file().file_digest()).is_ok());
+}
+
+#[test]
+fn a_gate_that_is_made_anew_remembers_the_serials_that_were_spent() {
+    let mut gate = gate(&image(SequenceNumber(5)));
+    let (older, newer) = (release(1, vec![some_image(b"one")]), release(2, vec![some_image(b"two")]));
+    gate.take_release(NOW, &approved(&newer, &[ANN, BOB])).unwrap();
+    gate.take_root(&signed_root(&next(&first_root()), &ROOT[..2])).unwrap();
+    let mut resumed = HubGate::resume(gate.anchor().clone(), gate.spent().to_vec());
+    assert_eq!(resumed, gate);
+    assert_eq!(attack(resumed.take_release(NOW, &approved(&older, &[ANN, BOB]))), Some(Attack::Replay));
+}
+
 #[test]
 fn of_a_campaign_only_the_newest_release_counts_and_four_campaigns_fit() {
     let mut gate = gate(&image(SequenceNumber(5)));

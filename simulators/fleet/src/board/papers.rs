@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! length u16, root | length u16, status | number u8, { length u16, release } ...      nothing = length 0
+//! | number u8, { length u16, campaign, serial u64 } ...                               spent with roots before
 //! ```
 //!
 //! A root is kept only when it is not the factory's. That every paper is believed was judged before it came here;
@@ -12,7 +13,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use firmware_image::{Nonce, OrderCounter, SignedRoot, TrustAnchor};
+use firmware_image::{CampaignName, Nonce, OrderCounter, SignedRoot, TrustAnchor};
 use transfer_engine::Moment;
 use wire::DeviceChallenge;
 
@@ -32,6 +33,8 @@ pub(crate) struct Papers {
     pub(crate) status: Option<Bytes>,
     /// The releases that are held; hubs only.
     pub(crate) releases: Vec<Bytes>,
+    /// Campaigns whose releases went with roots before, and the serials that may not be undercut; hubs only.
+    pub(crate) spent: Vec<(CampaignName, u64)>,
 }
 
 impl Papers {
@@ -43,6 +46,10 @@ impl Papers {
         self.releases.iter().for_each(|release| {
             fields.counted(release);
         });
+        fields.u8(u8::try_from(self.spent.len()).expect("a hub remembers a handful of campaigns"));
+        self.spent.iter().for_each(|(campaign, serial)| {
+            fields.counted(campaign.as_str().as_bytes()).u64(*serial);
+        });
         fields.finish()
     }
 
@@ -53,8 +60,14 @@ impl Papers {
         let count = fields.u8()?;
         let releases =
             (0..count).map(|_| fields.counted().map(Bytes::copy_from_slice)).collect::<Option<_>>()?;
+        let count = fields.u8()?;
+        let mut spent = || {
+            let name = std::str::from_utf8(fields.counted()?).ok()?;
+            Some((CampaignName::new(name).ok()?, fields.u64()?))
+        };
+        let spent = (0..count).map(|_| spent()).collect::<Option<_>>()?;
         let held = |paper: Bytes| (!paper.is_empty()).then_some(paper);
-        Some(Papers { root: held(root), status: held(status), releases })
+        Some(Papers { root: held(root), status: held(status), releases, spent })
     }
 }
 
@@ -152,6 +165,7 @@ pub(crate) fn utc_seconds(now: Moment) -> firmware_image::UtcSeconds {
 mod tests {
     use super::Papers;
     use bytes::Bytes;
+    use firmware_image::CampaignName;
 
     #[test]
     fn papers_survive_their_bytes() {
@@ -159,6 +173,7 @@ mod tests {
             root: Some(Bytes::from_static(b"root")),
             status: Some(Bytes::from_static(b"status")),
             releases: vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")],
+            spent: vec![(CampaignName::new("spring").unwrap(), 7)],
         };
         for papers in [full, Papers::default()] {
             let bytes = papers.to_bytes();

@@ -17,6 +17,8 @@ use wire::{
     ImageTransferStatus, Obis, SetRequest, SetResponse, WPort, WanFrame, emit_wan,
 };
 
+use firmware_image::Attack;
+
 use super::Hub;
 use super::slot::MAX_ORDER_LEN;
 use crate::flash::FlashError;
@@ -299,7 +301,7 @@ impl Hub {
         order: &[u8],
     ) -> Result<AccessResult, FlashError> {
         if order.len() > MAX_ORDER_LEN {
-            return Ok(AccessResult::OtherReason);
+            return Ok(self.refuse_paper(Attack::EndlessData, "longer than any order"));
         }
         if self.slots[slot].record.order != order {
             // An order that is on its way to the device is not exchanged under it.

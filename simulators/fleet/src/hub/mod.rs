@@ -63,7 +63,7 @@ const MAX_BLOCK_SIZE: u32 = 60_000;
 /// How many frames wait for the radio; more are dropped, and asked for again by those who miss them.
 const MAX_OUTBOX: usize = 256;
 
-/// The sectors that hold a root, a status and the releases of a hub once: 22.5 kB at their longest.
+/// The sectors that hold a root, a status and the releases of a hub once: 23.2 kB at their longest.
 const PAPER_SECTORS: usize = 6;
 
 /// One simulated communications hub.

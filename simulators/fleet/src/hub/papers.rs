@@ -85,7 +85,7 @@ impl Paper {
 /// it is used, and its number still forbids going back to an older one.
 pub(super) fn gate_of(trust: &DeviceTrust, papers: &Papers) -> Option<HubGate> {
     let anchor = trust.anchor().filter(|_| !trust.accepts_unsigned())?;
-    let mut gate = HubGate::new(anchor.clone());
+    let mut gate = HubGate::resume(anchor.clone(), papers.spent.iter().cloned());
     let long_ago = firmware_image::UtcSeconds(0);
     if let Some(status) = papers.status.as_ref().and_then(|bytes| SignedStatus::from_bytes(bytes).ok()) {
         // It was believed when it came. If it is not now, the hub has none, and lets nothing in.
@@ -156,7 +156,10 @@ impl Hub {
         let rotates = Some(gate.anchor()) != self.gate.as_ref().map(HubGate::anchor);
         match paper {
             Paper::Root(_) if !rotates => {}
-            Paper::Root(root) => papers = Papers { root: Some(root.bytes().clone()), ..Papers::default() },
+            Paper::Root(root) => {
+                let (root, spent) = (Some(root.bytes().clone()), gate.spent().to_vec());
+                papers = Papers { root, spent, ..Papers::default() };
+            }
             Paper::Status(status) => papers.status = Some(status.bytes().clone()),
             Paper::Release(release) if !papers.releases.contains(release.bytes()) => {
                 papers.releases.push(release.bytes().clone());
@@ -175,7 +178,7 @@ impl Hub {
     }
 
     /// Answers a paper that is not taken: malformed or not believed, and no more than that.
-    fn refuse_paper(&mut self, attack: Attack, reason: impl std::fmt::Display) -> AccessResult {
+    pub(super) fn refuse_paper(&mut self, attack: Attack, reason: impl std::fmt::Display) -> AccessResult {
         tracing::debug!(hub = %self.board.eui(), %attack, %reason, "paper refused");
         self.counters.attacks.count(attack);
         match attack {

@@ -22,12 +22,12 @@ impl DocumentAssembly {
         DocumentAssembly { limit, bytes: Vec::new(), held: Vec::new() }
     }
 
-    /// Takes a piece.
-    pub(crate) fn add(&mut self, piece: &DocumentFragment<'_>) {
+    /// Takes a piece. Returns false for one of a document that is longer than any may be, or that it lies outside of.
+    pub(crate) fn add(&mut self, piece: &DocumentFragment<'_>) -> bool {
         let total_len = usize::from(piece.total_len);
         let range = usize::from(piece.offset)..usize::from(piece.offset) + piece.bytes.len();
         if total_len > self.limit || range.end > total_len {
-            return;
+            return false;
         }
         let fits = self.bytes.len() == total_len;
         let differs = |(at, byte): (usize, &u8)| self.held[at] && self.bytes[at] != *byte;
@@ -37,6 +37,7 @@ impl DocumentAssembly {
         }
         self.bytes[range.clone()].copy_from_slice(piece.bytes);
         self.held[range].fill(true);
+        true
     }
 
     /// Returns the whole document.
@@ -68,12 +69,13 @@ mod tests {
         let mut order = DocumentAssembly::new(MAX_ORDER_LEN);
         assert_eq!((order.complete(), order.is_partial()), (None, false));
         for (offset, bytes) in [(4, b"EF"), (0, b"AB"), (4, b"EF")] {
-            order.add(&piece(6, offset, bytes));
+            assert!(order.add(&piece(6, offset, bytes)));
             assert_eq!((order.complete(), order.is_partial()), (None, true));
         }
         order.add(&piece(6, 2, b"CD"));
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
-        order.add(&piece(60_000, 0, b"AB"));
+        assert!(!order.add(&piece(60_000, 0, b"AB")), "too long");
+        assert!(!order.add(&piece(6, 5, b"AB")), "past its own end");
         assert_eq!(order.complete(), Some(&b"ABCDEF"[..]));
     }
 

@@ -10,7 +10,7 @@
 //! A meter has no clock: it takes one root after another however old they are, and each only from the hands of the one
 //! before. It answers a root that it does not take with the same challenge as before, and gives no reason.
 
-use firmware_image::{MAX_ROOT_LEN, RootError, RootVersion, SignedRoot};
+use firmware_image::{Attack, MAX_ROOT_LEN, RootError, RootVersion, SignedRoot};
 use transfer_engine::Moment;
 use wire::{DeviceChallenge, DocumentFragment, DocumentKind};
 
@@ -59,18 +59,22 @@ impl Meter {
         pool: &mut SectorPool,
         piece: &DocumentFragment<'_>,
     ) -> Result<(), FlashError> {
-        match piece.kind {
+        let taken = match piece.kind {
             DocumentKind::Order => self.order.add(piece),
             DocumentKind::Root => {
                 // Pieces follow one another at the pace of the radio: a meter that sleeps stays awake for the next.
                 self.listen_until = self.listen_until.max(now + LISTEN);
-                self.root.add(piece);
+                let taken = self.root.add(piece);
                 if let Some(root) = self.root.complete().map(<[u8]>::to_vec) {
                     self.root.clear();
                     self.take_root(pool, &root)?;
                     self.tell_challenge();
                 }
+                taken
             }
+        };
+        if !taken {
+            self.counters.attacks.count(Attack::EndlessData);
         }
         Ok(())
     }

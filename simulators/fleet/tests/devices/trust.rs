@@ -399,6 +399,33 @@ fn a_cut_while_a_root_is_taken_leaves_the_old_root_or_the_new() {
     }
 }
 
+/// The serials of releases went with a reboot after a rotation: a release of the year before was taken again.
+#[test]
+fn a_release_from_before_a_rotation_stays_spent_over_a_reboot() {
+    let mut home = rooted();
+    let (file, chain) = (meter_file(), chain());
+    release(&mut home, 1, &[&file]);
+    assert_eq!(home.set_paper(0, chain.signed_root(2, FIRST).bytes()), AccessResult::Success);
+    let older = chain.release(chain.now.0 - 1, 1, &[&file]);
+    for reboots in [false, true] {
+        if reboots {
+            home.hub.reboot(home.now);
+            home.associate_patiently();
+        }
+        assert_eq!(home.set_paper(0, &older), AccessResult::ReadWriteDenied, "after a reboot: {reboots}");
+    }
+    assert_eq!(home.hub.counters().attacks.of(Attack::Replay), 2);
+    release(&mut home, 2, &[&file]);
+}
+
+#[test]
+fn an_order_longer_than_any_is_counted_as_what_it_is() {
+    let mut home = rooted();
+    home.associate();
+    assert_eq!(home.set_order(1, &[0x84; 513]), AccessResult::OtherReason);
+    assert_eq!(home.hub.counters().attacks.of(Attack::EndlessData), 1);
+}
+
 #[test]
 fn a_released_image_does_not_serve_for_another_and_an_order_not_for_another_image() {
     let mut home = rooted();
