@@ -11,3 +11,4 @@ mod hash_backend;
 mod restarts;
 mod rotations;
 mod street;
+mod withdrawals;

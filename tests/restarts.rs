@@ -27,7 +27,7 @@ proptest! {
             at = at + Duration::from_secs(*wait_s);
             simulation.run_until(at).expect("it runs");
             let Rehearsal { desk, settings, images, .. } = rehearsal(&spec, seed);
-            simulation.restart_head_end(settings, desk, images).expect("it starts again");
+            simulation.restart_head_end(settings, desk, images, &[]).expect("it starts again");
         }
         simulation.run(LIMIT, |_, _| {}).expect("it ends");
         let state = simulation.state();

@@ -22,6 +22,7 @@ mod recovery;
 mod traffic;
 mod watch;
 mod waves;
+mod withdrawal;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -127,6 +128,7 @@ pub struct Conductor {
     desk: Desk,
     engine: Engine,
     images: BTreeMap<FileDigest, (VerifiedImage, ReleaseId)>,
+    withdrawn: BTreeSet<FileDigest>,
     cells: BTreeMap<String, CellId>,
     hubs: BTreeMap<Eui64, Hub>,
     hub_names: Vec<Eui64>,
@@ -152,6 +154,7 @@ impl Conductor {
             settings,
             desk,
             images: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
             cells: BTreeMap::new(),
             hubs: BTreeMap::new(),
             hub_names: Vec::new(),
@@ -170,6 +173,7 @@ impl Conductor {
     /// Takes an image to the desk. Only verified ones can come here: see [`VerifiedImage`].
     pub fn add_image(&mut self, image: VerifiedImage) -> FileDigest {
         let digest = image.file_digest();
+        self.withdrawn.remove(&digest);
         if !self.images.contains_key(&digest) {
             let release = self.engine.add_release(Release {
                 identification: Bytes::copy_from_slice(digest.as_bytes()),
@@ -180,9 +184,9 @@ impl Conductor {
         digest
     }
 
-    /// Returns the images at the desk.
+    /// Returns the images at the desk that are vouched for.
     pub fn images(&self) -> impl Iterator<Item = &VerifiedImage> {
-        self.images.values().map(|(image, _)| image)
+        self.images.values().map(|(image, _)| image).filter(|image| self.is_offered(&image.file_digest()))
     }
 
     /// Returns what the gate judges by.

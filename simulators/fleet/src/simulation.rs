@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use campaign::{CampaignId, CampaignState, Conductor, Desk, OrderError, Phase, ReplayError, Settings};
-use firmware_image::VerifiedImage;
+use firmware_image::{FileDigest, VerifiedImage};
 use ledger::{AppendError, EntryIndex, Head, Ledger, MemoryStore, OpenError, StoreError};
 use thiserror::Error;
 use transfer_engine::Moment;
@@ -75,16 +75,21 @@ impl Simulation {
     }
 
     /// Kills the head-end and starts it again from the ledger, as after a power failure: sessions, timers and
-    /// everything that was not durable are gone; the fleet and the datagrams in the air are not.
+    /// everything that was not durable are gone; the fleet and the datagrams in the air are not. Images whose signers
+    /// lost our trust while it was down are named apart.
     pub fn restart_head_end(
         &mut self,
         settings: Settings,
         desk: Desk,
         images: Vec<VerifiedImage>,
+        withdrawn: &[FileDigest],
     ) -> Result<(), SimulationError> {
         let mut conductor = Conductor::new(settings, desk, self.now);
         for image in images {
             conductor.add_image(image);
+        }
+        for image in withdrawn {
+            conductor.withdraw_image(self.now, *image);
         }
         for entry in self.ledger.entries(EntryIndex(0)) {
             conductor.replay(&[entry?])?;
@@ -92,6 +97,11 @@ impl Simulation {
         conductor.resume(self.now)?;
         self.conductor = conductor;
         Ok(())
+    }
+
+    /// Withdraws an image from the running head-end, as after the revocation of its maker's key.
+    pub fn withdraw_image(&mut self, image: FileDigest) {
+        self.conductor.withdraw_image(self.now, image);
     }
 
     /// Runs up to a moment, or until every device has its outcome.

@@ -44,7 +44,7 @@ impl Conductor {
             return Err(OrderError::Exists(order.id.clone()));
         }
         for target in &order.targets {
-            if !self.images.contains_key(&target.image) {
+            if !self.is_offered(&target.image) {
                 return Err(OrderError::UnknownImage(target.image));
             }
             if self.desk.register.entry(&target.cpl_entry).is_none() {
@@ -192,7 +192,7 @@ impl Conductor {
     }
 
     fn offered(&self, target: &Target) -> Option<OfferedImage> {
-        let (image, _) = self.images.get(&target.image)?;
+        let (image, _) = self.images.get(&target.image).filter(|_| self.is_offered(&target.image))?;
         Some(OfferedImage {
             identity: image.identity(),
             digest: image.image_digest(),

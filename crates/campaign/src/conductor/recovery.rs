@@ -108,7 +108,10 @@ impl Conductor {
     fn check_images(&self, campaign: &CampaignId) -> Result<(), ReplayError> {
         let Some(state) = self.campaigns.get(campaign) else { return Ok(()) };
         let needed = state.rows().filter(|row| row.outcome.is_none()).filter_map(|row| row.image);
-        match needed.into_iter().find(|image| !self.images.contains_key(image)) {
+        match needed
+            .into_iter()
+            .find(|image| !self.images.contains_key(image) && !self.withdrawn.contains(image))
+        {
             Some(image) => Err(ReplayError::MissingImage { campaign: campaign.clone(), image }),
             None => Ok(()),
         }

@@ -83,7 +83,10 @@ impl Conductor {
             if state.phase != Phase::Running {
                 continue;
             }
-            match next_move(state) {
+            let stopped = self.stopped_by_withdrawal(state);
+            let stop =
+                stopped.map(|reason| Move::Halt { wave: state.waves_opened.saturating_sub(1), reason });
+            match stop.unwrap_or_else(|| next_move(state)) {
                 Move::Wait => {}
                 Move::Open(wave) => {
                     tracing::info!(%campaign, wave, "wave opened");

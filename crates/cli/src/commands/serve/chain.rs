@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use transfer_engine::Moment;
 
 use super::config::{ChainPlace, Config};
+use super::images::not_vouched_for;
 use crate::commands::image::chain::Chain;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::{files, keys};
@@ -95,8 +96,19 @@ pub(super) async fn follow(
         tracing::info!(root = %believed.images.root_version(), "the chain of trust or its papers changed");
         images.send_replace(Arc::new(believed.images.clone()));
         let papers = believed.papers.clone();
+        let handed = head_end.call(move |conductor, _| {
+            conductor.set_papers(papers);
+            conductor.images().cloned().collect::<Vec<_>>()
+        });
+        let Ok((offered, _)) = handed.await else { return };
+        // Half a millisecond an image: not on the engine's thread.
+        let trust = believed.images.clone();
         held = believed;
-        if head_end.call(move |conductor, _| conductor.set_papers(papers)).await.is_err() {
+        let Ok(withdrawn) = spawn_blocking(move || not_vouched_for(&offered, &trust)).await else { return };
+        let withdraw = move |conductor: &mut campaign::Conductor, now| {
+            withdrawn.into_iter().for_each(|image| conductor.withdraw_image(now, image));
+        };
+        if head_end.call(withdraw).await.is_err() {
             return;
         }
     }

@@ -86,8 +86,11 @@ impl EngineRoom {
         let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
         let clock = SharedClock::new(steady, Participant(0));
         let mut conductor = Conductor::new(settings, desk, start);
-        for image in stored {
+        for image in stored.images {
             conductor.add_image(image);
+        }
+        for image in stored.withdrawn {
+            conductor.withdraw_image(start, image);
         }
         replay(config, &ledger, &mut conductor)?;
         let resumed = conductor.resume(clock.now());

@@ -25,10 +25,7 @@ pub(super) struct ImageFolder {
 
 impl ImageFolder {
     /// Opens the folder, making it if it is missing, and reads and verifies all that is in it.
-    pub(super) fn open(
-        folder: &Path,
-        trust: &TrustStore,
-    ) -> Result<(ImageFolder, Vec<VerifiedImage>), Failure> {
+    pub(super) fn open(folder: &Path, trust: &TrustStore) -> Result<(ImageFolder, Stored), Failure> {
         fs::create_dir_all(folder)
             .or_bad_input(format_args!("{}: cannot be made a folder", folder.display()))?;
         let mut paths: Vec<PathBuf> = Vec::new();
@@ -41,11 +38,14 @@ impl ImageFolder {
             }
         }
         paths.sort();
-        let mut images = Vec::with_capacity(paths.len());
+        let mut stored = Stored::default();
         for path in &paths {
-            images.extend(read(path, trust)?);
+            match read(path, trust)? {
+                Found::Trusted(image) => stored.images.push(image),
+                Found::Withdrawn(digest) => stored.withdrawn.push(digest),
+            }
         }
-        Ok((ImageFolder { folder: folder.to_owned(), count: AtomicUsize::new(paths.len()) }, images))
+        Ok((ImageFolder { folder: folder.to_owned(), count: AtomicUsize::new(paths.len()) }, stored))
     }
 
     /// Keeps an image for good.
@@ -73,19 +73,39 @@ impl ImageFolder {
     }
 }
 
-/// Reads one image; `None` when its signer is no longer trusted, which is the operator's decision.
-fn read(path: &Path, trust: &TrustStore) -> Result<Option<VerifiedImage>, Failure> {
+/// What a folder holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Images that are vouched for.
+    pub(super) images: Vec<VerifiedImage>,
+    /// Images whose signers are no longer trusted, which is the operator's decision.
+    pub(super) withdrawn: Vec<FileDigest>,
+}
+
+/// Returns the images that `trust` does not vouch for any more.
+pub(super) fn not_vouched_for(images: &[VerifiedImage], trust: &TrustStore) -> Vec<FileDigest> {
+    let refused = |image: &&VerifiedImage| trust.verify_bytes(image.bytes().clone()).is_err();
+    images.iter().filter(refused).map(VerifiedImage::file_digest).collect()
+}
+
+enum Found {
+    Trusted(VerifiedImage),
+    Withdrawn(FileDigest),
+}
+
+fn read(path: &Path, trust: &TrustStore) -> Result<Found, Failure> {
     let bytes = Bytes::from(files::read(path, MAX_FILE_LEN)?);
+    let digest = FileDigest::of(&bytes);
     let named = path.file_stem().and_then(|stem| stem.to_str()?.parse::<FileDigest>().ok());
-    if named != Some(FileDigest::of(&bytes)) {
+    if named != Some(digest) {
         let message = format!("{}: is not the file that was stored under this name", path.display());
         return Err(Failure::message(ExitCode::Refused, message));
     }
     match trust.verify_bytes(bytes) {
-        Ok(image) => Ok(Some(image)),
+        Ok(image) => Ok(Found::Trusted(image)),
         Err(IntakeError::Verify(error)) if is_of_trust(&error) => {
             tracing::warn!(path = %path.display(), %error, "a stored image is left out");
-            Ok(None)
+            Ok(Found::Withdrawn(digest))
         }
         Err(error) => Err(error).or_fail(ExitCode::Refused, format_args!("{}: refused", path.display())),
     }
@@ -115,11 +135,11 @@ mod tests {
         let (trust, image) = sample();
         let path = folder.path().join("images");
         let (store, found) = ImageFolder::open(&path, &trust).expect("it opens");
-        assert_eq!(found, []);
+        assert_eq!(found, Stored::default());
         store.keep(&image).expect("it keeps");
         store.keep(&image).expect("it keeps twice");
         let (_, found) = ImageFolder::open(&path, &trust).expect("it opens again");
-        assert_eq!(found, [image]);
+        assert_eq!(found, Stored { images: vec![image], withdrawn: Vec::new() });
     }
 
     #[test]
@@ -143,6 +163,8 @@ mod tests {
         store.keep(&image).expect("it keeps");
         let others = TrustStore::new(vec![SigningKey::generate_from_seed([3; 32]).public()]);
         let (_, found) = ImageFolder::open(folder.path(), &others).expect("it opens");
-        assert_eq!(found, []);
+        assert_eq!(found, Stored { images: Vec::new(), withdrawn: vec![image.file_digest()] });
+        assert_eq!(not_vouched_for(&[image.clone()], &others), [image.file_digest()]);
+        assert_eq!(not_vouched_for(&[image], &trust), []);
     }
 }
