@@ -23,8 +23,17 @@ pub(crate) struct Device {
     pub(crate) bad_blocks: Vec<Vec<u32>>,
     /// Verification fails although nothing is missing.
     pub(crate) never_verifies: bool,
-    /// Answers this many times a request's number of bytes, with junk.
-    pub(crate) storm: usize,
+    /// Answers far more than it is asked.
+    pub(crate) storm: Option<Storm>,
+}
+
+/// An error storm: every answer is this many times as long as it should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Storm {
+    /// With junk behind its end.
+    Junk(usize),
+    /// As a sound answer, with an error or a value that nobody asked for in it.
+    Sound(usize),
 }
 
 impl Device {
@@ -41,7 +50,7 @@ impl Device {
             initiates: 0,
             bad_blocks: Vec::new(),
             never_verifies: false,
-            storm: 0,
+            storm: None,
         }
     }
 
@@ -84,6 +93,11 @@ impl Device {
         };
         let mut out = Vec::new();
         emit_wan(WPort::MANAGEMENT, WPort::PUBLIC_CLIENT, &reply, &mut out);
+        match self.storm {
+            None => {}
+            Some(Storm::Junk(times)) => out.resize(out.len() * times, 0xA5),
+            Some(Storm::Sound(times)) => out = swollen(&reply, out.len() * times),
+        }
         Some(out)
     }
 
@@ -164,4 +178,21 @@ impl Device {
         self.status = ImageTransferStatus::VerificationSuccessful;
         AccessResult::Success
     }
+}
+
+/// Makes a sound answer of about so many bytes: the value or the data returned is an octet string of that length.
+fn swollen(reply: &Apdu<'_>, len: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    Data::Octets(&vec![b'E'; len]).emit(&mut text);
+    let swollen = match reply {
+        Apdu::GetResponse(get) => Apdu::GetResponse(GetResponse { invoke: get.invoke, result: Ok(&text) }),
+        Apdu::ActionResponse(action) => {
+            let result = AccessResult::OtherReason;
+            Apdu::ActionResponse(ActionResponse { invoke: action.invoke, result, data: Some(&text) })
+        }
+        other => other.clone(),
+    };
+    let mut out = Vec::new();
+    emit_wan(WPort::MANAGEMENT, WPort::PUBLIC_CLIENT, &swollen, &mut out);
+    out
 }

@@ -186,12 +186,8 @@ impl Rig {
         if member.address != flight.address {
             return;
         }
-        if let Some(mut reply) = member.device.serve(&flight.frame) {
+        if let Some(reply) = member.device.serve(&flight.frame) {
             let from = member.address;
-            if member.device.storm > 0 {
-                let len = reply.len() * member.device.storm;
-                reply.resize(len, 0xA5);
-            }
             self.launch(flight.hub, false, from, reply);
         }
     }
