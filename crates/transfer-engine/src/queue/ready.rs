@@ -77,6 +77,12 @@ impl ReadyQueue {
         None
     }
 
+    /// Reads a little of what a push needs, so that it is at hand soon after.
+    #[inline]
+    pub(crate) fn touch(&self) -> u32 {
+        self.occupied[0] as u32
+    }
+
     /// Returns whose turn it is, and the bucket; `only_requests`: nobody else may send now.
     pub(crate) fn pick(&self, only_requests: bool) -> Option<(u32, Bucket)> {
         let mut bucket = self.best(0)?;
