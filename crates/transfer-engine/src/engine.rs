@@ -13,7 +13,7 @@
 //!
 //! Sketch at a million hubs, each at 40 kbit/s: 4.6 million blocks a second would be 4.9 GB/s, so one core is far
 //! from the wire's end and the figure that counts is the cost of a block. It is a slice of a shared buffer, the
-//! ends of two lists, a bitmap search of 256 bits, six subtractions from leases and one division for the pace: 100
+//! ends of two lists, a search of two words of a bitmap, six subtractions from leases and one division for the pace: 100
 //! to 200 instructions. Nothing is allocated or locked for it. It needs six lines of memory that are the hub's own (four
 //! of its session, its place in the queues, its pace), which at that size are never at hand: so hubs that are due are
 //! looked at in batches, whose lines are fetched together, and send before the next batch is looked at.

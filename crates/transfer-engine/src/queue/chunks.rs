@@ -1,4 +1,4 @@
-//! Members of many sets, each set a chain of chunks: 20 members side by side in two cache lines.
+//! Members of many sets, each set a chain of chunks: 20 members side by side.
 //!
 //! ```text
 //!   set ──► chunk (filled in part) ──► full chunk ──► full chunk
@@ -31,7 +31,6 @@ impl Chain {
 }
 
 #[derive(Clone, Copy, Debug)]
-#[repr(align(128))]
 struct Chunk {
     members: [u32; MEMBERS],
     notes: [u16; MEMBERS],

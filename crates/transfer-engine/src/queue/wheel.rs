@@ -4,7 +4,7 @@
 //! is early; lateness is bounded by the slot. What lies further ahead than the ring is long waits for as many laps.
 //!
 //! Sketch at a million timers: 6.4 MB of chunks and, with whatever else is kept of a member, 4 B that say where it is.
-//! To fire a member takes a twentieth of two cache lines; to set one, the last chunk of a slot, which is at hand as
+//! To fire a member takes a twentieth of three cache lines; to set one, the last chunk of a slot, which is at hand as
 //! long as there are fewer slots in use than the second cache has lines (a turn of 40 kbit/s has 212).
 
 use std::cmp::Ordering;
