@@ -28,8 +28,8 @@ const NAME: &[u8] = b"bench";
 /// A block with IP and UDP headers, bytes.
 const CHARGE: u64 = 1_084;
 
-/// Decisions between two readings of the clock: as many as the engine looks at together.
-const BATCH: usize = 256;
+/// Decisions between two readings of the clock: as many hubs as the engine looks at together.
+const BATCH: usize = 64;
 
 /// Hubs of one cell.
 const PER_CELL: u32 = 1_000;
