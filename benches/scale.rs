@@ -28,8 +28,8 @@ const NAME: &[u8] = b"bench";
 /// A block with IP and UDP headers, bytes.
 const CHARGE: u64 = 1_084;
 
-/// Decisions between two readings of the clock: as many as the engine looks at together.
-const BATCH: usize = 256;
+/// Decisions between two readings of the clock: as many hubs as the engine looks at together.
+const BATCH: usize = 64;
 
 /// Hubs of one cell.
 const PER_CELL: u32 = 1_000;
@@ -44,6 +44,9 @@ const MEMORY: &str = "--memory-of";
 const AGREED: &str = "agreed";
 const FOUND: &str = "found";
 
+/// The rows that can be asked for by name; without a name all are measured.
+const ROWS: [&str; 4] = ["decision", "memory", "block", "order"];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let whole = arguments.iter().any(|argument| argument == "--bench");
@@ -53,14 +56,32 @@ fn main() {
     {
         return print_memory(pacing, hubs.parse().expect("we are our own caller"));
     }
+    let rows: Vec<&str> =
+        arguments.iter().skip(1).map(String::as_str).filter(|word| ROWS.contains(word)).collect();
+    let wanted = |row: &str| rows.is_empty() || rows.contains(&row);
     println!("machine: {}", machine());
     println!("time: {}", if thread_time().is_some() { "processor time of the thread" } else { "wall clock" });
-    for links in [1_000, 100_000, 1_000_000] {
-        decisions(links, if whole { 8_000_000 } else { 20_000 });
+    if wanted("decision") {
+        for links in [1_000, 100_000, 1_000_000] {
+            decisions(links, if whole { 8_000_000 } else { 20_000 });
+        }
     }
-    for pacing in [AGREED, FOUND] {
-        memory(pacing, many);
+    if wanted("memory") {
+        for pacing in [AGREED, FOUND] {
+            memory(pacing, many);
+        }
     }
+    if wanted("block") {
+        blocks(few, many);
+    }
+    if wanted("order") {
+        order();
+    }
+    println!("machine at the end: {}", machine());
+}
+
+/// What a block costs with few hubs and with many, sent singly and in trains.
+fn blocks(few: u32, many: u32) {
     for (name, rate) in [("one a turn, 40 kbit/s", ByteRate(5_000)), ("trains of 16", ByteRate(1_000_000))] {
         let [few_ns, many_ns] = [(few, 400), (many, 16)].map(|(hubs, each)| block_cost(hubs, rate, each));
         println!(
@@ -68,8 +89,10 @@ fn main() {
             many_ns / few_ns
         );
     }
-    order();
-    println!("machine at the end: {}", machine());
+    let [few_ns, many_ns] = [few, many].map(bare_lines);
+    println!(
+        "block, a bare loop over as many lines: {few_ns:.0} ns at {few} hubs, {many_ns:.0} ns at {many}"
+    );
 }
 
 /// Describes what we run on, and how busy it is.
@@ -315,6 +338,24 @@ fn block_cost(count: u32, rate: ByteRate, each: u32) -> f64 {
     };
     send(u64::from(count) * 16);
     cost_once(u64::from(count) * u64::from(each), send)
+}
+
+/// What a turn costs that does nothing but touch memory: the four lines of a hub's session, one of its place in the
+/// queues and one of its pace, hub after hub in no order. No engine that keeps so much of each hub can be faster.
+fn bare_lines(hubs: u32) -> f64 {
+    let mut sessions = vec![[[1u64; 8]; 4]; hubs as usize];
+    let (mut places, mut paces) = (vec![[1u32; 3]; hubs as usize], vec![1u32; hubs as usize]);
+    let mut turn = 0;
+    cost_of(u64::from(hubs.max(100_000)) * 4, |turns| {
+        for _ in 0..turns {
+            turn += 1;
+            let hub = (turn * 2_654_435_761 % u64::from(hubs)) as usize;
+            sessions[hub].iter_mut().for_each(|line| line[0] += turn);
+            places[hub][0] += turn as u32;
+            paces[hub] += turn as u32;
+        }
+        black_box((&sessions, &places, &paces));
+    })
 }
 
 /// Has a process of its own say what so many sessions in the middle of an image take.

@@ -85,6 +85,10 @@ impl Armour {
 
     /// Notes that so many frames were sent that will be answered: what we ask for is ours to read.
     pub(crate) fn expects(&mut self, hub: u32, answers: u32) {
+        if answers == 0 {
+            // Blocks that nobody answers: the hub's allowance stays where it is, in memory that is not at hand.
+            return;
+        }
         self.allowances.credit(hub, u64::from(answers) * ANSWER, self.rules.hub_rate);
     }
 

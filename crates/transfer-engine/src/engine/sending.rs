@@ -4,25 +4,38 @@ use std::hint::black_box;
 
 use super::{Engine, Transmit};
 use crate::budget::{CarrierId, CellId, Level, Use};
-use crate::queue::Bucket;
+use crate::queue::{Bucket, Place};
 use crate::session::{Surroundings, Want};
 use crate::{HubId, Moment};
 
-/// Hubs that wake together are looked at in batches of so many: their sessions and paces take 80 KiB, which the second
-/// cache holds several times.
-const BATCH: usize = 256;
+/// Hubs that are due are looked at in batches of so many: what memory has of them is fetched together, and stays in
+/// the first caches until they have sent (a hub takes some 400 B there, with its share of its cell).
+const BATCH: usize = 64;
 
 /// Hubs that wake at once for which memory is kept; more are rare, and take theirs for that time only.
 const FIRED_KEPT: usize = 1 << 16;
 
-/// Where a session stands in the engine's queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Nowhere,
-    /// Filed in the wheel.
-    Timer,
-    /// In a bucket of its cell.
-    Ready(Bucket),
+/// Hubs whose timers have fired, in order, and how many of them have been looked at.
+///
+/// As long as the budgets refuse nothing, hubs send in the order in which they are due, batch by batch, so that each
+/// comes from memory once. When a budget is short it matters who goes first: then everybody who is due is looked at
+/// before the next is picked.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    hubs: Vec<u32>,
+    seen: usize,
+    /// A budget has refused something, or did so before and somebody waits since.
+    scarce: bool,
+    /// Hubs in the buckets of their cells.
+    waiting: usize,
+    /// Cells whose timers have fired.
+    cells: Vec<u32>,
+}
+
+impl Due {
+    fn is_over(&self) -> bool {
+        self.seen == self.hubs.len()
+    }
 }
 
 /// What a budget lets through at the moment.
@@ -70,10 +83,17 @@ impl Engine {
     /// Returns what to send next, if anything may be sent now.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
         self.budgets.advance(now);
-        self.wake(now);
+        self.collect_due(now);
         self.global_door.open_what_is_due(now);
         loop {
-            let picked = self.pick(now)?;
+            while self.due.scarce && self.wake_batch(now) {}
+            let Some(picked) = self.pick(now) else {
+                if self.wake_batch(now) {
+                    continue;
+                }
+                self.due.scarce = self.due.waiting > 0;
+                return None;
+            };
             let hub = picked.hub;
             let session = &self.sessions[hub.0 as usize];
             let cell = session.cell;
@@ -97,7 +117,10 @@ impl Engine {
                     }
                     return Some(self.transmit(now, hub, most, bytes, purpose));
                 }
-                Err(refusal) => self.shut(refusal.level, picked.carrier, cell, purpose, refusal.until),
+                Err(refusal) => {
+                    self.due.scarce = true;
+                    self.shut(refusal.level, picked.carrier, cell, purpose, refusal.until);
+                }
             }
         }
     }
@@ -159,6 +182,9 @@ impl Engine {
 
     /// Returns when the engine wants to be polled again although nothing was heard.
     pub fn poll_timeout(&self) -> Option<Moment> {
+        if !self.due.is_over() {
+            return Some(self.start);
+        }
         let mut next = [self.timers.next(), self.cell_timers.next()].into_iter().flatten().min();
         for carrier in &self.carriers {
             let Some(best) = carrier.cells.best(0) else { continue };
@@ -173,38 +199,56 @@ impl Engine {
         next
     }
 
-    /// Moves what is due from the timers to the cells' ready lists.
-    fn wake(&mut self, now: Moment) {
-        let mut fired = std::mem::take(&mut self.fired);
-        self.timers.fire(&mut self.links, now, &mut fired);
-        for batch in fired.chunks(BATCH) {
-            self.fetch(batch);
-            for hub in batch {
-                self.places[*hub as usize] = Place::Nowhere;
-                let patience = self.config.patience;
-                if let Some(ending) = self.sessions[*hub as usize].expire(now, &patience) {
-                    self.end(HubId(*hub), ending);
-                }
-                self.refresh(now, HubId(*hub));
-            }
-        }
-        fired.clear();
-        self.cell_timers.fire(&mut self.cell_timer_links, now, &mut fired);
-        for cell in fired.drain(..) {
+    /// Takes what is due from the timers.
+    fn collect_due(&mut self, now: Moment) {
+        self.timers.fire(&mut self.links, now, &mut self.due.hubs);
+        let mut cells = std::mem::take(&mut self.due.cells);
+        self.cell_timers.fire(&mut self.cell_timer_links, now, &mut cells);
+        for cell in cells.drain(..) {
             self.cells[cell as usize].timed = false;
             self.cells[cell as usize].door.open_what_is_due(now);
             self.set_cell_timer(CellId(cell));
             self.list(CellId(cell));
         }
-        fired.shrink_to(FIRED_KEPT);
-        self.fired = fired;
+        self.due.cells = cells;
     }
 
-    /// Has what a batch of hubs needs come from memory together.
+    /// Looks at the next batch of hubs that are due; `false` if there is none.
+    fn wake_batch(&mut self, now: Moment) -> bool {
+        let mut hubs = std::mem::take(&mut self.due.hubs);
+        let first = self.due.seen;
+        let end = hubs.len().min(first + BATCH);
+        self.fetch(&hubs[first..end]);
+        for hub in &hubs[first..end] {
+            let patience = self.config.patience;
+            if let Some(ending) = self.sessions[*hub as usize].expire(now, &patience) {
+                self.end(HubId(*hub), ending);
+            }
+            self.refresh(now, HubId(*hub));
+        }
+        self.due.seen = end;
+        if end == hubs.len() {
+            hubs.clear();
+            hubs.shrink_to(FIRED_KEPT);
+            self.due.seen = 0;
+        }
+        self.due.hubs = hubs;
+        end > first
+    }
+
+    /// Has what a batch of hubs needs come from memory together: first what is known by their index, then their cells.
     fn fetch(&self, batch: &[u32]) {
         self.pacer.fetch(batch);
-        let sum =
-            batch.iter().fold(0, |sum: u32, hub| sum.wrapping_add(self.sessions[*hub as usize].touch()));
+        let mut sum: u32 = 0;
+        for hub in batch {
+            sum = sum.wrapping_add(self.links.touch(*hub)).wrapping_add(self.sessions[*hub as usize].touch());
+        }
+        for hub in batch {
+            let cell = self.sessions[*hub as usize].cell;
+            let state = &self.cells[cell.0 as usize];
+            sum = sum.wrapping_add(state.ready.touch()).wrapping_add(state.traffic.blocks_sent as u32);
+            sum = sum.wrapping_add(u32::from(state.timed));
+        }
         black_box(sum);
     }
 
@@ -248,7 +292,7 @@ impl Engine {
                 self.timers.set(&mut self.links, hub.0, at);
                 Place::Timer
             }
-            Want::Send { bucket, .. } if self.places[index] == Place::Ready(bucket) => {
+            Want::Send { bucket, .. } if self.links.place(hub.0) == Place::Ready(bucket) => {
                 // To the end of its bucket, so that all of them get their turns.
                 let ready = &mut self.cells[cell.0 as usize].ready;
                 ready.remove(&mut self.links, hub.0, bucket);
@@ -257,6 +301,7 @@ impl Engine {
             }
             Want::Send { bucket, .. } => {
                 self.leave(hub, cell);
+                self.due.waiting += 1;
                 self.cells[cell.0 as usize].ready.push(&mut self.links, hub.0, bucket);
                 self.list(cell);
                 Place::Ready(bucket)
@@ -265,15 +310,16 @@ impl Engine {
         if place == Place::Nowhere {
             self.leave(hub, cell);
         }
-        self.places[index] = place;
+        self.links.put(hub.0, place);
     }
 
     /// Takes a session out of whichever list it is in.
     fn leave(&mut self, hub: HubId, cell: CellId) {
-        match std::mem::replace(&mut self.places[hub.0 as usize], Place::Nowhere) {
+        match self.links.put(hub.0, Place::Nowhere) {
             Place::Nowhere => {}
             Place::Timer => self.timers.cancel(&mut self.links, hub.0),
             Place::Ready(bucket) => {
+                self.due.waiting -= 1;
                 self.cells[cell.0 as usize].ready.remove(&mut self.links, hub.0, bucket);
                 self.list(cell);
             }
