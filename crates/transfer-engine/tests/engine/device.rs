@@ -23,6 +23,8 @@ pub(crate) struct Device {
     pub(crate) bad_blocks: Vec<Vec<u32>>,
     /// Verification fails although nothing is missing.
     pub(crate) never_verifies: bool,
+    /// The initiate that began the image: invoke-id, name and size.
+    begun_by: Option<(u8, Vec<u8>, u32)>,
     /// Answers far more than it is asked.
     pub(crate) storm: Option<Storm>,
 }
@@ -50,6 +52,7 @@ impl Device {
             initiates: 0,
             bad_blocks: Vec::new(),
             never_verifies: false,
+            begun_by: None,
             storm: None,
         }
     }
@@ -132,6 +135,14 @@ impl Device {
         match (action.method.index, action.parameter) {
             (1, Some(parameter)) => {
                 let initiate = ImageInitiate::parse_parameter(parameter).expect("sound");
+                let named = (action.invoke.number, initiate.identification.to_vec(), initiate.size);
+                if self.begun_by.as_ref() == Some(&named)
+                    && self.status != ImageTransferStatus::VerificationFailed
+                {
+                    // The same request once more, as the network may double it.
+                    return AccessResult::Success;
+                }
+                self.begun_by = Some(named);
                 let count = initiate.size.div_ceil(self.block_size);
                 self.image = Some((initiate.identification.to_vec(), initiate.size));
                 self.bitmap = Some(BlockBitmap::new(count));

@@ -118,3 +118,18 @@ proptest! {
         prop_assert_eq!(rig.engine.busy_hubs(), 0);
     }
 }
+
+/// The network doubled an initiate; the copy came after the verification and emptied the slot, and the image counted as
+/// staged. The engine cannot help it: a hub hears a request once.
+#[test]
+fn an_initiate_that_the_network_doubles_leaves_the_image_whole() {
+    let (duplicates, loss) = (0.18902883953875307, 0.16538456577554173);
+    let profile = Profile { duplicates, stragglers: 0.0, ..Profile::gprs(loss) };
+    let mut rig = Rig::new(ample(), 1, 2_116_656_538_055_132_247);
+    let cell = rig.cell();
+    let hub = rig.add(cell, Transport::Datagram, UNKNOWN, profile, 64);
+    rig.stage(hub);
+    rig.run_to_events(1);
+    assert!(matches!(rig.events[0].1.result, Ok(Answer::Staged(_))), "{:?}", rig.events);
+    assert_eq!(rig.members[0].device.stores, [1]);
+}

@@ -326,7 +326,7 @@ impl Hub {
             Err(result) => return Ok(result),
         };
         match request.method.index {
-            1 => self.initiate(now, pool, slot, request.parameter),
+            1 => self.initiate(now, pool, slot, request),
             2 => self.take_block(pool, slot, request.parameter),
             3 | 4 if wire::check_trigger_parameter(request.parameter).is_err() => {
                 Ok(AccessResult::TypeUnmatched)

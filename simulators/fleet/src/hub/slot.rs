@@ -27,6 +27,8 @@ pub(crate) struct Slot {
     pub(super) bitmap: Option<BlockBitmap>,
     /// When the verification that is under way ends.
     pub(super) verified_at: Option<Moment>,
+    /// The invoke-id of the request that began the image; forgotten with a reboot.
+    pub(super) begun_by: Option<u8>,
     /// What the hub knows of the device only as long as it is up.
     pub(super) peer: Peer,
 }
@@ -141,7 +143,7 @@ pub(crate) fn may_become(from: ImageTransferStatus, to: ImageTransferStatus) -> 
 
 impl Slot {
     pub(super) fn new(channel: u8, log: RecordLog, record: SlotRecord) -> Slot {
-        Slot { channel, log, record, bitmap: None, verified_at: None, peer: Peer::default() }
+        Slot { channel, log, record, bitmap: None, verified_at: None, begun_by: None, peer: Peer::default() }
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use transfer_engine::Moment;
-use wire::{AccessResult, BlockBitmap, HanState, ImageBlock, ImageInitiate, ImageTransferStatus};
+use wire::{
+    AccessResult, ActionRequest, BlockBitmap, HanState, ImageBlock, ImageInitiate, ImageTransferStatus,
+    InvokeId,
+};
 
 use super::Hub;
 use super::slot::{MAX_IDENTIFICATION_LEN, Offer, Repair, SlotImage};
@@ -21,16 +24,33 @@ impl Hub {
         now: Moment,
         pool: &mut SectorPool,
         slot: usize,
-        parameter: Option<&[u8]>,
+        request: &ActionRequest<'_>,
     ) -> Result<AccessResult, FlashError> {
-        let Some(Ok(ImageInitiate { identification, size })) = parameter.map(ImageInitiate::parse_parameter)
-        else {
+        let parameter = request.parameter.map(ImageInitiate::parse_parameter);
+        let Some(Ok(ImageInitiate { identification, size })) = parameter else {
             return Ok(AccessResult::TypeUnmatched);
         };
+        if self.repeats(slot, request.invoke, identification, size) {
+            return Ok(AccessResult::Success);
+        }
         if self.slots[slot].record.status == ImageTransferStatus::ActivationInitiated {
             return Ok(AccessResult::TemporaryFailure);
         }
-        self.begin_image(now, pool, slot, identification, size)
+        let result = self.begin_image(now, pool, slot, identification, size)?;
+        self.slots[slot].begun_by = (result == AccessResult::Success).then_some(request.invoke.number);
+        Ok(result)
+    }
+
+    /// Returns whether an initiate is the one that began this slot's image, heard again: the network doubled it, or its
+    /// answer was lost. It would wipe what has come since. Another invoke-id resets the slot, as the standard has it.
+    fn repeats(&self, slot: usize, invoke: InvokeId, identification: &[u8], size: u32) -> bool {
+        let state = &self.slots[slot];
+        let same = |image: &SlotImage| image.size == size && image.identification == identification;
+        let failed = matches!(
+            state.record.status,
+            ImageTransferStatus::NotInitiated | ImageTransferStatus::VerificationFailed
+        );
+        state.begun_by == Some(invoke.number) && state.record.image.as_ref().is_some_and(same) && !failed
     }
 
     /// Makes room for an image that may come in, or finds that another slot already holds it.
@@ -78,6 +98,7 @@ impl Hub {
         slot_state.become_status(ImageTransferStatus::NotInitiated);
         slot_state.bitmap = None;
         slot_state.verified_at = None;
+        slot_state.begun_by = None;
         slot_state.peer.page = None;
         slot_state.peer.activation = None;
         slot_state.peer.notice = None;

@@ -179,6 +179,28 @@ fn initiate_resets_a_slot_and_refuses_absurd_sizes() {
     assert_eq!(home.status(0), ImageTransferStatus::Initiated, "a refused initiate changes nothing");
 }
 
+/// A copy of an initiate that came after the verification emptied the slot.
+#[test]
+fn an_initiate_that_the_network_doubles_is_heard_once() {
+    let home = &mut hub_with_blocks_of_32();
+    home.associate();
+    let file = vec![7; 200];
+    let mut parameter = Vec::new();
+    wire::ImageInitiate { identification: b"ID", size: 200 }.emit_parameter(&mut parameter);
+    assert_eq!(home.act(0, 1, &parameter), AccessResult::Success);
+    for held in [0, 1] {
+        assert_eq!(home.act_again(0, 1, &parameter), AccessResult::Success);
+        let bitmap = BlockBitmap::from_data(&home.transfer_attribute(0, 3)).unwrap();
+        assert_eq!((bitmap.len(), bitmap.count_set()), (7, held));
+        let mut block = Vec::new();
+        wire::ImageBlock { number: 0, bytes: &file[..32] }.emit_parameter(&mut block);
+        assert_eq!(home.act_again(0, 2, &block), AccessResult::Success);
+    }
+    assert_eq!(home.act(0, 1, &parameter), AccessResult::Success, "another invoke-id resets the slot");
+    let bitmap = BlockBitmap::from_data(&home.transfer_attribute(0, 3)).unwrap();
+    assert_eq!(bitmap.count_set(), 0);
+}
+
 #[test]
 fn slots_survive_a_reboot_and_associations_do_not() {
     let home = &mut hub_with_blocks_of_32();

@@ -141,6 +141,8 @@ pub struct Home {
     /// The head-end's end of a secured link, for hubs that have keys.
     pub link: Option<SecuredLink>,
     flights: Vec<Flight>,
+    /// Methods called so far.
+    acts: u8,
 }
 
 impl Home {
@@ -158,6 +160,7 @@ impl Home {
             keep_heard: false,
             link: None,
             flights: Vec::new(),
+            acts: 0,
         }
     }
 
@@ -322,9 +325,16 @@ impl Home {
     }
 
     pub fn act(&mut self, channel: u8, index: u8, parameter: &[u8]) -> AccessResult {
+        self.acts = self.acts.wrapping_add(1);
+        self.act_again(channel, index, parameter)
+    }
+
+    /// Calls a method under the invoke-id of the call before, as a network does that doubles datagrams.
+    pub fn act_again(&mut self, channel: u8, index: u8, parameter: &[u8]) -> AccessResult {
         let method =
             MethodRef { class: ClassId::IMAGE_TRANSFER, instance: Obis::image_transfer(channel), index };
-        let request = ActionRequest { invoke: invoke(true), method, parameter: Some(parameter) };
+        let invoke = InvokeId { number: self.acts % 16, ..invoke(true) };
+        let request = ActionRequest { invoke, method, parameter: Some(parameter) };
         match Apdu::parse(&self.ask(&Apdu::ActionRequest(request)).unwrap()).unwrap() {
             Apdu::ActionResponse(response) => response.result,
             other => panic!("no ACTION response: {other:?}"),
@@ -450,7 +460,9 @@ impl Home {
     fn try_act(&mut self, channel: u8, index: u8, parameter: &[u8]) {
         let method =
             MethodRef { class: ClassId::IMAGE_TRANSFER, instance: Obis::image_transfer(channel), index };
-        let request = ActionRequest { invoke: invoke(true), method, parameter: Some(parameter) };
+        self.acts = self.acts.wrapping_add(1);
+        let invoke = InvokeId { number: self.acts % 16, ..invoke(true) };
+        let request = ActionRequest { invoke, method, parameter: Some(parameter) };
         self.ask(&Apdu::ActionRequest(request));
     }
 
