@@ -14,7 +14,9 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use wire::{ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+use wire::{BroadcastSealer, ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+
+use crate::link_security::seal_for_all;
 
 /// A release as the engine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +36,8 @@ pub struct Release {
 pub enum BlockService {
     /// Unconfirmed ACTION over UDP, repaired from the bitmap.
     Unconfirmed,
+    /// The same, sealed once under the key of all hubs.
+    Sealed,
     /// Confirmed ACTION over TCP; the invoke-id is the block number modulo 16.
     Confirmed,
 }
@@ -48,6 +52,7 @@ pub(crate) struct EncodedBlocks {
     frames: Bytes,
     stride: usize,
     count: u32,
+    sealed: bool,
 }
 
 impl EncodedBlocks {
@@ -58,7 +63,9 @@ impl EncodedBlocks {
         let mut count = 0;
         for bytes in image.chunks(block_size) {
             let invoke = match service {
-                BlockService::Unconfirmed => InvokeId { number: 1, confirmed: false, high_priority: true },
+                BlockService::Unconfirmed | BlockService::Sealed => {
+                    InvokeId { number: 1, confirmed: false, high_priority: true }
+                }
                 BlockService::Confirmed => {
                     InvokeId { number: invoke_number(count), confirmed: true, high_priority: true }
                 }
@@ -74,7 +81,19 @@ impl EncodedBlocks {
             );
             count += 1;
         }
-        EncodedBlocks { frames: Bytes::from(frames), stride, count }
+        EncodedBlocks { frames: Bytes::from(frames), stride, count, sealed: false }
+    }
+
+    /// Seals the blocks for all hubs; `None` when there are not enough counters in hand.
+    fn sealed(&self, block_size: u32, sealer: &mut BroadcastSealer) -> Option<EncodedBlocks> {
+        let shared = seal_for_all(sealer, &self.frames, block_size).ok()?;
+        let (frames, stride) = (shared.frames, shared.stride);
+        Some(EncodedBlocks { frames, stride, count: self.count, sealed: true })
+    }
+
+    /// Says whether the frames are ciphered already, for all hubs.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// Returns the number of blocks.
@@ -114,6 +133,8 @@ type EncodingKey = (ReleaseId, u8, u32, BlockService);
 pub(crate) struct Releases {
     releases: Vec<Release>,
     encodings: BTreeMap<EncodingKey, Weak<EncodedBlocks>>,
+    /// Seals images once for all hubs.
+    pub(crate) sealer: Option<BroadcastSealer>,
 }
 
 impl Releases {
@@ -146,7 +167,15 @@ impl Releases {
         // Hubs choose block sizes: forget encodings that nobody uses, so that odd ones cannot pile up.
         self.encodings.retain(|_, weak| weak.strong_count() > 0);
         let image = &self.releases[id.0 as usize].bytes;
-        let encoded = Arc::new(EncodedBlocks::encode(image, channel, block_size, service));
+        let plain = EncodedBlocks::encode(image, channel, block_size, service);
+        let encoded = match (service, &mut self.sealer) {
+            (BlockService::Sealed, Some(sealer)) => match plain.sealed(block_size, sealer) {
+                Some(sealed) => Arc::new(sealed),
+                // Plain blocks are ciphered for each hub on their way out.
+                None => return self.encoding(id, channel, block_size, BlockService::Unconfirmed),
+            },
+            _ => Arc::new(plain),
+        };
         self.encodings.insert(key, Arc::downgrade(&encoded));
         encoded
     }
@@ -155,7 +184,7 @@ impl Releases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Apdu, WanFrame};
+    use wire::{Apdu, CounterLease, LinkKeys, SystemTitle, WanFrame};
 
     fn release(len: usize) -> Release {
         let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
@@ -193,5 +222,27 @@ mod tests {
         drop((first, second));
         releases.encoding(id, 1, 256, BlockService::Unconfirmed);
         assert_eq!(releases.encodings.len(), 1, "the unused one was forgotten");
+    }
+
+    #[test]
+    fn an_image_is_sealed_once_for_all_hubs_and_goes_to_each_alone_when_counters_are_short() {
+        let mut lease = CounterLease::after(0);
+        lease.grant(lease.request(10).expect("room"));
+        let keys = LinkKeys::new([1; 16], [2; 16]);
+        let sealer = Some(BroadcastSealer::new(keys, SystemTitle([3; 8]), lease));
+        let mut releases = Releases { sealer, ..Releases::default() };
+        let id = releases.add(release(500));
+        let sealed = releases.encoding(id, 1, 64, BlockService::Sealed);
+        assert_eq!((sealed.is_sealed(), sealed.count()), (true, 8));
+        assert_eq!(sealed.stride(), wire::sealed_block_frame_len(64));
+        let frames = sealed.train(0, 8);
+        let last =
+            WanFrame::parse_datagram(&frames[7 * sealed.stride()..]).expect("the last is a frame, too");
+        assert_eq!(last.apdu[0], 0xCB);
+        let again = releases.encoding(id, 1, 64, BlockService::Sealed);
+        assert!(Arc::ptr_eq(&sealed, &again), "the same bytes for the next hub");
+        let plain = releases.encoding(id, 2, 64, BlockService::Sealed);
+        assert!(!plain.is_sealed(), "two counters are left");
+        assert_eq!(plain.stride(), block_frame_len(64));
     }
 }
