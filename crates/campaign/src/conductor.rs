@@ -17,6 +17,7 @@
 mod activation;
 mod intake;
 mod legs;
+mod links;
 mod papers;
 mod recovery;
 mod traffic;
@@ -32,8 +33,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
-    ReleaseId, Task, Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Protection,
+    Release, ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -44,6 +45,7 @@ use crate::state::CampaignState;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
+pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
 pub use transfer_engine::CellTraffic;
@@ -104,6 +106,8 @@ struct Hub {
     waiting: BTreeSet<Eui64>,
     /// The channels whose devices are being written roots.
     leading: BTreeSet<u8>,
+    /// Why nothing is believed of what it says, since it was last heard.
+    doubt: Option<LinkDoubt>,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -142,6 +146,8 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// How frames to hubs are protected.
+    protection: Protection,
 }
 
 impl Conductor {
@@ -164,6 +170,7 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            protection: Protection::Clear,
         }
     }
 
@@ -335,6 +342,7 @@ impl Conductor {
                 rate: LineRate::AtMost(self.settings.link_rate),
             };
             let id = self.engine.add_hub(now, link);
+            self.engine.set_protection(id, self.protection);
             self.hub_names.push(hub);
             let entry = Hub {
                 id,
@@ -343,6 +351,7 @@ impl Conductor {
                 papers: HubPapers::default(),
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
+                doubt: None,
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {
