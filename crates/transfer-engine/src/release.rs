@@ -9,7 +9,7 @@
 //! each, whatever the number of hubs. Confirmed blocks (TCP) carry an invoke-id, which we derive from
 //! the block number, so that they too are the same for every hub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
@@ -125,6 +125,9 @@ pub(crate) fn invoke_number(block: u32) -> u8 {
     (block % 16) as u8
 }
 
+/// Sealed encodings that are kept: electricity, gas, hub and display of one campaign, 10 MB each at the very most.
+const SEALED_KEPT: usize = 4;
+
 /// What tells two encodings of an image apart.
 type EncodingKey = (ReleaseId, u8, u32, BlockService);
 
@@ -133,6 +136,8 @@ type EncodingKey = (ReleaseId, u8, u32, BlockService);
 pub(crate) struct Releases {
     releases: Vec<Release>,
     encodings: BTreeMap<EncodingKey, Weak<EncodedBlocks>>,
+    /// The latest that were sealed: to do it again takes new counters, and hubs would drop what they hear of the old.
+    sealed: VecDeque<Arc<EncodedBlocks>>,
     /// Seals images once for all hubs.
     pub(crate) sealer: Option<BroadcastSealer>,
 }
@@ -150,6 +155,15 @@ impl Releases {
 
     pub(crate) fn contains(&self, id: ReleaseId) -> bool {
         (id.0 as usize) < self.releases.len()
+    }
+
+    /// Keeps a sealed encoding while nobody uses it, as between two waves.
+    fn keep(&mut self, sealed: Arc<EncodedBlocks>) -> Arc<EncodedBlocks> {
+        if self.sealed.len() >= SEALED_KEPT {
+            self.sealed.pop_front();
+        }
+        self.sealed.push_back(sealed.clone());
+        sealed
     }
 
     /// Returns the encoding, making it at the first use.
@@ -170,7 +184,7 @@ impl Releases {
         let plain = EncodedBlocks::encode(image, channel, block_size, service);
         let encoded = match (service, &mut self.sealer) {
             (BlockService::Sealed, Some(sealer)) => match plain.sealed(block_size, sealer) {
-                Some(sealed) => Arc::new(sealed),
+                Some(sealed) => self.keep(Arc::new(sealed)),
                 // Plain blocks are ciphered for each hub on their way out.
                 None => return self.encoding(id, channel, block_size, BlockService::Unconfirmed),
             },
@@ -241,6 +255,10 @@ mod tests {
         assert_eq!(last.apdu[0], 0xCB);
         let again = releases.encoding(id, 1, 64, BlockService::Sealed);
         assert!(Arc::ptr_eq(&sealed, &again), "the same bytes for the next hub");
+        let bytes = sealed.train(0, 8);
+        drop((sealed, again));
+        let later = releases.encoding(id, 1, 64, BlockService::Sealed);
+        assert_eq!(later.train(0, 8), bytes, "and for one that comes when nobody used it for a while");
         let plain = releases.encoding(id, 2, 64, BlockService::Sealed);
         assert!(!plain.is_sealed(), "two counters are left");
         assert_eq!(plain.stride(), block_frame_len(64));
