@@ -10,4 +10,5 @@ mod chain;
 mod hash_backend;
 mod restarts;
 mod rotations;
+mod storms;
 mod street;

@@ -18,6 +18,7 @@ mod activation;
 mod intake;
 mod legs;
 mod links;
+mod models;
 mod papers;
 mod recovery;
 mod traffic;
@@ -42,6 +43,7 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
@@ -148,6 +150,7 @@ pub struct Conductor {
     unsettled: BTreeSet<CampaignId>,
     /// How frames to hubs are protected.
     protection: Protection,
+    models: Models,
 }
 
 impl Conductor {
@@ -171,6 +174,7 @@ impl Conductor {
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             protection: Protection::Clear,
+            models: Models::default(),
         }
     }
 
@@ -332,6 +336,7 @@ impl Conductor {
         let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
         let cell_name = found.cell.as_str().to_owned();
         if !self.hubs.contains_key(&hub) {
+            let model = self.model_of(hub);
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
@@ -343,6 +348,7 @@ impl Conductor {
             };
             let id = self.engine.add_hub(now, link);
             self.engine.set_protection(id, self.protection);
+            self.engine.set_model(id, model);
             self.hub_names.push(hub);
             let entry = Hub {
                 id,

@@ -329,6 +329,11 @@ impl Engine {
         self.armour.openings()
     }
 
+    /// Returns how often the breaker of one model has opened.
+    pub fn breaker_openings(&self, model: ModelId) -> u32 {
+        self.armour.openings_of(model)
+    }
+
     /// Returns the shared budgets.
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
