@@ -10,5 +10,6 @@ mod chain;
 mod hash_backend;
 mod restarts;
 mod rotations;
+mod storms;
 mod street;
 mod withdrawals;

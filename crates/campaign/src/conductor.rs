@@ -17,6 +17,8 @@
 mod activation;
 mod intake;
 mod legs;
+mod links;
+mod models;
 mod papers;
 mod recovery;
 mod traffic;
@@ -33,8 +35,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Release,
-    ReleaseId, Task, Transmit, Transport,
+    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Protection,
+    Release, ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -42,9 +44,11 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
+pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
 pub use transfer_engine::CellTraffic;
@@ -105,6 +109,8 @@ struct Hub {
     waiting: BTreeSet<Eui64>,
     /// The channels whose devices are being written roots.
     leading: BTreeSet<u8>,
+    /// Why nothing is believed of what it says, since it was last heard.
+    doubt: Option<LinkDoubt>,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -144,6 +150,9 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// How frames to hubs are protected.
+    protection: Protection,
+    models: Models,
 }
 
 impl Conductor {
@@ -167,6 +176,8 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            protection: Protection::Clear,
+            models: Models::default(),
         }
     }
 
@@ -329,6 +340,7 @@ impl Conductor {
         let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
         let cell_name = found.cell.as_str().to_owned();
         if !self.hubs.contains_key(&hub) {
+            let model = self.model_of(hub);
             let cell_rate = self.settings.cell_rate;
             let engine = &mut self.engine;
             let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
@@ -339,6 +351,8 @@ impl Conductor {
                 rate: LineRate::AtMost(self.settings.link_rate),
             };
             let id = self.engine.add_hub(now, link);
+            self.engine.set_protection(id, self.protection);
+            self.engine.set_model(id, model);
             self.hub_names.push(hub);
             let entry = Hub {
                 id,
@@ -347,6 +361,7 @@ impl Conductor {
                 papers: HubPapers::default(),
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
+                doubt: None,
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {

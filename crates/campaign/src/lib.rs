@@ -17,7 +17,9 @@ mod record;
 mod stage;
 mod state;
 
-pub use conductor::{CampaignTraffic, CellTraffic, Conductor, Desk, ReplayError, Settings, Traffic};
+pub use conductor::{
+    CampaignTraffic, CellTraffic, Conductor, Desk, HubName, LinkDoubt, ReplayError, Settings, Traffic,
+};
 pub use order::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,
     instructing_party,

@@ -8,6 +8,7 @@
 //! ```
 
 mod guarded;
+mod link;
 mod passphrase;
 mod source;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
 
+pub(crate) use link::{LinkKeyFile, make_link_keys};
 pub(crate) use passphrase::{PassphraseArguments, PassphraseSource};
 pub(crate) use source::{KeyPlace, KeySource};
 pub(crate) use token::make_in_token;

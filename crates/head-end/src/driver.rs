@@ -9,10 +9,12 @@ use ledger::{AppendError, Head, Ledger, Store};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use transfer_engine::{Counters, Moment};
+use transfer_engine::{Counters, Moment, Transmit};
 
 use crate::clock::Clock;
+use crate::counters::CounterError;
 use crate::keeper::{Keeper, Kept};
+use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
 
 /// Trains sent in one turn. Enough to make the turn's own cost vanish, and few enough to hear what comes in
@@ -56,6 +58,9 @@ pub enum HeadEndError {
     /// The ledger. Nothing that was not durable has been acted on.
     #[error("the ledger cannot be written")]
     Ledger(#[source] AppendError),
+    /// Invocation counters. None was used that is not durable.
+    #[error("no more can be sent")]
+    Counters(#[source] CounterError),
     /// The ledger's thread ended by itself.
     #[error("the ledger's thread has ended")]
     KeeperGone,
@@ -91,6 +96,9 @@ pub struct HeadEnd {
     conductor: Conductor,
     keeper: Keeper,
     wires: Wires,
+    links: Option<SecuredLinks>,
+    /// Trains of this turn that have to be ciphered.
+    trains: Vec<Transmit>,
     clock: Arc<dyn Clock>,
     commands: mpsc::Receiver<Command>,
     replies: VecDeque<(u64, Reply)>,
@@ -108,8 +116,24 @@ impl HeadEnd {
         let head = ledger.head();
         let keeper = Keeper::start(ledger).map_err(HeadEndError::Thread)?;
         let (sender, commands) = mpsc::channel(COMMANDS_QUEUED);
-        let head_end = HeadEnd { conductor, keeper, wires, clock, commands, replies: VecDeque::new(), head };
+        let head_end = HeadEnd {
+            conductor,
+            keeper,
+            wires,
+            links: None,
+            trains: Vec::new(),
+            clock,
+            commands,
+            replies: VecDeque::new(),
+            head,
+        };
         Ok((head_end, HeadEndHandle { commands: sender }))
+    }
+
+    /// Has everything ciphered from the beginning. The conductor was told with [`Conductor::secure_links`].
+    #[must_use]
+    pub fn secured(self, links: SecuredLinks) -> HeadEnd {
+        HeadEnd { links: Some(links), ..self }
     }
 
     /// Runs until it is told to stop or the ledger fails.
@@ -118,7 +142,7 @@ impl HeadEnd {
             let now = self.clock.now();
             let done = self.carry_out(now).await?;
             self.answer(now);
-            let heard = self.drain();
+            let heard = self.drain().await;
             if done && !heard {
                 self.clock.caught_up(now);
                 self.wait(&stop).await?;
@@ -134,17 +158,27 @@ impl HeadEnd {
 
     /// Carries out what the conductor says; `false` when there was more than one turn may do.
     async fn carry_out(&mut self, now: Moment) -> Result<bool, HeadEndError> {
+        if let Some(links) = &mut self.links {
+            links.keep_shared(&mut self.conductor).await.map_err(HeadEndError::Counters)?;
+        }
+        let mut done = false;
         for _ in 0..TRAINS_PER_TURN {
             self.append().await?;
             match self.conductor.poll_transmit(now) {
+                Some(transmit) if self.links.is_some() => self.trains.push(transmit),
                 Some(transmit) => self.wires.send(&transmit).await,
                 None => {
                     self.append().await?;
-                    return Ok(true);
+                    done = true;
+                    break;
                 }
             }
         }
-        Ok(false)
+        if let Some(links) = &mut self.links {
+            let sent = links.send(&mut self.trains, &mut self.conductor, &mut self.wires).await;
+            sent.map_err(HeadEndError::Counters)?;
+        }
+        Ok(done)
     }
 
     async fn append(&mut self) -> Result<(), HeadEndError> {
@@ -158,9 +192,14 @@ impl HeadEnd {
     }
 
     /// Takes in what is there already; says whether there was anything.
-    fn drain(&mut self) -> bool {
+    async fn drain(&mut self) -> bool {
         let now = self.clock.now();
         let conductor = &mut self.conductor;
+        if let Some(links) = &mut self.links {
+            let heard = self.wires.take_in(|incoming| links.hear(now, incoming, conductor));
+            links.send_replies(&mut self.wires).await;
+            return heard;
+        }
         self.wires.take_in(|incoming| match incoming {
             Incoming::Datagram(from, datagram) => conductor.handle_datagram(now, from, datagram),
             Incoming::Frame(hub, frame) => conductor.handle_frame(now, hub, frame),

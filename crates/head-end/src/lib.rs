@@ -10,14 +10,20 @@
 //! bounded work per turn. [`deliver`] is the same for a single device and without a campaign.
 
 mod clock; // where the time comes from
+mod counter_disk; // where invocation counters lie
+mod counters; // no counter is used before it is durable that it may be
 mod datagrams; // UDP, in trains and batches
 mod delivery; // one image to one device
 mod driver; // the loop
 mod keeper; // the ledger's thread
+mod links; // ciphered links to hubs
 mod streams; // TCP, for hubs that are reached so
 mod wires; // UDP and TCP behind one door
 
 pub use clock::{Clock, WallClock};
+pub use counter_disk::{CounterFile, Disk};
+pub use counters::{CounterError, Counters, KeyName};
 pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
+pub use links::{HubKeys, Keyring, SecuredLinks};
 pub use wires::{Incoming, Wires};

@@ -125,6 +125,11 @@ impl Armour {
         (until > now).then_some(until)
     }
 
+    /// Returns how often the breaker of a model has opened.
+    pub(crate) fn openings_of(&self, model: ModelId) -> u32 {
+        self.breakers[usize::from(model.0.min(MODELS - 1))].openings
+    }
+
     /// Returns how often breakers have opened.
     pub(crate) fn openings(&self) -> u64 {
         self.breakers.iter().map(|breaker| u64::from(breaker.openings)).sum()

@@ -21,6 +21,7 @@
 //! and 4 B of armour, 10 B of directory; an image under repair adds a bit per block.
 
 mod directory;
+mod protecting;
 mod sending;
 mod setup;
 
@@ -251,23 +252,34 @@ impl Engine {
 
     /// Takes one wrapper frame from a hub, as cut out of its stream or datagram.
     pub fn handle_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
-        let session = &mut self.sessions[hub.0 as usize];
-        let bytes = (frame.len() + DATAGRAM_OVERHEAD) as u64;
+        if self.admit_frame(now, hub, frame.len()) {
+            self.hear_frame(now, hub, frame);
+        }
+    }
+
+    /// Counts a frame of so many bytes and says whether it may be looked at: for a driver that deciphers, which hands
+    /// in what it makes of an admitted one with [`Engine::hear_frame`].
+    pub fn admit_frame(&mut self, now: Moment, hub: HubId, len: usize) -> bool {
+        let session = &self.sessions[hub.0 as usize];
+        let bytes = (len + DATAGRAM_OVERHEAD) as u64;
         self.counters.frames_heard += 1;
         self.counters.bytes_heard += bytes;
         self.cells[session.cell.0 as usize].traffic.bytes_heard += bytes;
         self.budgets.received(now, session.cell, bytes);
-        if !self.armour.admits(now, hub.0, session.model, bytes) {
-            self.counters.shed += 1;
-            return;
-        }
+        let admitted = self.armour.admits(now, hub.0, session.model, bytes);
+        self.counters.shed += u64::from(!admitted);
+        admitted
+    }
+
+    /// Takes a plain frame from a hub that was admitted.
+    pub fn hear_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
         let parsed = WanFrame::parse_datagram(frame).and_then(|frame| Apdu::parse(frame.apdu));
         let Ok(apdu) = parsed else {
             self.counters.malformed += 1;
             return;
         };
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
-        match session.hear(now, &apdu, &mut around) {
+        match self.sessions[hub.0 as usize].hear(now, &apdu, &mut around) {
             Heard::Stale => self.counters.stale += 1,
             Heard::Moved => {}
             Heard::Ended(ending) => self.end(hub, ending),
@@ -312,6 +324,11 @@ impl Engine {
     /// Returns how often the breaker of a model has opened.
     pub fn breakers_opened(&self) -> u64 {
         self.armour.openings()
+    }
+
+    /// Returns how often the breaker of one model has opened.
+    pub fn breaker_openings(&self, model: ModelId) -> u32 {
+        self.armour.openings_of(model)
     }
 
     /// Returns the shared budgets.

@@ -42,7 +42,7 @@ pub use line::LineRate;
 pub use link_security::{LinkSecurity, SharedCiphertext, seal_for_all};
 pub use moment::Moment;
 pub use release::{BLOCK_SIZES, BlockService, Release, ReleaseId};
-pub use session::{HubLink, Patience, TASKS_PER_HUB, Transport};
+pub use session::{HubLink, Patience, Protection, TASKS_PER_HUB, Transport};
 pub use task::{Answer, Event, Fault, LegReport, Priority, Task};
 
 /// A hub as the engine knows it: a dense index, given by [`Engine::add_hub`] in order of addition.

@@ -9,12 +9,14 @@
 //! each, whatever the number of hubs. Confirmed blocks (TCP) carry an invoke-id, which we derive from
 //! the block number, so that they too are the same for every hub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use wire::{ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+use wire::{BroadcastSealer, ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
+
+use crate::link_security::seal_for_all;
 
 /// A release as the engine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +36,8 @@ pub struct Release {
 pub enum BlockService {
     /// Unconfirmed ACTION over UDP, repaired from the bitmap.
     Unconfirmed,
+    /// The same, sealed once under the key of all hubs.
+    Sealed,
     /// Confirmed ACTION over TCP; the invoke-id is the block number modulo 16.
     Confirmed,
 }
@@ -48,6 +52,7 @@ pub(crate) struct EncodedBlocks {
     frames: Bytes,
     stride: usize,
     count: u32,
+    sealed: bool,
 }
 
 impl EncodedBlocks {
@@ -58,7 +63,9 @@ impl EncodedBlocks {
         let mut count = 0;
         for bytes in image.chunks(block_size) {
             let invoke = match service {
-                BlockService::Unconfirmed => InvokeId { number: 1, confirmed: false, high_priority: true },
+                BlockService::Unconfirmed | BlockService::Sealed => {
+                    InvokeId { number: 1, confirmed: false, high_priority: true }
+                }
                 BlockService::Confirmed => {
                     InvokeId { number: invoke_number(count), confirmed: true, high_priority: true }
                 }
@@ -74,7 +81,19 @@ impl EncodedBlocks {
             );
             count += 1;
         }
-        EncodedBlocks { frames: Bytes::from(frames), stride, count }
+        EncodedBlocks { frames: Bytes::from(frames), stride, count, sealed: false }
+    }
+
+    /// Seals the blocks for all hubs; `None` when there are not enough counters in hand.
+    fn sealed(&self, block_size: u32, sealer: &mut BroadcastSealer) -> Option<EncodedBlocks> {
+        let shared = seal_for_all(sealer, &self.frames, block_size).ok()?;
+        let (frames, stride) = (shared.frames, shared.stride);
+        Some(EncodedBlocks { frames, stride, count: self.count, sealed: true })
+    }
+
+    /// Says whether the frames are ciphered already, for all hubs.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// Returns the number of blocks.
@@ -106,6 +125,13 @@ pub(crate) fn invoke_number(block: u32) -> u8 {
     (block % 16) as u8
 }
 
+/// Sealed encodings that are kept: electricity, gas, hub and display of one campaign, 10 MB each at the very most.
+const SEALED_KEPT: usize = 4;
+
+/// What all encodings in use may take, bytes: some three hundred images at once, each in one block size. Hubs choose
+/// block sizes, and a crowd that each chose another could take as many gigabytes.
+const ENCODED_AT_ONCE: usize = 256 << 20;
+
 /// What tells two encodings of an image apart.
 type EncodingKey = (ReleaseId, u8, u32, BlockService);
 
@@ -114,6 +140,10 @@ type EncodingKey = (ReleaseId, u8, u32, BlockService);
 pub(crate) struct Releases {
     releases: Vec<Release>,
     encodings: BTreeMap<EncodingKey, Weak<EncodedBlocks>>,
+    /// The latest that were sealed: to do it again takes new counters, and hubs would drop what they hear of the old.
+    sealed: VecDeque<Arc<EncodedBlocks>>,
+    /// Seals images once for all hubs.
+    pub(crate) sealer: Option<BroadcastSealer>,
 }
 
 impl Releases {
@@ -131,31 +161,58 @@ impl Releases {
         (id.0 as usize) < self.releases.len()
     }
 
-    /// Returns the encoding, making it at the first use.
+    /// Keeps a sealed encoding while nobody uses it, as between two waves.
+    fn keep(&mut self, sealed: Arc<EncodedBlocks>) -> Arc<EncodedBlocks> {
+        if self.sealed.len() >= SEALED_KEPT {
+            self.sealed.pop_front();
+        }
+        self.sealed.push_back(sealed.clone());
+        sealed
+    }
+
+    /// Returns whether another encoding of so many bytes may be made beside those in use.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let in_use = self.encodings.values().filter_map(Weak::upgrade).map(|encoded| encoded.frames.len());
+        in_use.sum::<usize>() + bytes <= ENCODED_AT_ONCE
+    }
+
+    /// Returns the encoding, making it at the first use; `None` while those in use leave no room for it.
     pub(crate) fn encoding(
         &mut self,
         id: ReleaseId,
         channel: u8,
         block_size: u32,
         service: BlockService,
-    ) -> Arc<EncodedBlocks> {
+    ) -> Option<Arc<EncodedBlocks>> {
         let key = (id, channel, block_size, service);
         if let Some(encoded) = self.encodings.get(&key).and_then(Weak::upgrade) {
-            return encoded;
+            return Some(encoded);
         }
         // Hubs choose block sizes: forget encodings that nobody uses, so that odd ones cannot pile up.
         self.encodings.retain(|_, weak| weak.strong_count() > 0);
         let image = &self.releases[id.0 as usize].bytes;
-        let encoded = Arc::new(EncodedBlocks::encode(image, channel, block_size, service));
+        let blocks = image.len().div_ceil(block_size as usize);
+        if !self.has_room_for(blocks * block_frame_len(block_size as usize)) {
+            return None;
+        }
+        let plain = EncodedBlocks::encode(image, channel, block_size, service);
+        let encoded = match (service, &mut self.sealer) {
+            (BlockService::Sealed, Some(sealer)) => match plain.sealed(block_size, sealer) {
+                Some(sealed) => self.keep(Arc::new(sealed)),
+                // Plain blocks are ciphered for each hub on their way out.
+                None => return self.encoding(id, channel, block_size, BlockService::Unconfirmed),
+            },
+            _ => Arc::new(plain),
+        };
         self.encodings.insert(key, Arc::downgrade(&encoded));
-        encoded
+        Some(encoded)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Apdu, WanFrame};
+    use wire::{Apdu, CounterLease, LinkKeys, SystemTitle, WanFrame};
 
     fn release(len: usize) -> Release {
         let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
@@ -167,7 +224,7 @@ mod tests {
         for service in [BlockService::Unconfirmed, BlockService::Confirmed] {
             let mut releases = Releases::default();
             let id = releases.add(release(1_000));
-            let encoded = releases.encoding(id, 2, 64, service);
+            let encoded = releases.encoding(id, 2, 64, service).expect("room");
             assert_eq!(encoded.count(), 16);
             let train = encoded.train(13, 3);
             for (offset, frame) in train.chunks(encoded.stride()).enumerate() {
@@ -187,11 +244,54 @@ mod tests {
     fn an_encoding_is_made_once_while_somebody_uses_it() {
         let mut releases = Releases::default();
         let id = releases.add(release(5_000));
-        let first = releases.encoding(id, 1, 128, BlockService::Unconfirmed);
-        let second = releases.encoding(id, 1, 128, BlockService::Unconfirmed);
+        let first = releases.encoding(id, 1, 128, BlockService::Unconfirmed).expect("room");
+        let second = releases.encoding(id, 1, 128, BlockService::Unconfirmed).expect("room");
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));
-        releases.encoding(id, 1, 256, BlockService::Unconfirmed);
+        releases.encoding(id, 1, 256, BlockService::Unconfirmed).expect("room");
         assert_eq!(releases.encodings.len(), 1, "the unused one was forgotten");
+    }
+
+    #[test]
+    fn an_image_is_sealed_once_for_all_hubs_and_goes_to_each_alone_when_counters_are_short() {
+        let mut lease = CounterLease::after(0);
+        lease.grant(lease.request(10).expect("room"));
+        let keys = LinkKeys::new([1; 16], [2; 16]);
+        let sealer = Some(BroadcastSealer::new(keys, SystemTitle([3; 8]), lease));
+        let mut releases = Releases { sealer, ..Releases::default() };
+        let id = releases.add(release(500));
+        let sealed = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        assert_eq!((sealed.is_sealed(), sealed.count()), (true, 8));
+        assert_eq!(sealed.stride(), wire::sealed_block_frame_len(64));
+        let frames = sealed.train(0, 8);
+        let last =
+            WanFrame::parse_datagram(&frames[7 * sealed.stride()..]).expect("the last is a frame, too");
+        assert_eq!(last.apdu[0], 0xCB);
+        let again = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        assert!(Arc::ptr_eq(&sealed, &again), "the same bytes for the next hub");
+        let bytes = sealed.train(0, 8);
+        drop((sealed, again));
+        let later = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        assert_eq!(later.train(0, 8), bytes, "and for one that comes when nobody used it for a while");
+        let plain = releases.encoding(id, 2, 64, BlockService::Sealed).expect("room");
+        assert!(!plain.is_sealed(), "two counters are left");
+        assert_eq!(plain.stride(), block_frame_len(64));
+    }
+
+    /// Hubs that each asked for another block size could have had us encode the image thousands of times over.
+    #[test]
+    fn a_crowd_of_odd_block_sizes_takes_no_more_memory_than_is_allowed() {
+        let mut releases = Releases::default();
+        let id = releases.add(release(4 << 20));
+        let mut held = Vec::new();
+        while let Some(encoded) =
+            releases.encoding(id, 1, 1_000 + held.len() as u32, BlockService::Unconfirmed)
+        {
+            held.push(encoded);
+        }
+        let bytes: usize = held.iter().map(|encoded| encoded.frames.len()).sum();
+        assert!(bytes <= ENCODED_AT_ONCE && held.len() > 40, "{} encodings, {bytes} bytes", held.len());
+        held.clear();
+        assert!(releases.encoding(id, 1, 2_000, BlockService::Unconfirmed).is_some(), "there is room again");
     }
 }

@@ -1,7 +1,7 @@
 //! One hub: its association, the task at hand and those that wait, its link's pace.
 //!
 //! ```text
-//!   session 248 B   address 8 · cell, transport, model, association, tail 14 · line 48 · waiting tasks 8 (boxed)
+//!   session 248 B   address 8 · cell, transport, model, protection, association, tail 15 · line 48 · waiting tasks 8 (boxed)
 //!                   └ task at hand 168   task 16 · started, asked, asked first, turn 26 · survey 6 · counts 10
 //!                      └ staging 104   blocks 8 (shared) · agenda 16 · probe 16 · next probe 6 · account 16
 //!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
@@ -18,6 +18,7 @@ mod answers;
 mod blocks;
 mod errand;
 mod patience;
+mod protection;
 mod requests;
 mod step;
 mod survey;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::armour::ModelId;
-use crate::budget::{ByteRate, CellId, DATAGRAM_OVERHEAD, Pacer};
+use crate::budget::{ByteRate, CellId, Pacer};
 use crate::engine::Address;
 use crate::engine::SessionState;
 use crate::line::{Line, LineRate};
@@ -43,6 +44,7 @@ use crate::{BlockService, HubId};
 pub(crate) use answers::Heard;
 use errand::Errand;
 pub use patience::Patience;
+pub use protection::Protection;
 pub(crate) use requests::CONTROL_ALLOWANCE;
 use requests::{channel_of, emit_step, first_step, request_allowance};
 use step::Step;
@@ -93,6 +95,7 @@ pub(crate) struct Session {
     pub(crate) cell: CellId,
     pub(crate) transport: Transport,
     pub(crate) model: ModelId,
+    pub(crate) protection: Protection,
     associated: bool,
     invoke: u8,
     /// How long things take behind the hub once it has the image, seconds.
@@ -177,6 +180,7 @@ impl Session {
             cell: link.cell,
             transport: link.transport,
             model: ModelId::default(),
+            protection: Protection::Clear,
             associated: false,
             invoke: first_invoke % 16,
             tail_s: 0,
@@ -332,7 +336,7 @@ impl Session {
     /// Trains hold 50 ms of the line and what the budgets can grant at once; at least one block.
     fn train_limit(&self, active: &Active, train: u32, most: u64) -> u32 {
         let stride = active.transfer.as_ref().map_or(1, |transfer| transfer.encoded.stride());
-        let blocks = self.line.train_bytes().min(most) / (stride + DATAGRAM_OVERHEAD) as u64;
+        let blocks = self.line.train_bytes().min(most) / (stride + self.block_overhead()) as u64;
         u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, train)
     }
 
@@ -356,7 +360,7 @@ impl Session {
         active.asked = Stamp::of(now);
         active.asked_sent = self.line.sent_so_far();
         active.turn = Turn::theirs(now, wait);
-        requests(frame, frames)
+        requests(frame, frames, self.protection.request_overhead(active.step == Step::Associate))
     }
 
     fn window(&self) -> Option<u8> {
@@ -368,6 +372,7 @@ impl Session {
 
     fn service(&self) -> BlockService {
         match self.transport {
+            Transport::Datagram if self.protection == Protection::Shared => BlockService::Sealed,
             Transport::Datagram => BlockService::Unconfirmed,
             Transport::Stream { .. } => BlockService::Confirmed,
         }
@@ -458,8 +463,8 @@ impl Session {
 }
 
 /// Makes an emission of so many requests of equal length.
-fn requests(frames: Vec<u8>, count: usize) -> Emission {
-    let (segment, bytes) = (frames.len() / count, frames.len() + count * DATAGRAM_OVERHEAD);
+fn requests(frames: Vec<u8>, count: usize, overhead: usize) -> Emission {
+    let (segment, bytes) = (frames.len() / count, frames.len() + count * overhead);
     Emission { contents: Bytes::from(frames), segment, bytes, blocks: 0, answers: count as u32 }
 }
 

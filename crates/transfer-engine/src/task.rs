@@ -143,6 +143,9 @@ pub enum Fault {
     /// The hub's: it asks for blocks of a size we do not send.
     #[error("block size {0} B is outside of 16 to 8192 B")]
     BlockSize(u32),
+    /// Hubs under way ask for so many block sizes that there is no room to prepare another.
+    #[error("no room to prepare blocks of {0} B beside the sizes that other hubs asked for")]
+    NoRoom(u32),
     /// The hub's: an answer made no sense at that point.
     #[error("unexpected answer to {request}")]
     Protocol {

@@ -5,7 +5,7 @@ use crate::device_trust::DeviceTrust;
 use crate::flash::{CutMode, FlashFault};
 use crate::fleet::Member;
 use crate::home::{HUB_ADDRESS, Home};
-use crate::hub::{HanDevice, Hub, HubConfig};
+use crate::hub::{HanDevice, Hub, HubConfig, HubSecurity};
 use crate::link::{Direction, HanLink, Link};
 use crate::meter::{Meter, MeterConfig, MeterKind};
 use crate::random::{Purpose, Stream};
@@ -27,6 +27,7 @@ pub(crate) fn build_home(
     plan: HomePlan,
     trust: &Arc<DeviceTrust>,
     start: Moment,
+    security: Option<HubSecurity>,
 ) -> Member {
     let HomePlan { record, link, outage_phase } = plan;
     let hub_id = record.hub;
@@ -53,6 +54,7 @@ pub(crate) fn build_home(
         minimum_block_period: Duration::from_millis(spec.device.hub.minimum_block_period_ms.into()),
         devices,
         nonce_secret: seed,
+        security,
         ..HubConfig::new(hub_record.eui, hub_record.firmware_version)
     };
     let hub = Hub::new(config, Arc::clone(trust), start);

@@ -17,8 +17,10 @@ use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
 use crate::home::{Commons, Home};
+use crate::hub::HubSecurity;
 use crate::link::{Fate, Link};
-use crate::world::{HomeRecord, WorldSpec, draw_homes};
+use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
+use firmware_image::Eui64;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -59,9 +61,24 @@ struct Arrival {
 impl Fleet {
     /// Builds the homes of a world from a seed; every device trusts `trust`, and time begins at `start`.
     pub fn build(spec: &WorldSpec, seed: u64, trust: &Arc<DeviceTrust>, start: Moment) -> Fleet {
+        Fleet::build_secured(spec, seed, trust, start, |_| None)
+    }
+
+    /// Does the same with hubs that speak ciphered if `security` has something for them.
+    pub fn build_secured(
+        spec: &WorldSpec,
+        seed: u64,
+        trust: &Arc<DeviceTrust>,
+        start: Moment,
+        mut security: impl FnMut(Eui64) -> Option<HubSecurity>,
+    ) -> Fleet {
         let plans = draw_homes(spec, seed);
+        let mut build = |plan: HomePlan| {
+            let security = security(plan.record.devices[0].eui);
+            build_home(spec, seed, plan, trust, start, security)
+        };
         Fleet {
-            members: plans.into_iter().map(|plan| build_home(spec, seed, plan, trust, start)).collect(),
+            members: plans.into_iter().map(&mut build).collect(),
             commons: Commons::default(),
             due: BinaryHeap::new(),
             arrivals: BinaryHeap::new(),

@@ -50,5 +50,5 @@ pub use simulation::{Simulation, SimulationError};
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,
     Evidence, EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing,
-    StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, paperwork,
+    StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids, paperwork,
 };

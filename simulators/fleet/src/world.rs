@@ -8,6 +8,7 @@ mod record;
 mod spec;
 
 pub(crate) use draw::HomePlan;
+pub use draw::hub_ids;
 pub use error::WorldError;
 pub use paperwork::{Paperwork, paperwork};
 pub use record::{

@@ -23,6 +23,7 @@ impl Conductor {
         let hub = event.hub;
         let name = self.hub_names.get(hub.0 as usize).map(ToString::to_string).unwrap_or_default();
         let _span = tracing::info_span!("hub", eui = %name).entered();
+        self.note_heard(hub, event.result.is_ok());
         match (event.task, event.result) {
             (Task::Stage { channel, .. }, result) => {
                 let Some(device) = self.device_on(hub, channel) else { return };
@@ -130,6 +131,7 @@ impl Conductor {
             // Its papers may have expired since they were written.
             self.restart_papers(hub);
         }
+        let doubt = self.doubt_of(now, device, fault);
         // An image that the hub found wrong is wrong the next time, too: one try, then a person.
         let hopeless = matches!(fault, Fault::VerificationFailed | Fault::ForeignImage);
         if !hopeless && attempts < policy.attempts {
@@ -140,10 +142,11 @@ impl Conductor {
         }
         let outcome = match fault {
             Fault::VerificationFailed | Fault::ForeignImage => Outcome::HubRejectedImage,
-            Fault::Unreachable { .. } => Outcome::NoWan,
+            Fault::Unreachable { .. } if doubt.is_none() => Outcome::NoWan,
             _ => Outcome::TransferFailed,
         };
-        self.end(now, &campaign, device, outcome, fault.to_string(), None);
+        let reason = doubt.map_or_else(|| fault.to_string(), |doubt| format!("{fault}: {doubt}"));
+        self.end(now, &campaign, device, outcome, reason, None);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Traffic {
     pub sessions: Vec<(SessionState, u64)>,
     /// How often a hub model was left alone because it flooded us.
     pub breakers_opened: u64,
+    /// The same for each hub model that was met, by manufacturer and model.
+    pub models: Vec<(String, u32)>,
     /// Each cell by name.
     pub cells: Vec<(String, CellTraffic)>,
     /// Each campaign.
@@ -50,6 +52,7 @@ impl Conductor {
             engine: self.engine.counters(),
             sessions: SessionState::ALL.into_iter().zip(counts).collect(),
             breakers_opened: self.engine.breakers_opened(),
+            models: self.breakers(),
             cells: cells.collect(),
             campaigns: campaigns.collect(),
         }

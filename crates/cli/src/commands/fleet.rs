@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Args;
 use eligibility::write_csv;
 use firmware_image::{MAX_FILE_LEN, TrustStore, VerifiedImage};
-use fleet::{DeviceKind, Fleet, Paperwork, WorldSpec, hub_address, paperwork};
+use fleet::{DeviceKind, DeviceTrust, Fleet, Paperwork, WorldSpec, hub_address, hub_ids, paperwork};
 use host::{FleetHost, FleetHostOptions, HostTraffic, Participant, Speed, SteadyClock};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::simulate::read_world;
 use crate::device::{TrustArguments, parse_speed, start_failure, until_told_to_stop};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
+use crate::keys::{LinkKeyFile, make_link_keys};
 use crate::output::Output;
 
 /// Options of `fleet`.
@@ -28,6 +29,7 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   lamplighter fleet simulators/fleets/street.toml --inventory lists
+  lamplighter fleet simulators/fleets/street.toml --inventory lists --fresh-link-keys link.keys
   lamplighter fleet simulators/fleets/town.toml --installations 200 --seed 7 --speed 60")]
 pub(crate) struct FleetArguments {
     /// The world: homes, links and troubles.
@@ -57,6 +59,12 @@ pub(crate) struct FleetArguments {
     /// for more. By default the project's own samples for electricity and gas meters.
     #[arg(long = "image", value_name = "FILE", num_args = 1..)]
     images: Vec<PathBuf>,
+    /// Have all hubs speak ciphered, and nothing but ciphered, with the keys in this file; serve reads the same file.
+    #[arg(long, value_name = "FILE", conflicts_with = "fresh_link_keys")]
+    link_keys: Option<PathBuf>,
+    /// The same with new keys, which are written into this file.
+    #[arg(long, value_name = "FILE")]
+    fresh_link_keys: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArguments,
 }
@@ -102,7 +110,8 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
     let trust = arguments.trust.resolve(output)?;
     let images = read_images(arguments, trust.images(), &mut spec)?;
     output.talk(format_args!("seed {}", arguments.seed));
-    let fleet = Fleet::build(&spec, arguments.seed, &trust, spec.start);
+    let keys = read_link_keys(arguments, &spec)?;
+    let fleet = build(arguments, &spec, &trust, keys.as_ref())?;
     let homes: Vec<_> = fleet.homes().cloned().collect();
     let stop = CancellationToken::new();
     let options = FleetHostOptions {
@@ -131,6 +140,38 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
     let traffic = host.traffic();
     let fleet = host.join().map_err(start_failure)?;
     output.report(&report(fleet, traffic, count))
+}
+
+fn read_link_keys(arguments: &FleetArguments, spec: &WorldSpec) -> Result<Option<LinkKeyFile>, Failure> {
+    match (&arguments.link_keys, &arguments.fresh_link_keys) {
+        (Some(path), _) => LinkKeyFile::read(path).map(Some),
+        (None, Some(path)) => make_link_keys(path, hub_ids(spec, arguments.seed).into_iter()).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Builds the homes, their hubs with keys if there are any.
+fn build(
+    arguments: &FleetArguments,
+    spec: &WorldSpec,
+    trust: &Arc<DeviceTrust>,
+    keys: Option<&LinkKeyFile>,
+) -> Result<Fleet, Failure> {
+    let Some(keys) = keys else { return Ok(Fleet::build(spec, arguments.seed, trust, spec.start)) };
+    let mut failure = None;
+    let fleet = Fleet::build_secured(spec, arguments.seed, trust, spec.start, |hub| {
+        let found = keys.hub_security(hub).and_then(|found| {
+            found.ok_or_else(|| {
+                Failure::message(ExitCode::BadInput, format_args!("no link keys of hub {hub}"))
+            })
+        });
+        found.map_err(|error| failure.get_or_insert(error)).ok()
+    });
+    match (failure, &arguments.link_keys) {
+        (None, _) => Ok(fleet),
+        (Some(failure), Some(path)) => Err(failure.at(path.display())),
+        (Some(failure), None) => Err(failure),
+    }
 }
 
 fn wait(stop: CancellationToken) -> Result<(), Failure> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use firmware_image::{Eui64, FileVersion};
-use fleet::{HanDevice, HubConfig};
+use fleet::{HanDevice, HubConfig, HubSecurity};
 use host::{HubOptions, Speed, SteadyClock, serve_hub};
 
 use crate::development;
 use crate::device::{TrustArguments, fresh_secret, parse_speed, present, run_device};
-use crate::exit::Failure;
+use crate::exit::{ExitCode, Failure};
+use crate::keys::LinkKeyFile;
 use crate::output::Output;
 
 /// Options of `hub`.
@@ -48,6 +49,9 @@ pub(crate) struct HubArguments {
     /// How many times faster than real time it lives: verification, boots and pauses take that much less.
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = parse_speed)]
     speed: Speed,
+    /// Speak ciphered, and nothing but ciphered, with the keys that this file has for --eui; serve reads the same file.
+    #[arg(long, value_name = "FILE")]
+    link_keys: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArguments,
 }
@@ -61,6 +65,7 @@ pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failu
         block_size: arguments.block_size,
         devices,
         nonce_secret: fresh_secret(),
+        security: read_security(arguments)?,
         ..HubConfig::new(arguments.eui, arguments.file_version)
     };
     let options = HubOptions {
@@ -73,4 +78,12 @@ pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failu
         store: arguments.store.clone(),
     };
     run_device(|tell, stop| serve_hub(options, tell, stop), output)
+}
+
+fn read_security(arguments: &HubArguments) -> Result<Option<HubSecurity>, Failure> {
+    let Some(path) = &arguments.link_keys else { return Ok(None) };
+    let found = LinkKeyFile::read(path)?.hub_security(arguments.eui)?;
+    let missing =
+        format_args!("{}: expected a line for hub {}, found none", path.display(), arguments.eui).to_string();
+    found.map(Some).ok_or_else(|| Failure::message(ExitCode::BadInput, missing))
 }

@@ -41,6 +41,11 @@ use crate::output::Output;
 Example:
   lamplighter serve --config examples/serve.toml
 
+Links to hubs are ciphered (DLMS security suite 0) when the configuration says:
+  [link_security]
+  keys = \"link.keys\"            # holder,system_title,encryption_key,authentication_key; mode 0600
+  counters = \"run/counters\"     # never to be lost as long as the keys are in use
+
 The first Ctrl-C or SIGTERM drains, the second kills. Killing does no harm: the next start goes on where the
 ledger ends.")]
 pub(crate) struct ServeArguments {
@@ -77,6 +82,11 @@ async fn serve(path: &Path, config: &Config, papers: Papers, output: &Output) ->
     let images = room.conductor.images().count();
     let (head_end, handle) = HeadEnd::new(room.conductor, room.ledger, wires, room.clock)
         .or_fail(ExitCode::Failed, "the head-end")?;
+    let protection = if room.links.is_some() { "ciphered" } else { "in the clear" };
+    let head_end = match room.links {
+        Some(links) => head_end.secured(links),
+        None => head_end,
+    };
     let (stop_engine, stop_api) = (CancellationToken::new(), CancellationToken::new());
     let mut engine = tokio::spawn(head_end.run(stop_engine.clone()));
 
@@ -88,7 +98,7 @@ async fn serve(path: &Path, config: &Config, papers: Papers, output: &Output) ->
     let mut api_task =
         tokio::spawn(smso_adapter::serve(listener, router, stop_api.clone().cancelled_owned()));
     output.talk(format_args!(
-        "ready     api http://{api} · hubs from {wan} · {devices} devices, {images} images, {campaigns} \
+        "ready     api http://{api} · hubs from {wan}, {protection} · {devices} devices, {images} images, {campaigns} \
          campaigns, {} ledger entries · speed {}",
         head.count, config.clock.speed
     ));

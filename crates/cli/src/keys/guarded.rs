@@ -26,7 +26,8 @@ pub(super) fn read(path: &Path, what: &str, bound: usize) -> Result<Zeroizing<Ve
     check_owner(&metadata).map_err(|found| unguarded(&found))?;
     check_mode(&metadata).map_err(|found| unguarded(&found).hint(format!("chmod 600 {}", path.display())))?;
     // Room for the whole file at once: a growing buffer would leave copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(bound + 1));
+    let len = usize::try_from(metadata.len()).unwrap_or(bound).min(bound);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(len + 1));
     files::read_into(path, file, bound, &mut bytes)?;
     Ok(bytes)
 }

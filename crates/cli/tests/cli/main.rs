@@ -15,6 +15,7 @@ mod ledger;
 mod running;
 mod serve;
 mod serve_chain;
+mod serve_secured;
 mod softhsm;
 mod terminal;
 mod trust_chain;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::desk::Desk;
 use crate::running::Running;
 
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 ledger = 'run/ledger.sqlite'
 images = 'run/images'
 trust = ['image.pub.pem']
@@ -26,7 +26,7 @@ clock = { speed = 600.0, start = 2020-10-05T00:00:00Z }
 ";
 
 /// A folder with keys, an image, a policy and a configuration; the lists come from `fleet`.
-fn desk() -> Desk {
+pub(crate) fn desk() -> Desk {
     let desk = Desk::empty();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let copies = [
@@ -49,19 +49,19 @@ fn start_fleet(desk: &Desk) -> Running {
 }
 
 /// Returns the address of the API, which the ready line names.
-fn address(serve: &Running) -> String {
+pub(crate) fn address(serve: &Running) -> String {
     let word = serve.ready.split_whitespace().find(|word| word.starts_with("http://"));
     word.expect("the ready line names the API").to_owned()
 }
 
-fn create(url: &str) -> String {
+pub(crate) fn create(url: &str) -> String {
     format!(
         "campaign create --url {url} --image esme.ota --smso SMSO-1 --id autumn --policy policy.toml --json"
     )
 }
 
 /// Waits until the campaign on show is as wanted.
-fn wait_for(desk: &Desk, url: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn wait_for(desk: &Desk, url: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
         let shown = desk.run(&format!("campaign show autumn --url {url} --json")).json();
@@ -74,14 +74,14 @@ fn wait_for(desk: &Desk, url: &str, what: &str, wanted: impl Fn(&Value) -> bool)
 }
 
 /// Returns the bodies of all ledger entries of one kind.
-fn bodies(desk: &Desk, kind: &str) -> Vec<Value> {
+pub(crate) fn bodies(desk: &Desk, kind: &str) -> Vec<Value> {
     let ended =
         desk.run(&format!("ledger show run/ledger.sqlite --kind {kind} --limit 1000 --json")).succeeded();
     let entries = ended.json()["entries"].as_array().unwrap().clone();
     entries.iter().map(|entry| serde_json::from_str(entry["body_text"].as_str().unwrap()).unwrap()).collect()
 }
 
-fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
 }
 

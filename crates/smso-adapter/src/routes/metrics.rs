@@ -42,6 +42,7 @@ fn registry(traffic: &Traffic) -> Registry {
         ("requests_sent", "Requests sent", engine.requests_sent),
         ("frames_heard", "Frames heard", engine.frames_heard),
         ("frames_malformed", "Frames that do not parse", engine.malformed),
+        ("frames_unbelieved", "Frames that link security did not believe", engine.unbelieved),
         ("frames_stale", "Answers that nobody waited for", engine.stale),
         ("frames_shed", "Frames dropped unread because their hub had said too much", engine.shed),
         ("strangers", "Datagrams from addresses that are no hub of ours", engine.strangers),
@@ -88,7 +89,14 @@ fn registry(traffic: &Traffic) -> Registry {
     let repaired = of(|one| one.blocks_repaired);
     counters(&mut registry, "campaign_blocks_repaired", "Blocks sent again", "campaign", repaired);
     devices(&mut registry, traffic);
+    models(&mut registry, traffic);
     registry
+}
+
+fn models(registry: &mut Registry, traffic: &Traffic) {
+    let openings = traffic.models.iter().map(|(model, openings)| (model.clone(), u64::from(*openings)));
+    let help = "Times a hub model was left alone because it flooded us, by model";
+    counters(registry, "model_breakers_opened", help, "model", openings);
 }
 
 fn devices(registry: &mut Registry, traffic: &Traffic) {

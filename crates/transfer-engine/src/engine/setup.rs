@@ -93,6 +93,8 @@ pub struct Counters {
     pub stale: u64,
     /// Frames dropped unread because their hub had said too much.
     pub shed: u64,
+    /// Frames that were admitted and that link security did not believe.
+    pub unbelieved: u64,
     /// Bytes heard, headers included, whether read or not.
     pub bytes_heard: u64,
 }

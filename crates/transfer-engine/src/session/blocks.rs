@@ -18,7 +18,7 @@ use super::{
     requests,
 };
 use crate::HubId;
-use crate::budget::{DATAGRAM_OVERHEAD, Pacer};
+use crate::budget::Pacer;
 use crate::moment::{Moment, Stamp};
 use crate::task::Fault;
 
@@ -37,13 +37,13 @@ impl Session {
         let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !deaf) else {
             return Want::Wait(probe_due.or(active.turn.deadline(now)).unwrap_or(Moment::MAX));
         };
-        let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
+        let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * self.block_overhead();
         let pace = self.pace();
         let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, bytes as u64, pace));
         if ready > now {
             return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
-        let left = transfer.left() as usize * (transfer.encoded.stride() + DATAGRAM_OVERHEAD);
+        let left = transfer.left() as usize * (transfer.encoded.stride() + self.block_overhead());
         let path = pace.time_for(left) + Duration::from_secs(self.tail_s.into());
         Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
     }
@@ -69,11 +69,12 @@ impl Session {
         if probe_due.is_some_and(|due| due <= now) {
             return self.emit_probe(now, around);
         }
+        let overhead = self.block_overhead();
         let active = self.active.as_mut().expect("blocks are sent for a task");
         let transfer = active.transfer.as_mut().expect("blocks are sent for a transfer");
         let run = transfer.next_train(limit, window).expect("want() saw a train");
         let contents = transfer.encoded.train(run.start, run.end - run.start);
-        let bytes = contents.len() + (run.end - run.start) as usize * DATAGRAM_OVERHEAD;
+        let bytes = contents.len() + (run.end - run.start) as usize * overhead;
         transfer.sent(&run, bytes, window.is_some());
         let segment = transfer.encoded.stride();
         if transfer.round_is_over() {
@@ -101,7 +102,7 @@ impl Session {
         let step = if transfer.holes { Step::ReadBitmap } else { Step::ReadFirstMissing };
         let mut frame = Vec::with_capacity(CONTROL_ALLOWANCE);
         emit_step(&active.task, step, self.invoke, around.releases, &mut frame);
-        requests(frame, 1)
+        requests(frame, 1, self.protection.request_overhead(false))
     }
 
     /// Takes the answer to a probe; `None` if it is none.

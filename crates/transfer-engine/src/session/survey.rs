@@ -151,6 +151,7 @@ impl Session {
         let size = u32::from(survey.block_size);
         if let Errand::Stage { release, channel } = active.task {
             let encoded = around.releases.encoding(release, channel, size, service);
+            let encoded = encoded.ok_or(Fault::NoRoom(size))?;
             if encoded.count() > MAX_BLOCKS {
                 return Err(Fault::BlockSize(size));
             }

@@ -27,7 +27,7 @@ fn home_with_images(spec: &WorldSpec, payload_len: usize, commons: &mut Commons)
     let keys = TrustStore::new(vec![key.public()]);
     let trust = Arc::new(DeviceTrust::pinned(keys.clone(), keys.keys()));
     let plan = draw_homes(spec, 5).remove(0);
-    let mut home = build_home(spec, 5, plan, &trust, spec.start).home;
+    let mut home = build_home(spec, 5, plan, &trust, spec.start, None).home;
     for kind in [DeviceKind::Electricity, DeviceKind::Gas, DeviceKind::Display] {
         let payload: Vec<u8> = (0..payload_len as u32).map(|k| ((k * 31) >> 3) as u8).collect();
         let file = OtaFile::build(&spec.device.of(kind).target(), "test", &payload).expect("it builds");

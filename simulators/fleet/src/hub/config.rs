@@ -52,6 +52,9 @@ pub struct HubSecurity {
     pub broadcast: Option<LinkKeys>,
     /// What its challenges are drawn from, so that nobody foresees them: as secret as a key, and its own.
     pub challenge_seed: [u8; 32],
+    /// Where its invocation counters begin; what it has used since is in its flash. Simulated flash goes with its
+    /// process: who gives the same keys to another one begins elsewhere.
+    pub first_counter: u32,
 }
 
 impl fmt::Debug for HubSecurity {

@@ -42,10 +42,13 @@ pub(super) struct Secured {
 impl Hub {
     /// Begins the ciphered side, if the hub has keys, from what flash says.
     pub(super) fn open_secured(&mut self) {
-        let Some(HubSecurity { title, keys, broadcast, .. }) = self.config.security.clone() else { return };
+        let Some(HubSecurity { title, keys, broadcast, first_counter, .. }) = self.config.security.clone()
+        else {
+            return;
+        };
         let number = u8::try_from(self.slots.len()).expect("slots are numbered by bytes");
         let (log, record) = RecordLog::open(&self.board.flash, Board::own_record(number));
-        let (end, windows) = record.as_deref().and_then(from_record).unwrap_or_default();
+        let (end, windows) = record.as_deref().and_then(from_record).unwrap_or((first_counter, Vec::new()));
         let server = SecureServer::new(keys, broadcast, title, CounterLease::after(end), windows);
         self.secured = Some(Box::new(Secured { server, log, plain: Vec::new(), answer: Vec::new() }));
     }

@@ -41,6 +41,11 @@ enum HomeTrouble {
     Unreachable,
 }
 
+/// Returns the ids of the hubs of a world, in their order: for whoever makes keys for them before they are built.
+pub fn hub_ids(spec: &WorldSpec, seed: u64) -> Vec<Eui64> {
+    draw_homes(spec, seed).into_iter().map(|plan| plan.record.devices[0].eui).collect()
+}
+
 /// Draws all homes of a world, in the order of their hubs.
 pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
     let dealer = Dealer { homes: spec.installations.get(), seed };

@@ -38,6 +38,7 @@ fn security(hub: u8) -> Option<HubSecurity> {
         keys: keys(hub),
         broadcast: Some(broadcast_keys()),
         challenge_seed: [hub ^ 0x55; 32],
+        first_counter: 0,
     })
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Config {
     /// How hubs are reached.
     #[serde(default)]
     pub(super) wan: Wan,
+    /// Keys for links to hubs; without, everything is said in the clear.
+    pub(super) link_security: Option<LinkSecurity>,
     /// What may be put on the air.
     #[serde(default)]
     pub(super) budgets: Budgets,
@@ -58,6 +60,16 @@ pub(super) struct ChainPlace {
     /// What hubs are to hold beside the newest root: the status of the day, the releases.
     #[serde(default)]
     pub(super) papers: Vec<PathBuf>,
+}
+
+/// How links to hubs are ciphered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkSecurity {
+    /// The file of link keys.
+    pub(super) keys: PathBuf,
+    /// The file of invocation counters; made if there is none, and never to be lost as long as the keys are in use.
+    pub(super) counters: PathBuf,
 }
 
 /// The five files the gate judges by.
@@ -230,7 +242,8 @@ impl Config {
             .chain
             .iter_mut()
             .flat_map(|chain| std::iter::once(&mut chain.roots).chain(&mut chain.papers));
-        for path in single.into_iter().chain(&mut self.trust).chain(chain) {
+        let links = self.link_security.iter_mut().flat_map(|links| [&mut links.keys, &mut links.counters]);
+        for path in single.into_iter().chain(&mut self.trust).chain(chain).chain(links) {
             *path = folder.join(&path);
         }
     }
@@ -363,6 +376,7 @@ mod tests {
             ("[clock]\nspeed = 0.0", "key speed: expected a factor from 0.001 to 1000000, found 0"),
             ("[clock]\nstart = 2020-10-05T00:00:00", "expected a UTC time such as"),
             ("[clock]\nstart = 2020-10-05T00:00:00+01:00", "expected a UTC time such as"),
+            ("[link_security]\nkeys = 'k'", "missing field `counters`"),
             ("[nonsense]\n", "unknown field `nonsense`"),
             ("[http", "line 11, column "),
         ];

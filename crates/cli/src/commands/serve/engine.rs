@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use campaign::{Conductor, Desk, ReplayError, Settings};
 use eligibility::{Inventory, LoadError, Register, RegisterFiles};
-use head_end::Clock;
+use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
 use rustix::fs::OFlags;
@@ -21,6 +21,7 @@ use super::config::Config;
 use super::images::ImageFolder;
 use crate::clocks::SharedClock;
 use crate::exit::{ExitCode, Failure, OrFail};
+use crate::keys::LinkKeyFile;
 use crate::{files, keys};
 
 /// What is known before anything is opened for writing.
@@ -28,6 +29,7 @@ pub(super) struct Papers {
     believed: Believed,
     desk: Desk,
     settings: Settings,
+    keyring: Option<Keyring>,
 }
 
 /// An engine that has taken up its ledger and is ready to run.
@@ -37,6 +39,7 @@ pub(super) struct EngineRoom {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) believed: Believed,
     pub(super) images: Arc<ImageFolder>,
+    pub(super) links: Option<SecuredLinks>,
 }
 
 impl Papers {
@@ -61,8 +64,38 @@ impl Papers {
         let register = register.or_bad_input(folder_of(&lists.cpl))?;
         let inventory: Result<Inventory, LoadError> = Inventory::load(csv(&lists.inventory)?);
         let inventory = inventory.or_bad_input(folder_of(&lists.inventory))?;
-        Ok(Papers { believed, desk: Desk { register, inventory, gate: config.gate() }, settings })
+        let keyring = read_keyring(config, &inventory)?;
+        Ok(Papers { believed, desk: Desk { register, inventory, gate: config.gate() }, settings, keyring })
     }
+}
+
+/// Reads the link keys, if there are any, and sees that no hub would be talked to in the clear.
+fn read_keyring(config: &Config, inventory: &Inventory) -> Result<Option<Keyring>, Failure> {
+    let Some(place) = &config.link_security else { return Ok(None) };
+    let keys = LinkKeyFile::read(&place.keys)?;
+    if let Some(device) = inventory.devices().find(|device| !keys.has(device.hub)) {
+        let message = format!(
+            "{}: expected a line for each hub of {}, found none for {}",
+            place.keys.display(),
+            config.lists.inventory.display(),
+            device.hub
+        );
+        return Err(Failure::message(ExitCode::BadInput, message));
+    }
+    keys.keyring(&place.keys).map(Some)
+}
+
+fn open_links(config: &Config, keyring: Keyring) -> Result<SecuredLinks, Failure> {
+    let path = config.link_security.as_ref().map(|place| place.counters.as_path()).unwrap_or(Path::new(""));
+    let place = path.display();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).or_bad_input(format_args!("{place}: its folder cannot be made"))?;
+    }
+    let file = CounterFile::open(path).or_bad_input(format_args!("{place}: cannot be opened"))?;
+    let counters = Counters::open(Box::new(file));
+    let counters =
+        counters.or_fail(ExitCode::Refused, format_args!("{place}: expected invocation counters"))?;
+    Ok(SecuredLinks::new(keyring, counters))
 }
 
 fn csv(path: &Path) -> Result<BufReader<fs::File>, Failure> {
@@ -79,13 +112,17 @@ fn folder_of(path: &Path) -> String {
 impl EngineRoom {
     /// Opens ledger and images and takes up every unfinished campaign.
     pub(super) fn open(config: &Config, papers: Papers) -> Result<EngineRoom, Failure> {
-        let Papers { believed, desk, settings } = papers;
+        let Papers { believed, desk, settings, keyring } = papers;
         let ledger = open_ledger(&config.ledger)?;
         let (images, stored) = ImageFolder::open(&config.images, &believed.images)?;
         let start = begin(config, &ledger)?;
         let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
         let clock = SharedClock::new(steady, Participant(0));
         let mut conductor = Conductor::new(settings, desk, start);
+        let links = keyring.map(|keyring| open_links(config, keyring)).transpose()?;
+        if let Some(links) = &links {
+            conductor.secure_links(links.sealer());
+        }
         for image in stored.images {
             conductor.add_image(image);
         }
@@ -95,7 +132,8 @@ impl EngineRoom {
         replay(config, &ledger, &mut conductor)?;
         let resumed = conductor.resume(clock.now());
         resumed.map_err(|error| not_resumed(config, error))?;
-        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images: Arc::new(images) })
+        let images = Arc::new(images);
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links })
     }
 }
 

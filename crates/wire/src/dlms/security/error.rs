@@ -52,7 +52,7 @@ pub enum LinkError {
     #[error("the APDU does not belong to this state of the association")]
     OutOfOrder,
     /// The server refused the association. Refusals are not protected: anybody may have said this.
-    #[error("the association was refused with diagnostic {diagnostic}")]
+    #[error("the association was refused: {}", diagnostic_words(*diagnostic))]
     Rejected {
         /// As in [`crate::AssociationResponse`].
         diagnostic: u8,
@@ -60,6 +60,20 @@ pub enum LinkError {
     /// The answer could not be sealed: our own fault.
     #[error("the answer could not be sealed")]
     Answer(#[from] SealError),
+}
+
+/// Says what a diagnostic of an AARE means (IEC 62056-5-3, acse-service-user).
+fn diagnostic_words(diagnostic: u8) -> String {
+    let words = match diagnostic {
+        1 => "no reason given",
+        2 => "the application context is not supported, as by a hub that speaks in the clear",
+        11 => "the authentication mechanism is not recognised",
+        12 => "the authentication mechanism is required",
+        13 => "authentication failure, as with other link keys than ours",
+        14 => "authentication is required",
+        other => return format!("diagnostic {other}"),
+    };
+    format!("{words} (diagnostic {diagnostic})")
 }
 
 impl From<Forged> for LinkError {

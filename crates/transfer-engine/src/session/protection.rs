@@ -1,0 +1,46 @@
+//! How frames to a hub are protected, and what that costs on the line. Ciphering is left to `link_security`.
+
+use wire::MAX_SEAL_OVERHEAD;
+
+use super::Session;
+use crate::budget::DATAGRAM_OVERHEAD;
+
+/// How frames to a hub are protected. The engine counts what protection costs; who ciphers is its driver, with a
+/// [`LinkSecurity`](crate::LinkSecurity), but for blocks that are sealed once for all hubs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protection {
+    /// Nothing is ciphered.
+    #[default]
+    Clear,
+    /// Everything is, under the hub's own key.
+    Own,
+    /// The same, but unconfirmed blocks, which are sealed once under the key of all hubs.
+    Shared,
+}
+
+/// What a secured association takes beyond a plain one, bytes: title, challenge and ciphered initiate in the AARQ are
+/// 80, the second pass with its headers is 82.
+const SECURED_ASSOCIATION: usize = 176;
+
+impl Protection {
+    /// Returns what a request takes on the line beside its frame.
+    pub(super) fn request_overhead(self, is_association: bool) -> usize {
+        match self {
+            Protection::Clear => DATAGRAM_OVERHEAD,
+            _ if is_association => DATAGRAM_OVERHEAD + SECURED_ASSOCIATION,
+            _ => DATAGRAM_OVERHEAD + MAX_SEAL_OVERHEAD,
+        }
+    }
+}
+
+impl Session {
+    /// Returns what a block takes on the line beside its frame.
+    pub(super) fn block_overhead(&self) -> usize {
+        let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());
+        let is_sealed = transfer.is_some_and(|transfer| transfer.encoded.is_sealed());
+        match self.protection {
+            Protection::Own | Protection::Shared if !is_sealed => DATAGRAM_OVERHEAD + MAX_SEAL_OVERHEAD,
+            _ => DATAGRAM_OVERHEAD,
+        }
+    }
+}
