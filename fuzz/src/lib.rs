@@ -5,6 +5,7 @@
 //! chain    a trust root and the next
 //! seeds    what the committed corpus holds          examples/seeds writes it
 //! memory   the bound that every target asserts
+//! talk     a hub that says anything to an engine
 //! sealed   signs what no honest tool would sign
 //! ```
 
@@ -12,8 +13,9 @@ pub mod chain;
 mod memory;
 mod sealed;
 pub mod seeds;
+pub mod talk;
 
-pub use memory::{READING, SIGNING, bounded};
+pub use memory::{READING, SIGNING, TALKING, bounded};
 pub use sealed::{envelope_around, file_around, manifest_in, order_around, root_around};
 
 use std::sync::LazyLock;

@@ -14,6 +14,10 @@ pub const READING: usize = 64 * 1_024;
 /// envelope and so for a moment has three times its size. Nobody sends us things to sign.
 pub const SIGNING: usize = 128 * 1_024;
 
+/// What an engine may take for one hub beside twice what the hub said, in bytes: the image of 8 KiB encoded at the block
+/// size that the hub chose, 31 KiB at the smallest, and again while the first is let go; bitmaps and frames.
+pub const TALKING: usize = 128 * 1_024;
+
 /// Runs an act on `input_len` bytes and returns what it returns.
 ///
 /// # Panics

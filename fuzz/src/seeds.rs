@@ -10,6 +10,7 @@ use firmware_image::{
 
 use crate::chain::{first_root, next_root, signed_root};
 use crate::sealed::manifest_in;
+use crate::talk::conversations;
 use crate::{identity, key, signed, unsigned};
 
 /// A file of the corpus: its name and its bytes.
@@ -19,8 +20,13 @@ pub type Seed = (&'static str, Vec<u8>);
 pub type Recipe = fn() -> Vec<Seed>;
 
 /// Every target, and what makes its seeds.
-pub const TARGETS: [(&str, Recipe); 4] =
-    [("ota_file", files), ("manifest", manifests), ("order", orders), ("trust_root", roots)];
+pub const TARGETS: [(&str, Recipe); 5] = [
+    ("ota_file", files),
+    ("manifest", manifests),
+    ("order", orders),
+    ("trust_root", roots),
+    ("datagrams", conversations),
+];
 
 /// Returns the folder of the committed seeds of a target.
 pub fn folder(target: &str) -> PathBuf {
