@@ -4,6 +4,7 @@
 
 mod architecture;
 mod campaigns;
+mod caps;
 #[expect(dead_code, reason = "the devices' tests use more of it")]
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;

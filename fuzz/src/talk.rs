@@ -214,6 +214,7 @@ fn verify() -> Vec<u8> {
     piece(3, &[0])
 }
 
+/// The question waits for its turn on the line.
 fn confirm() -> Vec<u8> {
-    get(&in_slot())
+    [piece(5, &[0x10, 0, 0]), get(&in_slot())].concat()
 }

@@ -15,6 +15,7 @@
 //! - The conductor has no socket, file, clock or randomness. Head-end and simulator drive the same one.
 
 mod activation;
+mod budgets;
 mod intake;
 mod legs;
 mod links;
@@ -35,8 +36,8 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority, Protection,
-    Release, ReleaseId, Task, Transmit, Transport,
+    ByteRate, CarrierId, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority,
+    Protection, Release, ReleaseId, Task, Transmit, Transport,
 };
 
 use crate::order::CampaignId;
@@ -44,10 +45,12 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use budgets::Agreed;
 use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
+pub use budgets::{BudgetBook, CarrierTraffic};
 pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
@@ -135,7 +138,8 @@ pub struct Conductor {
     engine: Engine,
     images: BTreeMap<FileDigest, (VerifiedImage, ReleaseId)>,
     withdrawn: BTreeSet<FileDigest>,
-    cells: BTreeMap<String, CellId>,
+    /// Cells by name and carrier.
+    cells: BTreeMap<(String, CarrierId), CellId>,
     hubs: BTreeMap<Eui64, Hub>,
     hub_names: Vec<Eui64>,
     campaigns: BTreeMap<CampaignId, CampaignState>,
@@ -153,6 +157,7 @@ pub struct Conductor {
     /// How frames to hubs are protected.
     protection: Protection,
     models: Models,
+    agreed: Agreed,
 }
 
 impl Conductor {
@@ -178,6 +183,7 @@ impl Conductor {
             unsettled: BTreeSet::new(),
             protection: Protection::Clear,
             models: Models::default(),
+            agreed: Agreed::default(),
         }
     }
 
@@ -338,12 +344,10 @@ impl Conductor {
         let found = self.desk.inventory.device(device)?;
         let (hub, channel) = (found.hub, found.channel.0);
         let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
-        let cell_name = found.cell.as_str().to_owned();
+        let (carrier, cell) = (found.comms_provider.as_str().to_owned(), found.cell.as_str().to_owned());
         if !self.hubs.contains_key(&hub) {
             let model = self.model_of(hub);
-            let cell_rate = self.settings.cell_rate;
-            let engine = &mut self.engine;
-            let cell = *self.cells.entry(cell_name).or_insert_with(|| engine.add_cell(cell_rate));
+            let cell = self.cell_of(now, &carrier, &cell);
             let link = HubLink {
                 address,
                 transport: self.settings.transport,

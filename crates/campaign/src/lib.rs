@@ -18,7 +18,8 @@ mod stage;
 mod state;
 
 pub use conductor::{
-    CampaignTraffic, CellTraffic, Conductor, Desk, HubName, LinkDoubt, ReplayError, Settings, Traffic,
+    BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Conductor, Desk, HubName, LinkDoubt,
+    ReplayError, Settings, Traffic,
 };
 pub use order::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,

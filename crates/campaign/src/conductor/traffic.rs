@@ -3,7 +3,7 @@
 
 use transfer_engine::{CellTraffic, Counters, SessionState};
 
-use super::Conductor;
+use super::{CarrierTraffic, Conductor};
 use crate::order::CampaignId;
 use crate::state::Tally;
 
@@ -20,6 +20,8 @@ pub struct Traffic {
     pub models: Vec<(String, u32)>,
     /// Each cell by name.
     pub cells: Vec<(String, CellTraffic)>,
+    /// Each carrier that something has been agreed about.
+    pub carriers: Vec<CarrierTraffic>,
     /// Each campaign.
     pub campaigns: Vec<CampaignTraffic>,
 }
@@ -41,7 +43,8 @@ impl Conductor {
     /// Counts everything. Looks at every hub and every device: for a scrape every few seconds.
     pub fn traffic(&self) -> Traffic {
         let counts = self.engine.sessions_by_state();
-        let cells = self.cells.iter().map(|(name, cell)| (name.clone(), self.engine.cell_traffic(*cell)));
+        let cells =
+            self.cells.iter().map(|((name, _), cell)| (name.clone(), self.engine.cell_traffic(*cell)));
         let campaigns = self.campaigns.values().map(|state| CampaignTraffic {
             id: state.id.clone(),
             tally: state.tally(),
@@ -54,6 +57,7 @@ impl Conductor {
             breakers_opened: self.engine.breakers_opened(),
             models: self.breakers(),
             cells: cells.collect(),
+            carriers: self.carriers_today(),
             campaigns: campaigns.collect(),
         }
     }

@@ -5,6 +5,7 @@
 //!   nothing is written before the ports are ours; nothing is sent before the ledger is folded
 //! ```
 
+mod budgets;
 mod chain;
 mod config;
 mod desk;

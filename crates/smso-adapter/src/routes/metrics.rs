@@ -90,6 +90,7 @@ fn registry(traffic: &Traffic) -> Registry {
     counters(&mut registry, "campaign_blocks_repaired", "Blocks sent again", "campaign", repaired);
     devices(&mut registry, traffic);
     models(&mut registry, traffic);
+    carriers(&mut registry, traffic);
     registry
 }
 
@@ -97,6 +98,15 @@ fn models(registry: &mut Registry, traffic: &Traffic) {
     let openings = traffic.models.iter().map(|(model, openings)| (model.clone(), u64::from(*openings)));
     let help = "Times a hub model was left alone because it flooded us, by model";
     counters(registry, "model_breakers_opened", help, "model", openings);
+}
+
+fn carriers(registry: &mut Registry, traffic: &Traffic) {
+    let all = traffic.carriers.iter();
+    let today = all.clone().map(|carrier| (carrier.name.clone(), carrier.bytes_today));
+    let help = "Bytes of a carrier since midnight (UTC), both directions, headers included";
+    gauges(registry, "carrier_bytes_today", help, "carrier", today);
+    let caps = all.filter_map(|carrier| Some((carrier.name.clone(), carrier.cap_bytes?)));
+    gauges(registry, "carrier_cap_bytes", "What a carrier may carry in a day", "carrier", caps);
 }
 
 fn devices(registry: &mut Registry, traffic: &Traffic) {

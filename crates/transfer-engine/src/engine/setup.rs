@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::HubId;
 use crate::armour::ArmourRules;
-use crate::budget::{BudgetRules, ByteRate};
+use crate::budget::{BudgetPlan, BudgetRules, ByteRate, DayProfile};
 use crate::session::{Patience, Transport};
 
 /// How the engine is set up.
@@ -15,6 +15,8 @@ use crate::session::{Patience, Transport};
 pub struct EngineConfig {
     /// What the whole head-end may send, headers included.
     pub global_rate: ByteRate,
+    /// What is free of it by the hour.
+    pub global_profile: DayProfile,
     /// The longest train of blocks to one hub in one transmit; trains also never hold more than 50 ms of
     /// the hub's line.
     pub train: u32,
@@ -35,6 +37,7 @@ impl Default for EngineConfig {
     fn default() -> EngineConfig {
         EngineConfig {
             global_rate: ByteRate(1_000_000),
+            global_profile: DayProfile::FLAT,
             train: 16,
             burst: Duration::from_millis(50),
             // Ten reads of 100 B a second on a cell of 20 kB/s.
@@ -49,7 +52,7 @@ impl EngineConfig {
     /// Returns the rules of budgets for one engine that has them to itself.
     pub fn budget_rules(&self) -> BudgetRules {
         BudgetRules {
-            global: self.global_rate.into(),
+            global: BudgetPlan { rate: self.global_rate, profile: self.global_profile },
             burst: self.burst,
             reserve_permille: self.reserve_permille,
             shards: 1,

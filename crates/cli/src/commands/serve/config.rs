@@ -1,7 +1,7 @@
 //! The configuration of `serve`: one TOML file, every key checked before anything is opened or written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use toml::value::{Datetime, Offset};
 use transfer_engine::{ByteRate, EngineConfig, Moment, Patience, Transport};
 
+use super::budgets::Budgets;
 use crate::exit::{ExitCode, Failure};
 use crate::toml_file;
 
@@ -140,31 +141,6 @@ pub(super) enum TransportWord {
     Tcp,
 }
 
-/// What may be put on the air, headers included.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Budgets {
-    /// By the whole head-end.
-    pub(super) global_rate_bytes_per_s: NonZeroU64,
-    /// In one radio cell.
-    pub(super) cell_rate_bytes_per_s: NonZeroU64,
-    /// To one hub.
-    pub(super) link_rate_bits_per_s: NonZeroU64,
-}
-
-impl Default for Budgets {
-    fn default() -> Budgets {
-        let rate = |rate| NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN);
-        // A fraction of what GPRS class 10 carries (48 kbit/s), so that no queue grows. An operator agrees
-        // numbers with the carrier (assumption).
-        Budgets {
-            global_rate_bytes_per_s: rate(200_000),
-            cell_rate_bytes_per_s: rate(20_000),
-            link_rate_bits_per_s: rate(21_600),
-        }
-    }
-}
-
 /// What the gate leaves to configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -211,6 +187,7 @@ impl Config {
 
     /// Checks what no single value shows.
     fn check(&self) -> Result<(), String> {
+        self.budgets.check()?;
         match (self.trust.is_empty(), &self.chain) {
             (true, None) => {
                 return Err(
@@ -255,11 +232,18 @@ impl Config {
             attempts: self.wan.request_attempts.get(),
             ..Patience::default()
         };
-        let global_rate = ByteRate(self.budgets.global_rate_bytes_per_s.get());
+        let budgets = &self.budgets;
         // Lateness is real time, and rates are simulated: a fast clock must make up for as much more.
         let usual = EngineConfig::default();
-        let burst = usual.burst.mul_f64(self.clock.speed.factor().max(1.0));
-        EngineConfig { global_rate, patience, burst, ..usual }
+        let burst = budgets.burst().mul_f64(self.clock.speed.factor().max(1.0));
+        EngineConfig {
+            global_rate: ByteRate(budgets.global_rate_bytes_per_s.get()),
+            global_profile: budgets.global_profile_permille.0,
+            reserve_permille: budgets.reserve_permille,
+            patience,
+            burst,
+            ..usual
+        }
     }
 
     /// Returns what one cell may carry.
@@ -367,6 +351,27 @@ mod tests {
             (
                 "[budgets]\ncell_rate_bytes_per_s = -5",
                 "key cell_rate_bytes_per_s: invalid value: integer `-5`",
+            ),
+            ("[budgets]\nburst_ms = 0", "key burst_ms: invalid value: integer `0`"),
+            (
+                "[budgets]\nreserve_permille = 1001",
+                "key reserve_permille: expected 0 to 1000 thousandths, found 1001",
+            ),
+            (
+                "[budgets]\nglobal_profile_permille = [1000, 500]",
+                "key global_profile_permille: expected 24 shares, one for each hour (UTC), found 2",
+            ),
+            (
+                "[budgets.carriers.CSP-1]\nrate_bytes_per_s = '40 kbit/s'",
+                "line 12, column 20, key rate_bytes_per_s: invalid type: string",
+            ),
+            (
+                "[budgets.carriers.CSP-1]\nrate_bytes_per_s = 5000\ncap_pounds_per_day = -1",
+                "line 13, column 22, key cap_pounds_per_day: expected pounds from 0 to 1000000000, found -1",
+            ),
+            (
+                "[budgets.carriers.CSP-1]\nrate_bytes_per_s = 5000\ncap_pounds_per_day = 3.5",
+                "key budgets.carriers.CSP-1.cap_pounds_per_day: expected a price_pounds_per_gigabyte beside it",
             ),
             (
                 "[gate]\ntmad_v7_effective = 2020-09-11T00:00:00Z",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::{Conductor, Desk, ReplayError, Settings};
+use campaign::{BudgetBook, Conductor, Desk, ReplayError, Settings};
 use eligibility::{Inventory, LoadError, Register, RegisterFiles};
 use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
@@ -30,6 +30,7 @@ pub(super) struct Papers {
     desk: Desk,
     settings: Settings,
     keyring: Option<Keyring>,
+    book: BudgetBook,
 }
 
 /// An engine that has taken up its ledger and is ready to run.
@@ -65,7 +66,12 @@ impl Papers {
         let inventory: Result<Inventory, LoadError> = Inventory::load(csv(&lists.inventory)?);
         let inventory = inventory.or_bad_input(folder_of(&lists.inventory))?;
         let keyring = read_keyring(config, &inventory)?;
-        Ok(Papers { believed, desk: Desk { register, inventory, gate: config.gate() }, settings, keyring })
+        let book = config.budgets.book(&inventory);
+        let book = book.map_err(|fault| {
+            Failure::message(ExitCode::BadInput, format_args!("the configuration, {fault}"))
+        })?;
+        let desk = Desk { register, inventory, gate: config.gate() };
+        Ok(Papers { believed, desk, settings, keyring, book })
     }
 }
 
@@ -112,13 +118,14 @@ fn folder_of(path: &Path) -> String {
 impl EngineRoom {
     /// Opens ledger and images and takes up every unfinished campaign.
     pub(super) fn open(config: &Config, papers: Papers) -> Result<EngineRoom, Failure> {
-        let Papers { believed, desk, settings, keyring } = papers;
+        let Papers { believed, desk, settings, keyring, book } = papers;
         let ledger = open_ledger(&config.ledger)?;
         let (images, stored) = ImageFolder::open(&config.images, &believed.images)?;
         let start = begin(config, &ledger)?;
         let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
         let clock = SharedClock::new(steady, Participant(0));
         let mut conductor = Conductor::new(settings, desk, start);
+        conductor.set_budgets(book);
         let links = keyring.map(|keyring| open_links(config, keyring)).transpose()?;
         if let Some(links) = &links {
             conductor.secure_links(links.sealer());
