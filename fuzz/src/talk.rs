@@ -134,6 +134,11 @@ impl Talk {
                 let invoke = match apdu {
                     Apdu::GetRequest(get) => get.invoke,
                     Apdu::ActionRequest(action) if action.invoke.confirmed => action.invoke,
+                    Apdu::AssociationRequest(_) => {
+                        // Whatever was asked before is not waited for any more.
+                        self.asked.clear();
+                        continue;
+                    }
                     _ => continue,
                 };
                 self.forget(invoke);
@@ -150,7 +155,8 @@ impl Talk {
 pub fn conversations() -> Vec<Seed> {
     let taken = [opening(), survey(None), initiate(), blocks(), verify(), confirm()].concat();
     let rebooted = [opening(), survey(None), initiate(), exception(), taken.clone()].concat();
-    let resumed = [opening(), survey(Some(ImageTransferStatus::Initiated)), blocks(), verify(), confirm()];
+    let held = survey(Some(ImageTransferStatus::Initiated));
+    let resumed = [opening(), held, turn(), all_blocks(), turn(), verify(), confirm()];
     let noise = [vec![0, 4], b"junk".to_vec(), vec![1, 6], vec![0xC4; 6], vec![5, 2, 255, 255]].concat();
     vec![("taken", taken), ("rebooted", rebooted), ("resumed", resumed.concat()), ("noise", noise)]
 }
@@ -171,8 +177,19 @@ fn encoded(data: &Data<'_>) -> Vec<u8> {
     out
 }
 
+/// The association, and time for the questions that follow.
 fn opening() -> Vec<u8> {
-    piece(4, &[])
+    [piece(4, &[]), turn()].concat()
+}
+
+/// A quarter of a second, in which a question gets its turn on the line.
+fn turn() -> Vec<u8> {
+    piece(5, &[0x10, 0])
+}
+
+/// Attribute 4: no block is missing.
+fn all_blocks() -> Vec<u8> {
+    get(&encoded(&Data::Unsigned32(8)))
 }
 
 /// Attributes 5, 2, 7 and 6.
@@ -199,13 +216,14 @@ fn initiate() -> Vec<u8> {
     piece(3, &[0])
 }
 
+/// The hub knows nobody any more; the association waits for its turn.
 fn exception() -> Vec<u8> {
-    piece(1, &[0xD8, 1, 2])
+    [piece(1, &[0xD8, 1, 2]), piece(5, &[0x10, 0, 0])].concat()
 }
 
-/// Time for the blocks, then attribute 4: all of them are there. More often than it is asked, as probes come between.
+/// Time for the blocks, then the answer that they are there. Thrice, as probes come between.
 fn blocks() -> Vec<u8> {
-    let all = get(&encoded(&Data::Unsigned32(8)));
+    let all = all_blocks();
     let wait = piece(5, &[0x10, 0, 0]);
     [wait.clone(), all.clone(), wait.clone(), all.clone(), wait, all].concat()
 }
@@ -214,7 +232,6 @@ fn verify() -> Vec<u8> {
     piece(3, &[0])
 }
 
-/// The question waits for its turn on the line.
 fn confirm() -> Vec<u8> {
-    [piece(5, &[0x10, 0, 0]), get(&in_slot())].concat()
+    [turn(), get(&in_slot())].concat()
 }
