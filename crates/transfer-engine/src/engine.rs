@@ -254,6 +254,27 @@ impl Engine {
 
     /// Takes one wrapper frame from a hub, as cut out of its stream or datagram.
     pub fn handle_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
+        if self.hear(now, hub, frame) {
+            self.refresh(now, hub);
+        }
+    }
+
+    /// Takes whole wrapper frames that came from a hub together, one after another: the answers to a window cost one
+    /// look at what the hub wants next.
+    pub fn handle_frames(&mut self, now: Moment, hub: HubId, frames: &[u8]) {
+        let (mut rest, mut moved) = (frames, false);
+        while let Ok(Some((_, len))) = WanFrame::parse_stream(rest) {
+            let (frame, later) = rest.split_at(len);
+            moved |= self.hear(now, hub, frame);
+            rest = later;
+        }
+        if moved {
+            self.refresh(now, hub);
+        }
+    }
+
+    /// Has a session hear a frame; says whether it was one for it.
+    fn hear(&mut self, now: Moment, hub: HubId, frame: &[u8]) -> bool {
         let session = &mut self.sessions[hub.0 as usize];
         let bytes = (frame.len() + DATAGRAM_OVERHEAD) as u64;
         self.counters.frames_heard += 1;
@@ -262,12 +283,12 @@ impl Engine {
         self.budgets.received(now, session.cell, bytes);
         if !self.armour.admits(now, hub.0, session.model, bytes) {
             self.counters.shed += 1;
-            return;
+            return false;
         }
         let parsed = WanFrame::parse_datagram(frame).and_then(|frame| Apdu::parse(frame.apdu));
         let Ok(apdu) = parsed else {
             self.counters.malformed += 1;
-            return;
+            return false;
         };
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         match session.hear(now, &apdu, &mut around) {
@@ -275,7 +296,7 @@ impl Engine {
             Heard::Moved => {}
             Heard::Ended(ending) => self.end(hub, ending),
         }
-        self.refresh(now, hub);
+        true
     }
 
     /// Takes the news that the stream to a hub broke.
