@@ -3,7 +3,7 @@
 //! The parent writes `mark` or `report RATE` to its input and reads JSON, one line each. When the input ends, or after
 //! its longest life, the child is gone.
 
-use std::io::{self, BufRead, BufReader, IoSliceMut, Write};
+use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -13,7 +13,6 @@ use fleet::hub_at;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transfer_engine::HubId;
 use wire::WanFrame;
 
@@ -31,6 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_micros(500);
 
 const BUFFER_LEN: usize = 65_535;
 const BATCH: usize = 32;
+
+/// Streams that one look brings up.
+const STREAMS_AT_A_TIME: usize = 1_024;
 
 /// What we ask the kernel to hold for us while we are off the processor.
 const RECEIVE_BUFFER: usize = 64 << 20;
@@ -206,46 +208,73 @@ fn serve_datagrams(mut hubs: Hubs, orders: &Receiver<String>) -> io::Result<()> 
     Ok(())
 }
 
-fn serve_streams(hubs: Hubs, orders: &Receiver<String>) -> io::Result<()> {
+/// A hub's end of a stream.
+struct Peer {
+    socket: mio::net::TcpStream,
+    hub: HubId,
+    waiting: Vec<u8>,
+}
+
+fn serve_streams(mut hubs: Hubs, orders: &Receiver<String>) -> io::Result<()> {
     let (socket, port) = bind(Type::STREAM, Protocol::TCP)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
+    let listener = std::net::TcpListener::from(socket);
     println!("{}", json!({ "port": port }));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let hubs = std::rc::Rc::new(std::cell::RefCell::new(hubs));
-    tokio::task::LocalSet::new().block_on(&runtime, async {
-        let listener = tokio::net::TcpListener::from_std(socket.into())?;
-        let (mut look, born) = (tokio::time::interval(Duration::from_millis(20)), Instant::now());
+    let (mut poll, mut events) = (mio::Poll::new()?, mio::Events::with_capacity(STREAMS_AT_A_TIME));
+    let mut peers: Vec<Option<Peer>> = Vec::new();
+    let (mut buffer, mut answers, born) = (vec![0; BUFFER_LEN], Vec::new(), Instant::now());
+    while obey(&mut hubs, orders, born) {
+        while let Ok((stream, _)) = listener.accept() {
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            let Some(hub) = hub_for(stream.local_addr()?.ip()) else { continue };
+            let mut socket = mio::net::TcpStream::from_std(stream);
+            poll.registry().register(&mut socket, mio::Token(peers.len()), mio::Interest::READABLE)?;
+            peers.push(Some(Peer { socket, hub, waiting: Vec::new() }));
+        }
         loop {
-            tokio::select! {
-                accepted = listener.accept() => {
-                    if let Ok((stream, _)) = accepted {
-                        tokio::task::spawn_local(serve_stream(stream, std::rc::Rc::clone(&hubs)));
-                    }
+            poll.poll(&mut events, Some(Duration::ZERO))?;
+            for event in &events {
+                let peer = &mut peers[event.token().0];
+                let alive =
+                    peer.as_mut().is_some_and(|peer| peer.answer(&mut hubs, &mut buffer, &mut answers));
+                if !alive {
+                    *peer = None;
                 }
-                _ = look.tick() => if !obey(&mut hubs.borrow_mut(), orders, born) {
-                    return Ok(());
-                },
+            }
+            if events.is_empty() {
+                break;
             }
         }
-    })
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
 }
 
-async fn serve_stream(mut stream: tokio::net::TcpStream, hubs: std::rc::Rc<std::cell::RefCell<Hubs>>) {
-    let local = stream.local_addr().ok().and_then(|address| hub_for(address.ip()));
-    let (Some(hub), Ok(())) = (local, stream.set_nodelay(true)) else { return };
-    let (mut waiting, mut answers) = (Vec::with_capacity(32 << 10), Vec::new());
-    while matches!(stream.read_buf(&mut waiting).await, Ok(1..)) {
+impl Peer {
+    /// Reads what is there and answers it in one write; `false` when the stream is over.
+    fn answer(&mut self, hubs: &mut Hubs, buffer: &mut [u8], answers: &mut Vec<u8>) -> bool {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => return false,
+                Ok(read) => self.waiting.extend_from_slice(&buffer[..read]),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        break;
+                    }
+                    return false;
+                }
+            }
+        }
         let mut taken = 0;
         answers.clear();
-        while let Ok(Some((_, len))) = WanFrame::parse_stream(&waiting[taken..]) {
-            let frame = &waiting[taken..taken + len];
-            hubs.borrow_mut().hear(hub.0, Duration::ZERO, frame, &mut answers);
+        while let Ok(Some((_, len))) = WanFrame::parse_stream(&self.waiting[taken..]) {
+            hubs.hear(self.hub.0, Duration::ZERO, &self.waiting[taken..taken + len], answers);
             taken += len;
         }
-        waiting.drain(..taken);
-        if !answers.is_empty() && stream.write_all(&answers).await.is_err() {
-            return;
-        }
+        self.waiting.drain(..taken);
+        // Answers are some hundred bytes at a time, and the other end reads: there is always room for them.
+        answers.is_empty() || self.socket.write_all(answers).is_ok()
     }
 }

@@ -20,8 +20,8 @@ const BLOCKS: u32 = 512;
 /// TFTP is asked for at this port, and dnsmasq knows no other. The address keeps it apart from a server that may run.
 const TFTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 31, 0, 69)), 69);
 
-/// So long a server may take to listen.
-const START: Duration = Duration::from_millis(700);
+/// So long a server may take to listen: on a busy machine, 700 ms were too short for nginx.
+const START: Duration = Duration::from_secs(2);
 
 /// A server of somebody else's; it ends with this value.
 struct Peer(Child);

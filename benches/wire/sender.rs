@@ -168,8 +168,14 @@ impl Sender {
         }
     }
 
-    /// One turn of the head-end's loop: send what may be sent, take in what is there, or wait.
+    /// One turn of the head-end's loop: take in what is there, send what may be sent, and wait.
     async fn turn(&mut self) {
+        let (now, engine) = (self.clock.now(), &mut self.engine);
+        let more = self.wires.take_in(|incoming| match incoming {
+            Incoming::Datagram(from, datagram) => engine.handle_datagram(now, from, datagram),
+            Incoming::Frames(hub, frames) => engine.handle_frames(now, hub, frames),
+            Incoming::Disconnected(hub) => engine.handle_disconnect(now, hub),
+        });
         let now = self.clock.now();
         let mut all_sent = false;
         for _ in 0..TRAINS_PER_TURN {
@@ -186,13 +192,7 @@ impl Sender {
                 Err(_) => self.failed += 1,
             }
         }
-        let (now, engine) = (self.clock.now(), &mut self.engine);
-        let heard = self.wires.take_in(|incoming| match incoming {
-            Incoming::Datagram(from, datagram) => engine.handle_datagram(now, from, datagram),
-            Incoming::Frame(hub, frame) => engine.handle_frame(now, hub, frame),
-            Incoming::Disconnected(hub) => engine.handle_disconnect(now, hub),
-        });
-        if !all_sent || heard {
+        if !all_sent || more {
             return tokio::task::yield_now().await;
         }
         let wait = self.engine.poll_timeout().map_or(LONGEST_WAIT, |at| self.clock.wait_until(at));

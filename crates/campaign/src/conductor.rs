@@ -242,9 +242,9 @@ impl Conductor {
         self.turn(now);
     }
 
-    /// Takes one frame that was cut out of a hub's stream.
-    pub fn handle_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
-        self.engine.handle_frame(now, hub, frame);
+    /// Takes whole frames from a hub's stream, one after another.
+    pub fn handle_frames(&mut self, now: Moment, hub: HubId, frames: &[u8]) {
+        self.engine.handle_frames(now, hub, frames);
         self.turn(now);
     }
 

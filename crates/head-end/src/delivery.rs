@@ -208,7 +208,7 @@ impl Line<'_> {
         let (now, engine) = (self.clock.now(), &mut self.engine);
         self.wires.take_in(|incoming| match incoming {
             Incoming::Datagram(from, datagram) => engine.handle_datagram(now, from, datagram),
-            Incoming::Frame(hub, frame) => engine.handle_frame(now, hub, frame),
+            Incoming::Frames(hub, frames) => engine.handle_frames(now, hub, frames),
             Incoming::Disconnected(hub) => engine.handle_disconnect(now, hub),
         });
     }

@@ -139,15 +139,16 @@ impl HeadEnd {
     /// Runs until it is told to stop or the ledger fails.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), HeadEndError> {
         while !stop.is_cancelled() {
+            // First what came, then what it brought about: a turn for each time that we are woken.
+            let more = self.drain().await;
             let now = self.clock.now();
             let done = self.carry_out(now).await?;
             self.answer(now);
-            let heard = self.drain().await;
-            if done && !heard {
+            if done && !more {
                 self.clock.caught_up(now);
                 self.wait(&stop).await?;
             } else {
-                // Let the streams' tasks run even when there is always something to do.
+                // Let the API and the signals have their turn even when there is always something to do.
                 tokio::task::yield_now().await;
                 self.hear_keeper()?;
                 self.obey();
@@ -191,7 +192,7 @@ impl HeadEnd {
         Ok(())
     }
 
-    /// Takes in what is there already; says whether there was anything.
+    /// Takes in what is there already; says whether that was more than one turn may do.
     async fn drain(&mut self) -> bool {
         let now = self.clock.now();
         let conductor = &mut self.conductor;
@@ -202,7 +203,7 @@ impl HeadEnd {
         }
         self.wires.take_in(|incoming| match incoming {
             Incoming::Datagram(from, datagram) => conductor.handle_datagram(now, from, datagram),
-            Incoming::Frame(hub, frame) => conductor.handle_frame(now, hub, frame),
+            Incoming::Frames(hub, frames) => conductor.handle_frames(now, hub, frames),
             Incoming::Disconnected(hub) => conductor.handle_disconnect(now, hub),
         })
     }

@@ -226,15 +226,31 @@ impl SecuredLinks {
 
     /// Takes in what came, and has the conductor hear what is believed of it.
     pub(crate) fn hear(&mut self, now: Moment, incoming: Incoming<'_>, conductor: &mut Conductor) {
-        let (hub, transport, frame) = match incoming {
+        match incoming {
             Incoming::Datagram(from, datagram) => match conductor.hub_at(from) {
-                Some(hub) => (hub, Transport::Datagram, datagram),
+                Some(hub) => self.hear_frame(now, hub, Transport::Datagram, datagram, conductor),
                 // Counted as a stranger's.
-                None => return conductor.handle_datagram(now, from, datagram),
+                None => conductor.handle_datagram(now, from, datagram),
             },
-            Incoming::Frame(hub, frame) => (hub, Transport::Stream { window: 1 }, frame),
-            Incoming::Disconnected(hub) => return conductor.handle_disconnect(now, hub),
-        };
+            Incoming::Frames(hub, mut frames) => {
+                while let Ok(Some((_, len))) = WanFrame::parse_stream(frames) {
+                    let (frame, later) = frames.split_at(len);
+                    self.hear_frame(now, hub, Transport::Stream { window: 1 }, frame, conductor);
+                    frames = later;
+                }
+            }
+            Incoming::Disconnected(hub) => conductor.handle_disconnect(now, hub),
+        }
+    }
+
+    fn hear_frame(
+        &mut self,
+        now: Moment,
+        hub: HubId,
+        transport: Transport,
+        frame: &[u8],
+        conductor: &mut Conductor,
+    ) {
         let Some(link) = self.links.get_mut(&hub).filter(|_| conductor.admit_frame(now, hub, frame.len()))
         else {
             return;

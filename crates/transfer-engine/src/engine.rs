@@ -257,6 +257,20 @@ impl Engine {
         }
     }
 
+    /// Takes whole wrapper frames that came from a hub together, one after another: the answers to a window cost one
+    /// look at what the hub wants next.
+    pub fn handle_frames(&mut self, now: Moment, hub: HubId, frames: &[u8]) {
+        let (mut rest, mut moved) = (frames, false);
+        while let Ok(Some((_, len))) = WanFrame::parse_stream(rest) {
+            let (frame, later) = rest.split_at(len);
+            moved |= self.admit_frame(now, hub, len) && self.hear(now, hub, frame);
+            rest = later;
+        }
+        if moved {
+            self.refresh(now, hub);
+        }
+    }
+
     /// Counts a frame of so many bytes and says whether it may be looked at: for a driver that deciphers, which hands
     /// in what it makes of an admitted one with [`Engine::hear_frame`].
     pub fn admit_frame(&mut self, now: Moment, hub: HubId, len: usize) -> bool {
@@ -273,10 +287,17 @@ impl Engine {
 
     /// Takes a plain frame from a hub that was admitted.
     pub fn hear_frame(&mut self, now: Moment, hub: HubId, frame: &[u8]) {
+        if self.hear(now, hub, frame) {
+            self.refresh(now, hub);
+        }
+    }
+
+    /// Has a session hear a frame; says whether it was one for it.
+    fn hear(&mut self, now: Moment, hub: HubId, frame: &[u8]) -> bool {
         let parsed = WanFrame::parse_datagram(frame).and_then(|frame| Apdu::parse(frame.apdu));
         let Ok(apdu) = parsed else {
             self.counters.malformed += 1;
-            return;
+            return false;
         };
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         match self.sessions[hub.0 as usize].hear(now, &apdu, &mut around) {
@@ -284,7 +305,7 @@ impl Engine {
             Heard::Moved => {}
             Heard::Ended(ending) => self.end(hub, ending),
         }
-        self.refresh(now, hub);
+        true
     }
 
     /// Takes the news that the stream to a hub broke.

@@ -207,6 +207,11 @@ impl Session {
         self.line.pace()
     }
 
+    /// Says whether somebody has told us the line's rate.
+    pub(crate) fn has_known_rate(&self) -> bool {
+        !self.line.is_probed()
+    }
+
     /// Queues a task; `false` when the queue is full. A read does not wait for an image: it is done between two
     /// blocks.
     pub(crate) fn assign(&mut self, now: Moment, task: Task, priority: Priority) -> bool {

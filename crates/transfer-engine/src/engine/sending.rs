@@ -161,13 +161,16 @@ impl Engine {
     fn transmit(&mut self, now: Moment, hub: HubId, most: u64, admitted: usize, purpose: Use) -> Transmit {
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         let session = &mut self.sessions[hub.0 as usize];
-        let pace = session.pace();
+        let (pace, known) = (session.pace(), session.has_known_rate());
         let emission = session.emit(now, self.config.train, most, &mut around);
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
         self.budgets.give_back(session.cell, spare, purpose);
-        self.pacer.charge(hub.0, now, emission.bytes as u64, pace);
+        match known {
+            true => self.pacer.charge_on_schedule(hub.0, now, emission.bytes as u64, pace),
+            false => self.pacer.charge(hub.0, now, emission.bytes as u64, pace),
+        }
         self.armour.expects(hub.0, emission.answers);
         let traffic = &mut self.cells[session.cell.0 as usize].traffic;
         traffic.bytes_sent += emission.bytes as u64;

@@ -201,7 +201,7 @@ fn swollen(reply: &Apdu<'_>, len: usize) -> Vec<u8> {
             let result = AccessResult::OtherReason;
             Apdu::ActionResponse(ActionResponse { invoke: action.invoke, result, data: Some(&text) })
         }
-        other => other.clone(),
+        other => *other,
     };
     let mut out = Vec::new();
     emit_wan(WPort::MANAGEMENT, WPort::PUBLIC_CLIENT, &swollen, &mut out);

@@ -173,7 +173,7 @@ mod tests {
             root: Some(Bytes::from_static(b"root")),
             status: Some(Bytes::from_static(b"status")),
             releases: vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")],
-            spent: vec![(CampaignName::new("spring").unwrap(), 7)],
+            spent: vec![(CampaignName::new("spring").expect("a name"), 7)],
         };
         for papers in [full, Papers::default()] {
             let bytes = papers.to_bytes();

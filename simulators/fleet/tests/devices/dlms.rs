@@ -184,7 +184,7 @@ fn initiate_resets_a_slot_and_refuses_absurd_sizes() {
 fn an_initiate_that_the_network_doubles_is_heard_once() {
     let home = &mut hub_with_blocks_of_32();
     home.associate();
-    let file = vec![7; 200];
+    let file = [7; 200];
     let mut parameter = Vec::new();
     wire::ImageInitiate { identification: b"ID", size: 200 }.emit_parameter(&mut parameter);
     assert_eq!(home.act(0, 1, &parameter), AccessResult::Success);

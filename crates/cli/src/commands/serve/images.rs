@@ -41,7 +41,7 @@ impl ImageFolder {
         let mut stored = Stored::default();
         for path in &paths {
             match read(path, trust)? {
-                Found::Trusted(image) => stored.images.push(image),
+                Found::Trusted(image) => stored.images.push(*image),
                 Found::Withdrawn(digest) => stored.withdrawn.push(digest),
             }
         }
@@ -89,7 +89,7 @@ pub(super) fn not_vouched_for(images: &[VerifiedImage], trust: &TrustStore) -> V
 }
 
 enum Found {
-    Trusted(VerifiedImage),
+    Trusted(Box<VerifiedImage>),
     Withdrawn(FileDigest),
 }
 
@@ -102,7 +102,7 @@ fn read(path: &Path, trust: &TrustStore) -> Result<Found, Failure> {
         return Err(Failure::message(ExitCode::Refused, message));
     }
     match trust.verify_bytes(bytes) {
-        Ok(image) => Ok(Found::Trusted(image)),
+        Ok(image) => Ok(Found::Trusted(Box::new(image))),
         Err(IntakeError::Verify(error)) if is_of_trust(&error) => {
             tracing::warn!(path = %path.display(), %error, "a stored image is left out");
             Ok(Found::Withdrawn(digest))
@@ -164,7 +164,7 @@ mod tests {
         let others = TrustStore::new(vec![SigningKey::generate_from_seed([3; 32]).public()]);
         let (_, found) = ImageFolder::open(folder.path(), &others).expect("it opens");
         assert_eq!(found, Stored { images: Vec::new(), withdrawn: vec![image.file_digest()] });
-        assert_eq!(not_vouched_for(&[image.clone()], &others), [image.file_digest()]);
+        assert_eq!(not_vouched_for(std::slice::from_ref(&image), &others), [image.file_digest()]);
         assert_eq!(not_vouched_for(&[image], &trust), []);
     }
 }
