@@ -3,14 +3,15 @@
 use serde_json::json;
 
 use crate::desk::Desk;
-use crate::trust_desk::{AT, DEVICE, LATER, SIGN};
+use crate::trust_desk::{AT, DEVICE, LATER, SIGN, STATUS};
 
 #[test]
 fn a_released_image_passes_gate_and_device() {
     let desk = Desk::with_release();
     desk.rotate("trust", "");
+    desk.run(&format!("{STATUS} --serial 2 --out s2.status {LATER}")).succeeded();
     let line = format!(
-        "image verify signed.ota --root trust --release full.release --status s1.status {DEVICE} \
+        "image verify signed.ota --root trust --release full.release --status s2.status {DEVICE} \
          --confirmed-sequence 99 {LATER} --json"
     );
     let report = desk.run(&line).succeeded().json();
@@ -21,7 +22,7 @@ fn a_released_image_passes_gate_and_device() {
         json!({ "minimum_root": 1, "payload_format": "raw", "predecessors": "01000000..0102FFFF", "block_digests": 3 })
     );
     assert_eq!(report["root"]["version"], 2);
-    assert_eq!(report["released"], json!({ "campaign": "autumn", "release_serial": 1, "status_serial": 1 }));
+    assert_eq!(report["released"], json!({ "campaign": "autumn", "release_serial": 1, "status_serial": 2 }));
     assert_eq!(report["accepted_by_device"], true);
     let text = desk.run(&line.replace("--json", "")).succeeded().stdout;
     for words in ["believed by   trust root 2", "campaign autumn, release 1", "device        would take it"] {
@@ -66,11 +67,12 @@ fn two_signatures_satisfy_a_maker_who_needs_two() {
 fn every_document_is_known_by_its_content_whatever_its_name() {
     let desk = Desk::with_release();
     desk.rotate("trust", "");
+    desk.run(&format!("{STATUS} --serial 2 --out s2.status {LATER}")).succeeded();
     desk.write_order("order", 3, 0);
     for (file, kind, fact, value) in [
         ("trust/2.root", "root", "version", json!(2)),
         ("full.release", "release", "approvals", json!(2)),
-        ("s1.status", "status", "newest_root", json!(1)),
+        ("s2.status", "status", "newest_root", json!(2)),
         ("order", "order", "counter", json!(3)),
     ] {
         desk.write("file.bin", &desk.read(file));

@@ -31,7 +31,9 @@ impl Hub {
             return Ok(AccessResult::TypeUnmatched);
         };
         if self.repeats(slot, request.invoke, identification, size) {
-            return Ok(AccessResult::Success);
+            // What it began may be forbidden by now; then it is not answered as if it were not.
+            let let_in = self.is_let_in(now, identification);
+            return Ok(if let_in { AccessResult::Success } else { AccessResult::ReadWriteDenied });
         }
         if self.slots[slot].record.status == ImageTransferStatus::ActivationInitiated {
             return Ok(AccessResult::TemporaryFailure);
