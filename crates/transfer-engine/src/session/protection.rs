@@ -18,8 +18,8 @@ pub enum Protection {
     Shared,
 }
 
-/// What a secured association takes beyond a plain one, bytes: title, challenge and ciphered initiate in the AARQ are
-/// 80, the second pass with its headers is 82.
+/// What a secured association is allowed beyond a plain one, bytes: by reckoning, title, challenge and ciphered initiate
+/// in the AARQ take 80 and the second pass with its headers 82; the rest is to spare.
 const SECURED_ASSOCIATION: usize = 176;
 
 impl Protection {
