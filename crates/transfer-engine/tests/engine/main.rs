@@ -9,3 +9,4 @@ mod crowds;
 mod lines;
 mod properties;
 mod sessions;
+mod shards;

@@ -67,7 +67,11 @@ pub(crate) fn address(hub: u32) -> SocketAddr {
 
 impl Rig {
     pub(crate) fn new(config: EngineConfig, image_len: usize, seed: u64) -> Rig {
-        let mut engine = Engine::new(config, START);
+        Rig::around(Engine::new(config, START), image_len, seed)
+    }
+
+    /// A rig around an engine that has no hubs yet.
+    pub(crate) fn around(mut engine: Engine, image_len: usize, seed: u64) -> Rig {
         let image = image(image_len);
         let release =
             engine.add_release(Release { identification: Bytes::from_static(b"ours"), bytes: image.clone() });
