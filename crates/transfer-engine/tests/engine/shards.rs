@@ -51,8 +51,8 @@ fn engines_on_two_threads_never_exceed_the_budgets_they_share() {
     let shared = budgets.share();
     let step = Barrier::new(2);
     let mut sent = thread::scope(|scope| {
-        let first = scope.spawn(|| run(Engine::with_budgets(config.clone(), budgets, START), 1, &step));
-        let second = scope.spawn(|| run(Engine::with_budgets(config.clone(), shared, START), 2, &step));
+        let first = scope.spawn(|| run(Engine::with_budgets(config, budgets, START), 1, &step));
+        let second = scope.spawn(|| run(Engine::with_budgets(config, shared, START), 2, &step));
         let mut sent = first.join().expect("the first engine's hubs are served");
         sent.extend(second.join().expect("the second engine's hubs are served"));
         sent
