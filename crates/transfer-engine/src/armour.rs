@@ -6,10 +6,14 @@
 //! broken as a whole: its breaker opens and its hubs are not talked to for a pause. Then they are, and if nothing has
 //! changed the breaker opens again after as few frames.
 //!
+//! A device behind a hub has an allowance of its own for answers about it that are longer than usual, far smaller than its
+//! hub's: it runs out first, so that the hub's other devices can still be asked.
+//!
 //! ```text
 //!   closed ──too many frames beyond allowances──► open ──pause──► closed
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Moment;
@@ -29,6 +33,10 @@ pub struct ArmourRules {
     pub hub_rate: ByteRate,
     /// How much time of that rate may come at once: 64 s of 1 kB/s hold the bitmap of the largest image.
     pub hub_burst: Duration,
+    /// How far answers about one HAN device may be longer than usual in the long run, all together.
+    pub device_rate: ByteRate,
+    /// How much time of that rate may come at once.
+    pub device_burst: Duration,
     /// So many frames beyond the allowance of their hubs open a model's breaker, if they are the greater part of what
     /// the model says within `window`.
     pub excess_frames: u32,
@@ -43,6 +51,8 @@ impl Default for ArmourRules {
         ArmourRules {
             hub_rate: ByteRate(1_000),
             hub_burst: Duration::from_secs(64),
+            device_rate: ByteRate(100),
+            device_burst: Duration::from_secs(64),
             excess_frames: 100,
             window: Duration::from_secs(60),
             pause: Duration::from_secs(600),
@@ -53,6 +63,9 @@ impl Default for ArmourRules {
 /// What a request earns its answer, bytes with headers: the answer to a confirmed block takes 41, the state of a
 /// hub's devices some 200.
 const ANSWER: u64 = 256;
+
+/// Devices that have lately been told of at length; more are told apart again when some of these have paid.
+const DEVICES: usize = 4_096;
 
 /// One model's breaker.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,12 +84,14 @@ pub(crate) struct Armour {
     rules: ArmourRules,
     allowances: Pacer,
     breakers: Vec<Breaker>,
+    /// Until when a hub's devices have paid for long answers about them; most never have to.
+    devices: BTreeMap<(u32, u8), Moment>,
 }
 
 impl Armour {
     pub(crate) fn new(rules: ArmourRules, start: Moment) -> Armour {
         let breakers = vec![Breaker::default(); usize::from(MODELS)];
-        Armour { rules, allowances: Pacer::new(start, rules.hub_burst), breakers }
+        Armour { rules, allowances: Pacer::new(start, rules.hub_burst), breakers, devices: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self) {
@@ -100,6 +115,25 @@ impl Armour {
             self.allowances.charge(hub, now, bytes, rate);
         }
         self.count(now, model, within);
+        within
+    }
+
+    /// Decides whether an answer about a HAN device is read: one of usual length always is.
+    pub(crate) fn admits_device(&mut self, now: Moment, hub: u32, channel: u8, bytes: u64) -> bool {
+        let beyond = bytes.saturating_sub(ANSWER);
+        if beyond == 0 {
+            return true;
+        }
+        if self.devices.len() >= DEVICES {
+            self.devices.retain(|_, paid_until| *paid_until > now);
+        }
+        let known = self.devices.get(&(hub, channel)).copied();
+        let air_time = Duration::from_micros(beyond * 1_000_000 / self.rules.device_rate.0.max(1));
+        let paid_until = known.map_or(now, |paid_until| paid_until.max(now)) + air_time;
+        let within = paid_until.saturating_since(now) <= self.rules.device_burst;
+        if within && (known.is_some() || self.devices.len() < DEVICES) {
+            self.devices.insert((hub, channel), paid_until);
+        }
         within
     }
 

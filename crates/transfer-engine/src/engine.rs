@@ -36,7 +36,7 @@ use crate::budget::{BudgetPlan, Budgets, CarrierId, CarrierPlan, CellId, DATAGRA
 use crate::queue::{Bucket, Links, ReadyQueue, Wheel};
 use crate::release::{Release, ReleaseId, Releases};
 use crate::session::{Ending, Heard, HubLink, Session, Surroundings};
-use crate::task::{Event, Priority, Task};
+use crate::task::{Event, Fault, Priority, Task};
 use crate::{HubId, Moment};
 pub(crate) use directory::Address;
 use directory::Directory;
@@ -294,6 +294,16 @@ impl Engine {
 
     /// Has a session hear a frame; says whether it was one for it.
     fn hear(&mut self, now: Moment, hub: HubId, frame: &[u8]) -> bool {
+        let bytes = (frame.len() + DATAGRAM_OVERHEAD) as u64;
+        if let Some(channel) = self.sessions[hub.0 as usize].asks_about()
+            && !self.armour.admits_device(now, hub.0, channel, bytes)
+        {
+            self.counters.shed += 1;
+            if let Some(ending) = self.sessions[hub.0 as usize].give_up(now, Fault::TooMuch { channel }) {
+                self.end(hub, ending);
+            }
+            return true;
+        }
         let parsed = WanFrame::parse_datagram(frame).and_then(|frame| Apdu::parse(frame.apdu));
         let Ok(apdu) = parsed else {
             self.counters.malformed += 1;

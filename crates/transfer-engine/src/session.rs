@@ -436,6 +436,19 @@ impl Session {
         }
     }
 
+    /// Returns the HAN device that the task at hand asks about. What is asked while an image is staged, the hub answers
+    /// for itself.
+    pub(crate) fn asks_about(&self) -> Option<u8> {
+        let task = &self.active.as_ref()?.task;
+        let channel = channel_of(task);
+        (channel != 0 && !matches!(task, Errand::Stage { .. })).then_some(channel)
+    }
+
+    /// Ends the task at hand.
+    pub(crate) fn give_up(&mut self, now: Moment, fault: Fault) -> Option<Ending> {
+        self.finish(now, Err(fault))
+    }
+
     /// Says whether the leg has taken too long.
     fn overdue(&self, now: Moment, patience: &Patience) -> Option<Fault> {
         let active = self.active.as_ref()?;

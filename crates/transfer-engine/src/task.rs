@@ -143,6 +143,12 @@ pub enum Fault {
     /// The hub's: it asks for blocks of a size we do not send.
     #[error("block size {0} B is outside of 16 to 8192 B")]
     BlockSize(u32),
+    /// A HAN device's: answers about it are far longer than they should be, again and again.
+    #[error("answers about the device on channel {channel} are too long, again and again")]
+    TooMuch {
+        /// Which device.
+        channel: u8,
+    },
     /// Hubs under way ask for so many block sizes that there is no room to prepare another.
     #[error("no room to prepare blocks of {0} B beside the sizes that other hubs asked for")]
     NoRoom(u32),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use transfer_engine::{ArmourRules, ByteRate, EngineConfig, LineRate, ModelId, Transport};
+use transfer_engine::{
+    ArmourRules, ByteRate, EngineConfig, Fault, LineRate, ModelId, Priority, Task, Transport,
+};
 
 use crate::device::Storm;
 use crate::net::Profile;
@@ -67,4 +69,27 @@ fn a_model_that_goes_beyond_its_allowance_is_shed_unread_and_then_left_alone() {
     assert!(rig.engine.breakers_opened() > 0);
     let healthy = run(None, rules).1;
     assert_eq!((healthy.engine.counters().shed, healthy.engine.breakers_opened()), (0, 0));
+}
+
+/// One meter's answers are a hundred times too long; its hub's other devices are asked as if nothing had happened.
+#[test]
+fn a_device_that_says_too_much_is_given_up_before_its_hub_is() {
+    let mut rig = Rig::new(ample(), 4_000, 5);
+    let cell = rig.cell();
+    let rate = LineRate::AtMost(ByteRate(1_000_000));
+    let hub = rig.add(cell, Transport::Datagram, rate, Profile::gprs(0.0), 1_024);
+    rig.members[0].device.storm = Some(Storm::OfOneDevice(100));
+    for round in 0..12 {
+        for channel in [1, 2] {
+            rig.engine.assign(rig.now, hub, Task::ReadVersion { channel }, Priority(0));
+        }
+        rig.run_until(START + Duration::from_secs(10 * (round + 1)));
+    }
+    let of =
+        |channel| rig.events.iter().filter(move |(_, event)| event.task == Task::ReadVersion { channel });
+    assert_eq!(of(2).count(), 12);
+    assert!(of(2).all(|(_, event)| event.result.is_ok()), "the other device is answered for");
+    let given_up = of(1).filter(|(_, event)| event.result == Err(Fault::TooMuch { channel: 1 })).count();
+    assert!(given_up >= 6, "{:?}", rig.events);
+    assert_eq!(rig.engine.breakers_opened(), 0);
 }

@@ -36,6 +36,8 @@ pub(crate) enum Storm {
     Junk(usize),
     /// As a sound answer, with an error or a value that nobody asked for in it.
     Sound(usize),
+    /// The same, of what is read about the device on channel 1 alone.
+    OfOneDevice(usize),
 }
 
 impl Device {
@@ -99,6 +101,12 @@ impl Device {
         match self.storm {
             None => {}
             Some(Storm::Junk(times)) => out.resize(out.len() * times, 0xA5),
+            Some(Storm::OfOneDevice(times)) => {
+                let about = matches!(&apdu, Apdu::GetRequest(get) if get.attribute.instance.0[1] == 1);
+                if about {
+                    out = swollen(&reply, out.len() * times);
+                }
+            }
             Some(Storm::Sound(times)) => out = swollen(&reply, out.len() * times),
         }
         Some(out)
