@@ -144,6 +144,7 @@ fn files() -> Vec<Seed> {
         ("header-text-full", full_text),
         ("header-text-junk", junk_text),
         ("integrity-code", with_body(&[&image[..], &element(3, &[0; 16])].concat())),
+        ("mcuboot-cut-short", with_body(&element(0, b"\x3d\xb8\xf3\x96\0\0\0\0\x20\0\0\0"))),
         ("no-hardware-range", plain),
         ("no-ota-file", vec![0x55; 400]),
         ("no-payload", with_body(&other)),
