@@ -18,7 +18,7 @@ const IMAGE: usize = 20_000;
 
 /// The engines' clocks are never further apart.
 const TICK: Duration = Duration::from_millis(5);
-const TICKS: u32 = 120_000;
+const TICKS: u32 = 24_000;
 
 /// What one engine sent: when (µs) and how many bytes, headers included.
 type Sent = Vec<(u64, u64)>;
@@ -36,7 +36,7 @@ fn run(engine: Engine, seed: u64, step: &Barrier) -> Sent {
         rig.run_until(START + TICK * tick);
         step.wait();
     }
-    assert_eq!(rig.events.len(), HUBS, "all are done within ten minutes");
+    assert_eq!(rig.events.len(), HUBS, "all are done within two minutes");
     assert!(rig.events.iter().all(|(_, event)| event.result.is_ok()), "{:?}", rig.events);
     rig.sent_log.iter().map(|(at, bytes, _, _)| (*at, *bytes)).collect()
 }
@@ -71,8 +71,13 @@ fn engines_on_two_threads_never_exceed_the_budgets_they_share() {
             assert!(bytes_so_far <= most, "{bytes_so_far} B in {span} us, {most} are allowed");
         }
     }
-    // And between them they use it.
-    let span = sent.last().map_or(0, |(at, _)| *at) - sent[0].0;
-    let least = total * 1_000_000 / CELL;
-    assert!(span < least + least / 2, "{total} B in {span} us, {least} would have done");
+    // And between them they use it, while both have much to send.
+    let mut sent_so_far = 0;
+    let half = sent.iter().find(|(_, bytes)| {
+        sent_so_far += bytes;
+        sent_so_far >= total / 2
+    });
+    let span = half.map_or(0, |(at, _)| at - sent[0].0);
+    let least = total / 2 * 1_000_000 / CELL;
+    assert!(span < 2 * least, "half of {total} B in {span} us, {least} would have done");
 }
