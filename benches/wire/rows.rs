@@ -100,6 +100,53 @@ async fn stage_all(sender: &mut Sender, hubs: u32, name: u8, blocks: u32) -> Res
     Ok((flowing, whole))
 }
 
+/// What engine and bare loop took in turn, round by round.
+#[derive(Default)]
+struct Rounds {
+    bare: Vec<f64>,
+    flowing: Vec<f64>,
+    whole: Vec<f64>,
+    per_send: Vec<f64>,
+    pace: Vec<f64>,
+    /// Hubs that flowed when the measuring began.
+    begun: Vec<usize>,
+}
+
+impl Rounds {
+    /// Has the engine's round, and notes what it took.
+    async fn stage_all(
+        &mut self,
+        sender: &mut Sender,
+        hubs: u32,
+        name: u8,
+        blocks: u32,
+    ) -> Result<(), String> {
+        let (spent, all) = stage_all(sender, hubs, name, blocks).await?;
+        self.flowing.push(spent.ns_per_block);
+        self.pace.push(spent.blocks_per_second);
+        self.begun.push(sender.flowing_by_then);
+        self.whole.push(all.ns_per_block);
+        self.per_send.push(all.blocks as f64 / sender.trains as f64);
+        Ok(())
+    }
+
+    /// Returns what a block takes the engine and the bare loop, ns.
+    fn ns_per_block(&self) -> (f64, f64) {
+        (median(self.flowing.clone()), median(self.bare.clone()))
+    }
+
+    /// Writes what stands below the costs of a block in either row.
+    fn tell(self, row: &mut Row, whole: String, per_send: &str) {
+        row.figure(whole, median(self.whole) / 1e3, "µs");
+        row.figure(per_send, median(self.per_send), "");
+        row.figure("rate while it was measured", median(self.pace), "blocks/s");
+        let begun = self.begun.into_iter().min().unwrap_or(0);
+        row.note(format!(
+            "measured over the middle half of the blocks; {begun} hubs flowed by then in every round"
+        ));
+    }
+}
+
 /// UDP: bursts of 16 blocks of 1 KiB to 10,000 hubs.
 pub async fn udp(full: bool) -> Result<Row, String> {
     let (hubs, blocks) = if full { (10_000, 512) } else { (10_000, 120) };
@@ -107,36 +154,22 @@ pub async fn udp(full: bool) -> Result<Row, String> {
     let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, FAST_LINE, global(STEADY))
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
-    let (mut flowing, mut whole, mut bare, mut per_train) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut pace, mut begun) = (Vec::new(), usize::MAX);
+    let mut rounds = Rounds::default();
     for round in 1..=ROUNDS {
         let count = u64::from(hubs) * u64::from(blocks) / 2;
         let without = bare::datagrams(hubs, fleet.port, TRAIN, count, STEADY);
-        bare.push(without.map_err(|error| format!("bare loop: {error}"))?);
-        let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
-        flowing.push(spent.ns_per_block);
-        pace.push(spent.blocks_per_second);
-        begun = begun.min(sender.flowing_by_then);
-        whole.push(all.ns_per_block);
-        per_train.push(all.blocks as f64 / sender.trains as f64);
+        rounds.bare.push(without.map_err(|error| format!("bare loop: {error}"))?);
+        rounds.stage_all(&mut sender, hubs, round, blocks).await?;
     }
     let arrived = fleet.report(1.0).map_err(|error| format!("the fleet is gone: {error}"))?;
     let mut row =
         Row::new(format!("UDP, 1 KiB blocks, trains of {TRAIN}, {hubs} hubs, sender's processor time"));
-    let (engine, alone) = (median(flowing), median(bare));
+    let (engine, alone) = rounds.ns_per_block();
     row.bar("a block, engine on the head-end's wires", engine / 1e3, "µs", 1.0);
     row.figure("a block, bare GSO loop, same trains, addresses and rate", alone / 1e3, "µs");
     row.bar("engine ÷ bare loop", engine / alone, "", 1.5);
-    row.figure(
-        format!("a block, whole legs of {blocks} blocks, requests and answers included"),
-        median(whole) / 1e3,
-        "µs",
-    );
-    row.figure("blocks of a train, in the mean", median(per_train), "");
-    row.figure("rate while it was measured", median(pace), "blocks/s");
-    row.note(format!(
-        "measured over the middle half of the blocks; {begun} hubs flowed by then in every round"
-    ));
+    let whole = format!("a block, whole legs of {blocks} blocks, requests and answers included");
+    rounds.tell(&mut row, whole, "blocks of a train, in the mean");
     row.note(format!("the fleet counted {} blocks, {} of them news", arrived["blocks"], arrived["news"]));
     Ok(row)
 }
@@ -154,20 +187,14 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
     let beside = hubs.min(room - hubs);
     let failed = |error| format!("bare loop: {error}");
     let mut streams = bare::Streams::connect(beside, fleet.port, WINDOW.into()).map_err(failed)?;
-    let (mut bare, mut begun) = (Vec::new(), usize::MAX);
-    let (mut flowing, mut whole, mut per_train, mut pace) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut rounds = Rounds::default();
     for round in 1..=ROUNDS {
         let count = u64::from(hubs) * u64::from(blocks) / 2;
-        bare.push(streams.send(count, STEADY).map_err(failed)?);
-        let (spent, all) = stage_all(&mut sender, hubs, round, blocks).await?;
-        flowing.push(spent.ns_per_block);
-        pace.push(spent.blocks_per_second);
-        begun = begun.min(sender.flowing_by_then);
-        whole.push(all.ns_per_block);
-        per_train.push(all.blocks as f64 / sender.trains as f64);
+        rounds.bare.push(streams.send(count, STEADY).map_err(failed)?);
+        rounds.stage_all(&mut sender, hubs, round, blocks).await?;
     }
     let mut row = Row::new(format!("TCP, window of {WINDOW}, {hubs} sessions, sender's processor time"));
-    let (engine, alone) = (median(flowing), median(bare));
+    let (engine, alone) = rounds.ns_per_block();
     row.bar("a confirmed block, answers read", engine / 1e3, "µs", 0.8);
     row.figure(
         format!("a confirmed block, bare loop of write and read, {beside} streams"),
@@ -175,16 +202,8 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
         "µs",
     );
     row.figure("engine ÷ bare loop", engine / alone, "");
-    row.figure(
-        format!("a confirmed block, whole legs of {blocks} blocks, requests included"),
-        median(whole) / 1e3,
-        "µs",
-    );
-    row.figure("blocks of a write, in the mean", median(per_train), "");
-    row.figure("rate while it was measured", median(pace), "blocks/s");
-    row.note(format!(
-        "measured over the middle half of the blocks; {begun} hubs flowed by then in every round"
-    ));
+    let whole = format!("a confirmed block, whole legs of {blocks} blocks, requests included");
+    rounds.tell(&mut row, whole, "blocks of a write, in the mean");
     if hubs < 10_000 {
         row.note(format!("scaled down: {file_limit} files may be open in a process"));
     }
