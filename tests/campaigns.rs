@@ -19,6 +19,8 @@ fn the_totals_of_a_campaign_add_up_to_its_order() {
     assert_eq!(tally.ordered, tally.done + tally.failed + tally.excluded + tally.pending);
     assert_eq!(tally.pending, 0);
     assert_eq!(tally.by_outcome.values().sum::<usize>(), tally.ordered);
+    let kept = state.progress();
+    assert_eq!((kept.size, kept.done, kept.failed), (tally.ordered, tally.done, tally.failed));
     assert_eq!(
         tally.by_refusal.values().sum::<usize>(),
         tally.by_outcome.get(&Outcome::Refused).copied().unwrap_or(0)

@@ -31,4 +31,4 @@ pub use record::{
     OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
-pub use state::{CampaignState, DeviceRow, FoldError, Phase, Tally};
+pub use state::{CampaignState, DeviceRow, FoldError, Phase, Tally, WaveTally};

@@ -141,6 +141,42 @@ pub struct CampaignState {
     /// When each wave opened.
     pub waves_opened_at: Vec<Moment>,
     rows: BTreeMap<Eui64, DeviceRow>,
+    /// Counts of the rows, kept as they change: a campaign of a million devices is asked after each end.
+    waves: BTreeMap<Option<u16>, WaveTally>,
+}
+
+/// The devices of one wave, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaveTally {
+    /// Devices in it.
+    pub size: usize,
+    /// Those that have an outcome.
+    pub ended: usize,
+    /// Those that run the target.
+    pub done: usize,
+    /// Those that were tried and do not.
+    pub failed: usize,
+    /// Those whose end speaks against the image.
+    pub blamed: usize,
+}
+
+impl WaveTally {
+    fn count(&mut self, outcome: Outcome) {
+        self.ended += 1;
+        self.done += usize::from(outcome.class() == OutcomeClass::Done);
+        self.failed += usize::from(outcome.class() == OutcomeClass::Failed);
+        self.blamed += usize::from(outcome.blames_image());
+    }
+
+    fn add(self, other: WaveTally) -> WaveTally {
+        WaveTally {
+            size: self.size + other.size,
+            ended: self.ended + other.ended,
+            done: self.done + other.done,
+            failed: self.failed + other.failed,
+            blamed: self.blamed + other.blamed,
+        }
+    }
 }
 
 impl CampaignState {
@@ -156,6 +192,7 @@ impl CampaignState {
             waves_opened: 0,
             waves_opened_at: Vec::new(),
             rows: BTreeMap::new(),
+            waves: BTreeMap::new(),
         }
     }
 
@@ -165,8 +202,11 @@ impl CampaignState {
         match record {
             Record::Order(_) => return Err(FoldError::SecondOrder(self.id.clone())),
             Record::Verdict(plan) => {
-                let fresh = self.rows.insert(plan.device, DeviceRow::new(at, plan)).is_none();
-                return if fresh { Ok(()) } else { Err(FoldError::SecondVerdict(plan.device)) };
+                if self.rows.contains_key(&plan.device) {
+                    return Err(FoldError::SecondVerdict(plan.device));
+                }
+                self.rows.insert(plan.device, DeviceRow::new(at, plan));
+                self.waves.entry(plan.wave).or_default().size += 1;
             }
             Record::WaveOpened(wave) => {
                 self.waves_opened = wave.wave + 1;
@@ -187,7 +227,12 @@ impl CampaignState {
                 row.order_epoch = CounterEpoch(body.epoch);
                 row.order_nonce = body.nonce;
             }
-            Record::Outcome(body) => self.row_mut(body.device)?.end(at, body)?,
+            Record::Outcome(body) => {
+                let row = self.row_mut(body.device)?;
+                row.end(at, body)?;
+                let wave = row.wave;
+                self.waves.entry(wave).or_default().count(body.outcome);
+            }
             Record::Halted(body) => {
                 self.phase = Phase::Halted;
                 self.halted_because = Some(body.reason.clone());
@@ -213,6 +258,21 @@ impl CampaignState {
     /// Returns all devices, by EUI-64.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &DeviceRow> {
         self.rows.values()
+    }
+
+    /// Returns the counts of one wave; `None` are the devices that were refused when the campaign was planned.
+    pub fn wave(&self, wave: Option<u16>) -> WaveTally {
+        self.waves.get(&wave).copied().unwrap_or_default()
+    }
+
+    /// Returns the last wave, if any device has one.
+    pub fn last_wave(&self) -> Option<u16> {
+        self.waves.last_key_value().and_then(|(wave, _)| *wave)
+    }
+
+    /// Returns the counts of all devices.
+    pub fn progress(&self) -> WaveTally {
+        self.waves.values().copied().fold(WaveTally::default(), WaveTally::add)
     }
 
     /// Returns the sums, counted from the rows.

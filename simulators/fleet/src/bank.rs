@@ -15,7 +15,7 @@ use bytes::Bytes;
 use firmware_image::MAX_FILE_LEN;
 
 use crate::flash::{Flash, FlashError, RegionId, SECTOR_LEN};
-use crate::sector_pool::{ImageKey, SectorPool};
+use crate::sector_pool::{ImageKey, SectorPool, SharedSector};
 
 /// The index of a bank within its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,41 @@ impl Bank {
         bytes: &[u8],
     ) -> Result<(), FlashError> {
         flash.program(pool, self.data, offset as usize, bytes)
+    }
+
+    /// Stores bytes that are probably those of a known image.
+    pub(crate) fn write_as(
+        &self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        offset: u32,
+        bytes: &[u8],
+        known: &[SharedSector],
+    ) -> Result<(), FlashError> {
+        flash.program_as(pool, self.data, offset as usize, bytes, known)
+    }
+
+    /// Stores a range of the image that lies in a bank of another device, as if it came in pieces of `piece` bytes.
+    pub(crate) fn take_over(
+        &self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        range: Range<u32>,
+        piece: u32,
+        (source, bank): (&Flash, Bank),
+    ) -> Result<(), FlashError> {
+        let range = range.start as usize..range.end as usize;
+        flash.take_over(pool, self.data, range, piece as usize, (source, bank.data))
+    }
+
+    /// Notes that a run of units is stored.
+    pub(crate) fn mark_run(
+        &self,
+        flash: &mut Flash,
+        pool: &mut SectorPool,
+        units: Range<u32>,
+    ) -> Result<(), FlashError> {
+        flash.clear_bits(pool, self.marks, units.start as usize..units.end as usize)
     }
 
     /// Notes that unit `number` is stored.
@@ -193,6 +228,14 @@ impl Bank {
     /// Shares the sectors of a complete image with equal ones; bookkeeping of the simulator.
     pub(crate) fn seal(&self, flash: &mut Flash, pool: &mut SectorPool, size: u32) {
         flash.seal(pool, self.data, data_sectors(size));
+    }
+
+    /// Seals an image and remembers it under the name that it came by.
+    pub(crate) fn seal_named(&self, flash: &mut Flash, pool: &mut SectorPool, size: u32, name: &[u8]) {
+        self.seal(flash, pool, size);
+        if let Some(sectors) = flash.shared_sectors(self.data, data_sectors(size)) {
+            pool.name(name, sectors);
+        }
     }
 
     /// Flips one stored bit of the image.

@@ -65,6 +65,7 @@ pub(crate) fn build_home(
         up: wan(Direction::Up, Purpose::WanUp),
         home: Home::new(hub, meters, han),
         inbound: VecDeque::new(),
+        due_at: Moment::MAX,
         record,
     }
 }

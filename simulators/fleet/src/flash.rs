@@ -13,6 +13,8 @@
 //! Sketch: a sector costs 16 bytes of host memory while it is erased, its programmed prefix while it fills, and
 //! one reference once it is full and equal to a sector some other device holds.
 
+mod bulk; // many operations at once
+
 use crate::sector_pool::{SectorPool, SharedSector};
 
 /// The size of a flash sector in bytes; the erase unit of the serial NOR parts that meters use (assumption).
@@ -76,6 +78,8 @@ struct Region {
 enum Sector {
     Erased,
     Filling(Box<Filling>),
+    /// The beginning of a sector that others hold whole.
+    Begun(SharedSector, u16),
     Full(SharedSector),
 }
 
@@ -215,7 +219,7 @@ impl Flash {
         for sector in stored {
             match sector {
                 Sector::Full(sector) => shared.push(sector.clone()),
-                Sector::Erased | Sector::Filling(_) => return None,
+                Sector::Erased | Sector::Filling(_) | Sector::Begun(..) => return None,
             }
         }
         Some(shared)
@@ -308,6 +312,7 @@ impl Sector {
         match self {
             Sector::Erased => &[],
             Sector::Filling(filling) => &filling.bytes,
+            Sector::Begun(sector, len) => &sector.bytes()[..usize::from(*len)],
             Sector::Full(sector) => sector.bytes(),
         }
     }
@@ -320,19 +325,34 @@ impl Sector {
                 filling.bytes.resize(SECTOR_LEN, 0xFF);
                 Sector::Full(pool.intern(&filling.bytes))
             }
+            Sector::Begun(sector, len) => {
+                let len = usize::from(*len);
+                match sector.bytes()[len..].iter().all(|byte| *byte == 0xFF) {
+                    true => Sector::Full(sector.clone()),
+                    false => {
+                        let mut bytes = sector.bytes()[..len].to_vec();
+                        bytes.resize(SECTOR_LEN, 0xFF);
+                        Sector::Full(pool.intern(&bytes))
+                    }
+                }
+            }
             Sector::Full(_) => return,
         };
     }
 
     /// Makes the sector this device's own again, because it is about to differ.
     fn unshare(&mut self) -> Option<&mut Filling> {
-        if let Sector::Full(sector) = self {
-            let bytes = sector.bytes().to_vec();
-            *self = Sector::Filling(Box::new(Filling { bytes, programmed: 0 }));
-        }
+        let (sector, len, programmed) = match self {
+            Sector::Filling(filling) => return Some(filling),
+            Sector::Erased => return None,
+            Sector::Begun(sector, len) => (sector, usize::from(*len), usize::from(*len)),
+            Sector::Full(sector) => (sector, SECTOR_LEN, 0),
+        };
+        let bytes = sector.bytes()[..len].to_vec();
+        *self = Sector::Filling(Box::new(Filling { bytes, programmed }));
         match self {
             Sector::Filling(filling) => Some(filling),
-            Sector::Erased | Sector::Full(_) => None,
+            Sector::Erased | Sector::Begun(..) | Sector::Full(_) => None,
         }
     }
 }

@@ -16,10 +16,11 @@
 use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
-use crate::home::{Commons, Home};
+use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
 use crate::link::{Fate, Link};
 use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
+use bytes::Bytes;
 use firmware_image::Eui64;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -46,8 +47,21 @@ pub(crate) struct Member {
     pub(crate) home: Home,
     pub(crate) down: Link,
     pub(crate) up: Link,
-    pub(crate) inbound: VecDeque<(Moment, Vec<u8>)>,
+    pub(crate) inbound: VecDeque<(Moment, Datagram)>,
+    /// When `due` brings it up; entries of other moments have been overtaken.
+    pub(crate) due_at: Moment,
 }
+
+/// A datagram on its way to a hub.
+pub(crate) enum Datagram {
+    /// One that the hub may answer.
+    Question(Vec<u8>),
+    /// An image block that is not answered: a piece of the buffer that all hubs are served from.
+    Block(Bytes),
+}
+
+/// Blocks that wait for a hub to be asked; then they are looked at, so that no queue grows with an image.
+const MOST_BLOCKS_WAITING: usize = 64;
 
 /// A datagram on its way to the head-end.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +102,11 @@ impl Fleet {
         }
     }
 
+    /// Chooses how homes are run; batched at first.
+    pub fn set_fidelity(&mut self, fidelity: Fidelity) {
+        self.commons.fidelity = fidelity;
+    }
+
     /// Returns what is on file about each home, in the order of their hubs.
     pub fn homes(&self) -> impl ExactSizeIterator<Item = &HomeRecord> {
         self.members.iter().map(|member| &member.record)
@@ -108,13 +127,48 @@ impl Fleet {
             Fate::DeliverTwice(at) => (at, 2),
             Fate::Lost(_) => return,
         };
-        if member.inbound.is_empty() {
-            self.due.push(Reverse((at, hub)));
-        }
         for _ in 0..copies {
             let mut copy = self.commons.buffer();
             copy.extend_from_slice(datagram);
-            member.inbound.push_back((at, copy));
+            member.inbound.push_back((at, Datagram::Question(copy)));
+        }
+        self.bring_up(at, hub);
+    }
+
+    /// Sends image blocks that no hub answers, frames of one length side by side. Nobody sees when they arrive until
+    /// the hub is asked, so they make no event of their own.
+    pub fn receive_blocks(&mut self, now: Moment, hub: HubId, frames: &Bytes, frame_len: usize) {
+        if self.commons.fidelity == Fidelity::Exact {
+            return frames.chunks(frame_len).for_each(|frame| self.receive(now, hub, frame));
+        }
+        let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
+        for start in (0..frames.len()).step_by(frame_len) {
+            let frame = start..(start + frame_len).min(frames.len());
+            let fate = member.down.judge(now, frame.len());
+            self.traffic.down.count(fate, frame.len());
+            let (at, copies) = match fate {
+                Fate::Deliver(at) => (at, 1),
+                Fate::DeliverTwice(at) => (at, 2),
+                Fate::Lost(_) => continue,
+            };
+            for _ in 0..copies {
+                member.inbound.push_back((at, Datagram::Block(frames.slice(frame.clone()))));
+            }
+        }
+        if member.inbound.len() >= MOST_BLOCKS_WAITING
+            && let Some((at, _)) = member.inbound.back()
+        {
+            let at = *at;
+            self.bring_up(at, hub);
+        }
+    }
+
+    /// Makes sure that a hub is looked at by this moment.
+    fn bring_up(&mut self, at: Moment, hub: HubId) {
+        let member = &mut self.members[hub.0 as usize];
+        if at < member.due_at {
+            member.due_at = at;
+            self.due.push(Reverse((at, hub)));
         }
     }
 
@@ -125,7 +179,13 @@ impl Fleet {
                 return;
             }
             self.due.pop();
-            self.run_inbound(now, hub);
+            if self.members[hub.0 as usize].due_at == at {
+                self.members[hub.0 as usize].due_at = Moment::MAX;
+                self.take_inbound(now, hub);
+                let asks = |(_, datagram): &&(Moment, Datagram)| matches!(datagram, Datagram::Question(_));
+                let next = self.members[hub.0 as usize].inbound.iter().find(asks).map(|(at, _)| *at);
+                self.bring_up(next.unwrap_or(Moment::MAX), hub);
+            }
         }
     }
 
@@ -151,8 +211,8 @@ impl Fleet {
     pub fn settle(&mut self, now: Moment, homes: usize) {
         self.advance(now);
         for _ in 0..homes.min(self.members.len()) {
-            let member = &mut self.members[self.next_to_settle];
-            member.home.run(now, &mut self.commons);
+            self.take_inbound(now, HubId(self.next_to_settle as u32));
+            self.members[self.next_to_settle].home.run(now, &mut self.commons);
             self.next_to_settle = (self.next_to_settle + 1) % self.members.len();
         }
     }
@@ -163,29 +223,36 @@ impl Fleet {
     }
 
     /// Handles every datagram that has reached one hub by `now`.
-    fn run_inbound(&mut self, now: Moment, hub: HubId) {
-        let member = &mut self.members[hub.0 as usize];
+    fn take_inbound(&mut self, now: Moment, hub: HubId) {
+        let mut member = &mut self.members[hub.0 as usize];
         while let Some((at, datagram)) = member.inbound.pop_front_if(|(at, _)| *at <= now) {
-            let mut reply = Vec::new();
-            member.home.receive_wan(at, &datagram, &mut reply, &mut self.commons);
-            self.commons.give_back(datagram);
-            if reply.is_empty() {
-                continue;
+            match datagram {
+                Datagram::Block(frame) => member.home.receive_block(at, &frame, &mut self.commons),
+                Datagram::Question(question) => {
+                    let mut reply = Vec::new();
+                    member.home.receive_wan(at, &question, &mut reply, &mut self.commons);
+                    self.commons.give_back(question);
+                    if !reply.is_empty() {
+                        self.answer(at, hub, reply);
+                    }
+                }
             }
-            let fate = member.up.judge(at, reply.len());
-            self.traffic.up.count(fate, reply.len());
-            let (at, again) = match fate {
-                Fate::Deliver(at) => (at, None),
-                Fate::DeliverTwice(at) => (at, Some(reply.clone())),
-                Fate::Lost(_) => continue,
-            };
-            for datagram in std::iter::once(reply).chain(again) {
-                self.sent += 1;
-                self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
-            }
+            member = &mut self.members[hub.0 as usize];
         }
-        if let Some((at, _)) = member.inbound.front() {
-            self.due.push(Reverse((*at, hub)));
+    }
+
+    /// Sends a hub's answer into its link towards the head-end.
+    fn answer(&mut self, now: Moment, hub: HubId, reply: Vec<u8>) {
+        let fate = self.members[hub.0 as usize].up.judge(now, reply.len());
+        self.traffic.up.count(fate, reply.len());
+        let (at, again) = match fate {
+            Fate::Deliver(at) => (at, None),
+            Fate::DeliverTwice(at) => (at, Some(reply.clone())),
+            Fate::Lost(_) => return,
+        };
+        for datagram in std::iter::once(reply).chain(again) {
+            self.sent += 1;
+            self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
         }
     }
 }

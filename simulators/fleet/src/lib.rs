@@ -37,7 +37,7 @@ pub use device_trust::DeviceTrust;
 pub use firmware_image::DeviceModel;
 pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
 pub use fleet::Fleet;
-pub use home::HanTraffic;
+pub use home::{Fidelity, HanTraffic};
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, HubSecurity, StageError};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,

@@ -8,7 +8,7 @@
 //!  offered ──► outage? ──► queue full? ──► air time at the rate ──► noise or burst? ──► latency + jitter ──► delivered
 //! ```
 
-use crate::random::{Share, Stream};
+use crate::random::{Losses, Share, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use transfer_engine::Moment;
@@ -221,18 +221,28 @@ pub struct HanProfile {
 /// The radio of one home; every frame takes the same time, so order is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct HanLink {
-    profile: HanProfile,
-    stream: Stream,
+    latency: Duration,
+    losses: Losses,
 }
 
 impl HanLink {
     pub(crate) fn new(profile: HanProfile, stream: Stream) -> HanLink {
-        HanLink { profile, stream }
+        HanLink { latency: profile.latency, losses: Losses::new(profile.loss, stream) }
     }
 
     /// Decides when a frame sent at `now` arrives; `None` means never.
     pub(crate) fn judge(&mut self, now: Moment) -> Option<Moment> {
-        (!self.stream.happens(self.profile.loss)).then(|| now + self.profile.latency)
+        (!self.losses.strike()).then(|| now + self.latency)
+    }
+
+    /// Returns how long a frame takes.
+    pub(crate) fn latency(&self) -> Duration {
+        self.latency
+    }
+
+    /// Returns what strikes the frames, for those who let many pass at once.
+    pub(crate) fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
     }
 }
 

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
+/// Bits of the longest gap: four thousand million frames are more than any link carries.
+const GAP_BITS: usize = 32;
+
 /// A stream of random numbers that belongs to one entity and one purpose.
 ///
 /// The state is the first 16 bytes of SHA-256 over a domain tag, the seed, the entity and the purpose, so that
@@ -58,6 +61,33 @@ impl Stream {
         }
     }
 
+    /// Draws how many trials fail before one of this share happens; a share of zero or one costs no draw.
+    ///
+    /// By inversion, with products of powers instead of logarithms: a product is the same on every machine.
+    pub(crate) fn gap(&mut self, share: Share) -> u64 {
+        if share <= Share::NONE {
+            return u64::MAX;
+        }
+        if share >= Share::ALL {
+            return 0;
+        }
+        // 53 bits, never zero: P(gap >= n) = P(drawn <= (1 - share)^n).
+        let drawn = ((self.0.next_u64() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0;
+        let mut powers = [0.0; GAP_BITS];
+        powers[0] = 1.0 - share.value();
+        for bit in 1..GAP_BITS {
+            powers[bit] = powers[bit - 1] * powers[bit - 1];
+        }
+        let (mut gap, mut reached) = (0, 1.0);
+        for bit in (0..GAP_BITS).rev() {
+            if reached * powers[bit] >= drawn {
+                reached *= powers[bit];
+                gap |= 1 << bit;
+            }
+        }
+        gap
+    }
+
     /// Draws a span in [0, `below`), to the microsecond.
     pub(crate) fn span(&mut self, below: Duration) -> Duration {
         let micros = u64::try_from(below.as_micros()).unwrap_or(u64::MAX);
@@ -68,6 +98,48 @@ impl Stream {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         // Multiply-shift: the bias of 2^-64 times the bound is far below anything a simulation can show.
         ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// Losses that strike each frame of a link independently, drawn as gaps: how many frames pass until one is lost.
+///
+/// A run of frames that nothing strikes is then one subtraction, and a frame costs a draw only when it is lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Losses {
+    stream: Stream,
+    share: Share,
+    /// Frames that will pass before the next one is lost; without bound where nothing is ever lost.
+    clear: u64,
+}
+
+impl Losses {
+    /// Draws losses of this share from a stream.
+    pub(crate) fn new(share: Share, mut stream: Stream) -> Losses {
+        let clear = stream.gap(share);
+        Losses { stream, share, clear }
+    }
+
+    /// Takes the next frame, and returns whether it is lost.
+    pub(crate) fn strike(&mut self) -> bool {
+        if self.clear == 0 {
+            self.clear = self.stream.gap(self.share);
+            return true;
+        }
+        self.pass(1);
+        false
+    }
+
+    /// Returns how many frames will pass before one is lost.
+    pub(crate) fn clear_run(&self) -> u64 {
+        self.clear
+    }
+
+    /// Lets so many frames pass, which must be no more than [`Losses::clear_run`].
+    pub(crate) fn pass(&mut self, frames: u64) {
+        if self.share > Share::NONE {
+            debug_assert!(frames <= self.clear, "a loss was passed over");
+            self.clear -= frames;
+        }
     }
 }
 
@@ -147,6 +219,28 @@ mod tests {
         assert_eq!(count(&mut stream, 0.0), 0);
         assert_eq!(count(&mut stream, 1.0), 100_000);
         assert!((9_700..10_300).contains(&count(&mut stream, 0.1)));
+    }
+
+    #[test]
+    fn losses_drawn_as_gaps_have_their_share_and_a_run_may_be_passed_at_once() {
+        let share = Share::new(0.01).expect("a share");
+        let losses = || Losses::new(share, Stream::open(3, 4, Purpose::Han));
+        let mut singly = losses();
+        let struck: Vec<u32> = (0..1_000_000).filter(|_| singly.strike()).collect();
+        assert!((9_700..10_300).contains(&struck.len()), "{}", struck.len());
+        let (mut at_once, mut next, mut found) = (losses(), 0, Vec::new());
+        while found.len() < struck.len() {
+            let clear = at_once.clear_run();
+            at_once.pass(clear);
+            next += u32::try_from(clear).expect("a short gap");
+            assert!(at_once.strike());
+            found.push(next);
+            next += 1;
+        }
+        assert_eq!(found, struck);
+        let mut never = Losses::new(Share::NONE, Stream::open(3, 4, Purpose::Han));
+        let mut always = Losses::new(Share::ALL, Stream::open(3, 4, Purpose::Han));
+        assert!((0..1_000).all(|_| !never.strike() && always.strike()));
     }
 
     #[test]

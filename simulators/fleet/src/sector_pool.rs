@@ -24,6 +24,8 @@ pub struct SectorPool {
     images: HashMap<ImageKey, Bytes>,
     digests: HashMap<ImageKey, FileDigest>,
     verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>>,
+    /// Images that somebody holds whole, by the name that head-ends give them: what comes under it is probably that.
+    named: HashMap<Box<[u8]>, Arc<[SharedSector]>>,
 }
 
 /// A full sector that devices share; equal content means equal identity.
@@ -56,6 +58,7 @@ impl SectorPool {
         self.images.clear();
         self.digests.clear();
         self.verdicts.clear();
+        self.named.clear();
         self.sectors.retain(|sector, _| Arc::strong_count(sector) > 1);
     }
 
@@ -89,6 +92,22 @@ impl SectorPool {
         (key, bytes)
     }
 
+    /// Remembers the sectors of an image under the name that it came by.
+    pub(crate) fn name(&mut self, name: &[u8], sectors: Vec<SharedSector>) {
+        if self.named.contains_key(name) {
+            return;
+        }
+        if self.named.len() >= REMEMBERED_IMAGES {
+            self.named.clear();
+        }
+        self.named.insert(name.into(), sectors.into());
+    }
+
+    /// Returns the sectors of the image that came by this name before, if any did. Names prove nothing.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<Arc<[SharedSector]>> {
+        self.named.get(name).cloned()
+    }
+
     /// Returns the digest of an image as it lies in flash; whoever boots asks for it each time.
     pub(crate) fn file_digest(&mut self, stored: &StoredImage) -> FileDigest {
         let Some(key) = &stored.key else { return FileDigest::of(&stored.bytes) };
@@ -113,6 +132,11 @@ impl SectorPool {
 }
 
 impl SharedSector {
+    /// Returns whether this is the same sector.
+    pub(crate) fn is(&self, other: &SharedSector) -> bool {
+        self.id == other.id
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -15,7 +15,7 @@ use campaign::{CampaignId, CampaignState, Conductor, Desk, OrderError, Phase, Re
 use firmware_image::{FileDigest, VerifiedImage};
 use ledger::{AppendError, EntryIndex, Head, Ledger, MemoryStore, OpenError, StoreError};
 use thiserror::Error;
-use transfer_engine::Moment;
+use transfer_engine::{HubId, Moment, Transmit, Transport};
 
 use crate::census::Census;
 use crate::fleet::Fleet;
@@ -140,8 +140,8 @@ impl Simulation {
 
     fn is_over(&self) -> bool {
         let state = self.state();
-        // The cheap question first: a running campaign has no end in sight.
-        state.phase != Phase::Running && state.rows().all(|row| row.outcome.is_some())
+        let all = state.progress();
+        state.phase != Phase::Running && all.ended == all.size
     }
 
     /// Does everything that is due at this moment.
@@ -153,9 +153,7 @@ impl Simulation {
                 IpAddr::V6(_) => None,
             };
             if let Some(hub) = hub {
-                for datagram in transmit.contents.chunks(transmit.segment) {
-                    self.fleet.receive(self.now, hub, datagram);
-                }
+                self.hand_over(hub, &transmit);
             }
             self.keep()?;
         }
@@ -167,6 +165,16 @@ impl Simulation {
             self.keep()?;
         }
         Ok(())
+    }
+
+    fn hand_over(&mut self, hub: HubId, transmit: &Transmit) {
+        let is_blocks = transmit.blocks as usize * transmit.segment >= transmit.contents.len();
+        if is_blocks && transmit.transport == Transport::Datagram {
+            return self.fleet.receive_blocks(self.now, hub, &transmit.contents, transmit.segment);
+        }
+        for datagram in transmit.contents.chunks(transmit.segment) {
+            self.fleet.receive(self.now, hub, datagram);
+        }
     }
 
     /// Makes what was recorded durable, as often as that brings about new records.

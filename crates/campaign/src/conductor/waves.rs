@@ -7,31 +7,8 @@ use transfer_engine::Moment;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
 use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
-use crate::stage::{Outcome, OutcomeClass, Stage};
+use crate::stage::{Outcome, Stage};
 use crate::state::{CampaignState, Phase};
-
-/// The devices of one wave, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct WaveTally {
-    size: usize,
-    ended: usize,
-    done: usize,
-    blamed: usize,
-}
-
-impl WaveTally {
-    fn of(state: &CampaignState, wave: u16) -> WaveTally {
-        let mut tally = WaveTally::default();
-        for row in state.rows().filter(|row| row.wave == Some(wave)) {
-            tally.size += 1;
-            let Some((outcome, _)) = &row.outcome else { continue };
-            tally.ended += 1;
-            tally.done += usize::from(outcome.class() == OutcomeClass::Done);
-            tally.blamed += usize::from(outcome.blames_image());
-        }
-        tally
-    }
-}
 
 /// What is to be done about the waves of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +24,18 @@ enum Move {
 fn next_move(state: &CampaignState) -> Move {
     let policy = &state.order.policy;
     let wave = state.waves_opened.saturating_sub(1);
-    let tally = WaveTally::of(state, wave);
+    let tally = state.wave(Some(wave));
     for opened in 0..state.waves_opened {
-        let tally = WaveTally::of(state, opened);
+        let tally = state.wave(Some(opened));
         if tally.blamed > policy.failure_threshold.of(tally.size) {
             let reason =
                 format!("{} of {} devices of wave {opened} failed on the image", tally.blamed, tally.size);
             return Move::Halt { wave: opened, reason };
         }
     }
-    let last = state.rows().filter_map(|row| row.wave).max();
-    if last.is_none_or(|last| last <= wave) {
-        let pending = state.rows().any(|row| row.outcome.is_none());
-        return if pending { Move::Wait } else { Move::Finish };
+    if state.last_wave().is_none_or(|last| last <= wave) {
+        let all = state.progress();
+        return if all.ended < all.size { Move::Wait } else { Move::Finish };
     }
     if tally.ended < policy.open_next_at.of(tally.size) {
         return Move::Wait;

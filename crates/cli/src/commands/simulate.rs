@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use firmware_image::{FileDigest, SigningKey, TrustStore};
-use fleet::{Cast, DeviceTrust, Rehearsal, Simulation, WorldSpec};
+use fleet::{Cast, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
 use indicatif::ProgressBar;
 
 use crate::cast;
@@ -33,6 +33,9 @@ pub(crate) struct SimulateArguments {
     /// Write report.html, devices.csv and summary.json into this folder.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Simulate every radio frame by itself. Slower; outcomes, moments and the ledger are the same.
+    #[arg(long)]
+    exact: bool,
     /// Give up when the campaign has not ended after this many simulated days.
     #[arg(long, value_name = "DAYS", default_value_t = 60)]
     days: u32,
@@ -65,7 +68,7 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
     let order_key = key(arguments.seed, "orders");
     let images = cast::signed_samples(&spec, &image_key)?;
     let trust = DeviceTrust::pinned(TrustStore::new(vec![image_key.public()]), vec![order_key.public()]);
-    let rehearsal = Rehearsal::new(Cast {
+    let mut rehearsal = Rehearsal::new(Cast {
         spec: &spec,
         seed: arguments.seed,
         images: &images,
@@ -74,6 +77,9 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
         hub_port: HUB_PORT,
     })
     .or_bad_input(arguments.world.display())?;
+    if arguments.exact {
+        rehearsal.fleet.set_fidelity(Fidelity::Exact);
+    }
     let mut simulation = Simulation::new(rehearsal, spec.start, HUB_PORT)
         .or_fail(ExitCode::BadInput, arguments.world.display())?;
     let bar = progress::bar(simulation.state().rows().len(), output);
@@ -81,7 +87,7 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
     let mut turn = 0u32;
     let ran = simulation.run(limit, |_, state| {
         turn = turn.wrapping_add(1);
-        // Counting rows costs more than a step of the simulation: look now and then.
+        // Drawing costs more than a step of the simulation: look now and then.
         if turn.is_multiple_of(4_096) {
             show(&bar, state);
         }
@@ -92,8 +98,8 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
 }
 
 fn show(bar: &ProgressBar, state: &campaign::CampaignState) {
-    let tally = state.tally();
-    bar.set_position((tally.ordered - tally.pending) as u64);
+    let tally = state.progress();
+    bar.set_position(tally.ended as u64);
     bar.set_message(format!("wave {} · {} done · {} failed", state.waves_opened, tally.done, tally.failed));
 }
 

@@ -77,6 +77,38 @@ fn running_a_home_in_one_step_or_in_many_gives_the_same() {
     }
 }
 
+#[test]
+fn a_home_run_in_leaps_stands_where_one_run_frame_by_frame_stands() {
+    for (seed_of_loss, loss) in [0.0, 0.001, 0.02, 0.2].into_iter().enumerate() {
+        let mut spec = street(loss);
+        spec.device.electricity.block_period_ms = [0, 7, 0, 30][seed_of_loss];
+        spec.device.gas.blocks_per_wake = 90.try_into().expect("positive");
+        let mut commons = [Fidelity::Exact, Fidelity::Batched]
+            .map(|fidelity| Commons { fidelity, ..Commons::default() });
+        let mut homes = [0, 1].map(|which: usize| home_with_images(&spec, 20_000, &mut commons[which]));
+        for step in 1..200 {
+            let now = spec.start + Duration::from_millis(437_123) * step;
+            for (home, commons) in homes.iter_mut().zip(&mut commons) {
+                home.run(now, commons);
+            }
+            let [exact, batched] = &homes;
+            assert_eq!(exact.traffic(), batched.traffic(), "loss {loss}, {now}");
+            assert_eq!(exact.hub().counters(), batched.hub().counters(), "loss {loss}, {now}");
+            for (one, other) in exact.meters().zip(batched.meters()) {
+                assert_eq!(one.counters(), other.counters(), "loss {loss}, {now}");
+                assert_eq!(one.flash_operations(), other.flash_operations(), "loss {loss}, {now}");
+                assert_eq!(one.poll_timeout(), other.poll_timeout(), "loss {loss}, {now}");
+            }
+        }
+        assert_eq!(downloads(&homes[1]), [1, 1, 1], "loss {loss}");
+        let [exact, batched] = &homes;
+        for (one, other) in exact.meters().zip(batched.meters()) {
+            assert!(one.staged_image(&mut commons[0].pool).is_some());
+            assert_eq!(one.staged_image(&mut commons[0].pool), other.staged_image(&mut commons[1].pool));
+        }
+    }
+}
+
 /// Prints how many frames of a home's radio one core simulates in a second; run it in a release build.
 #[test]
 #[ignore = "a measurement, not a promise"]

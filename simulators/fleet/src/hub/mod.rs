@@ -24,6 +24,7 @@ mod peer;
 mod power;
 mod repair;
 mod rows;
+mod run;
 mod secured;
 mod server;
 mod slot;
@@ -183,6 +184,20 @@ impl Hub {
             let served = self.serve_wan(now, pool, frame, reply);
             self.settle(now, served);
         }
+    }
+
+    /// Takes an image block from the WAN, after what was due; returns whether that may have changed more than the
+    /// block's own image.
+    pub(crate) fn receive_block(&mut self, now: Moment, pool: &mut SectorPool, frame: &[u8]) -> bool {
+        if !self.board.is_up() {
+            return false;
+        }
+        let mut reply = Vec::new();
+        let served = self.serve_wan(now, pool, frame, &mut reply);
+        debug_assert!(reply.is_empty(), "an unconfirmed block has no answer");
+        let failed = served.is_err();
+        self.settle(now, served);
+        failed
     }
 
     /// Takes a ZCL frame that a device sent to this hub.

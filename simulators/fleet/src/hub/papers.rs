@@ -55,7 +55,7 @@ impl RootQueue {
         self.next_at
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.roots.is_empty()
     }
 }

@@ -82,6 +82,11 @@ impl Seats {
         free
     }
 
+    /// Returns whether a device has a seat.
+    pub(super) fn holds(&self, short_address: u16) -> bool {
+        self.taken.iter().any(|(holder, _)| *holder == short_address)
+    }
+
     pub(super) fn leave(&mut self, short_address: u16) {
         self.taken.retain(|(holder, _)| *holder != short_address);
     }

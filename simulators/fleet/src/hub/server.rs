@@ -42,10 +42,10 @@ const UPGRADE_END_RESPONSE: u8 = 0x07;
 
 /// An image as it is served.
 #[derive(Clone, Copy)]
-struct Served {
+pub(super) struct Served {
     key: ImageKey,
-    bank: BankId,
-    size: u32,
+    pub(super) bank: BankId,
+    pub(super) size: u32,
 }
 
 impl Hub {
@@ -88,10 +88,15 @@ impl Hub {
         }
     }
 
+    /// Finds the slot of a device.
+    pub(super) fn slot_of_address(&self, short_address: u16) -> Option<usize> {
+        let at = |device: &DeviceRecord| device.short_address == short_address;
+        self.slots.iter().position(|slot| slot.record.device.as_ref().is_some_and(at))
+    }
+
     /// Finds the slot of a device, or gives a new one to a device that nobody commissioned.
     fn slot_at(&mut self, short_address: u16) -> Option<usize> {
-        let at = |device: &DeviceRecord| device.short_address == short_address;
-        let known = self.slots.iter().position(|slot| slot.record.device.as_ref().is_some_and(at));
+        let known = self.slot_of_address(short_address);
         if known.is_some() {
             return known;
         }
@@ -206,7 +211,7 @@ impl Hub {
         if !self.may_fetch(now, to, transaction) {
             return Ok(());
         }
-        let pace_ms = u16::try_from(self.config.minimum_block_period.as_millis()).unwrap_or(0xFFFE);
+        let pace_ms = self.pace_ms();
         if request.minimum_block_period_ms.is_some_and(|own_ms| own_ms < pace_ms) {
             let time = zcl_time(now);
             let wait =
@@ -280,13 +285,18 @@ impl Hub {
         }
     }
 
+    /// Returns the pause that the hub asks of meters, in milliseconds.
+    pub(super) fn pace_ms(&self) -> u16 {
+        u16::try_from(self.config.minimum_block_period.as_millis()).unwrap_or(0xFFFE)
+    }
+
     /// Returns whether the device may fetch now; if not, tells it when to ask again.
     fn may_fetch(&mut self, now: Moment, to: u16, transaction: u8) -> bool {
         let free = self.seats.take(now, to, self.config.max_bulk_transfers);
         if !free {
             let current_time = zcl_time(now);
             let wait_s = u32::try_from(WAIT.as_secs()).unwrap_or(u32::MAX);
-            let pace_ms = u16::try_from(self.config.minimum_block_period.as_millis()).unwrap_or(0xFFFE);
+            let pace_ms = self.pace_ms();
             let wait = Message::Wait {
                 current_time,
                 request_time: current_time.saturating_add(wait_s),
@@ -438,7 +448,7 @@ impl Hub {
         std::iter::once(slot).chain(others.filter(move |other| *other != slot))
     }
 
-    fn served_under(&self, slot: usize, key: &ImageKey) -> Option<Served> {
+    pub(super) fn served_under(&self, slot: usize, key: &ImageKey) -> Option<Served> {
         self.sources(slot).filter_map(|source| self.served(source)).find(|served| served.key == *key)
     }
 

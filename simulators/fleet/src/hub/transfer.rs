@@ -182,16 +182,17 @@ impl Hub {
             self.counters.duplicate_blocks += 1;
             return Ok(AccessResult::Success);
         }
-        let image = image.clone();
+        let known = pool.named(&image.identification);
         if state.record.status == ImageTransferStatus::VerificationFailed {
             // What was wrong arrives again: the transfer goes on where it was. The status goes first, or a cut behind
             // the last block would leave an image that is complete and can never be verified.
             self.slots[slot].become_status(ImageTransferStatus::Initiated);
             self.store_slot(pool, slot)?;
         }
-        match bank.write(&mut self.board.flash, pool, range.start, block.bytes) {
+        match bank.write_as(&mut self.board.flash, pool, range.start, block.bytes, known.as_deref().unwrap_or(&[])) {
             Err(FlashError::NotErased) => {
                 // Something else lies there: a block torn by a power cut, or a wrong one whose repair was cut.
+                let Some(image) = self.slots[slot].record.image.clone() else { return Ok(AccessResult::OtherReason) };
                 let wrong = BTreeSet::from([block.number]);
                 self.clear_blocks(pool, slot, &image, &wrong)?;
                 bank.write(&mut self.board.flash, pool, range.start, block.bytes)?;
@@ -252,7 +253,7 @@ impl Hub {
             return Ok(());
         };
         let bank = self.board.bank(image.bank);
-        bank.seal(&mut self.board.flash, pool, image.size);
+        bank.seal_named(&mut self.board.flash, pool, image.size, &image.identification);
         let examined = self.board.examine(pool, image.bank, image.size);
         match examined.and_then(|accepted| self.judge(now, slot, accepted)) {
             Ok(accepted) => {

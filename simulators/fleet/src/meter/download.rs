@@ -20,7 +20,7 @@ use crate::sector_pool::SectorPool;
 use crate::utc::zcl_delay;
 
 /// The largest block a meter asks for (fact: what fits an 802.15.4 frame).
-const MAX_BLOCK_LEN: u8 = 64;
+pub(super) const MAX_BLOCK_LEN: u8 = 64;
 
 /// The smallest file that can be one: an OTA header alone.
 const MIN_FILE_LEN: u32 = 56;
@@ -76,6 +76,11 @@ impl Download {
             self.ahead.push(block);
         }
         room
+    }
+
+    /// Returns whether the next block follows the last one, and the hub knows who asks.
+    pub(super) fn is_plain(&self) -> bool {
+        self.ahead.is_empty() && !self.pages && self.introduced
     }
 
     fn is_ahead(&self, offset: u32) -> bool {

@@ -19,6 +19,7 @@ mod download;
 mod outgoing;
 mod papers;
 mod power;
+mod run;
 mod spare;
 mod stage;
 mod upgrade;
