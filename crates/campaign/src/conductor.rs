@@ -74,7 +74,7 @@ pub struct Settings {
     /// What one radio cell may carry.
     pub cell_rate: ByteRate,
     /// What one hub's line is filled at.
-    pub link_rate: ByteRate,
+    pub link_rate: LineRate,
     /// How hubs are reached.
     pub transport: Transport,
     /// The online key that signs activation orders, one device at a time.
@@ -352,7 +352,7 @@ impl Conductor {
                 address,
                 transport: self.settings.transport,
                 cell,
-                rate: LineRate::AtMost(self.settings.link_rate),
+                rate: self.settings.link_rate,
             };
             let id = self.engine.add_hub(now, link);
             self.engine.set_protection(id, self.protection);

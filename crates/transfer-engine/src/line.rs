@@ -145,8 +145,13 @@ impl Line {
         (self.estimate > 0).then_some(ByteRate(u64::from(self.estimate)))
     }
 
-    /// Returns how many bytes a train may hold: 50 ms of the pace, or what is left of the opening.
-    pub(crate) fn train_bytes(&self) -> u64 {
+    /// Returns how many bytes a train may hold: what the line carries in `burst`, where its rate is agreed; else 50 ms
+    /// of the pace, for a longer train would hide what probes are to show, or what is left of the opening.
+    pub(crate) fn train_bytes(&self, burst: Duration) -> u64 {
+        if self.is_fixed() {
+            let micros = u64::try_from(burst.as_micros()).unwrap_or(u64::MAX);
+            return self.pace().0.saturating_mul(micros) / 1_000_000;
+        }
         match self.opening_left() {
             0 => self.pace().0 / 20,
             left => u64::from(left).min(self.pace().0 / 20),

@@ -137,6 +137,15 @@ struct Active {
     transfer: Option<Transfer>,
 }
 
+/// How long trains of blocks may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trains {
+    /// Blocks.
+    pub(crate) blocks: u32,
+    /// Time of a line whose rate is agreed.
+    pub(crate) burst: Duration,
+}
+
 /// What a session wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -303,10 +312,10 @@ impl Session {
     }
 
     /// Says what the session wants next. `most`: what the budgets above can ever grant at once.
-    pub(crate) fn want(&self, now: Moment, hub: HubId, pacer: &Pacer, train: u32, most: u64) -> Want {
+    pub(crate) fn want(&self, now: Moment, hub: HubId, pacer: &Pacer, trains: Trains, most: u64) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            return self.want_blocks(now, hub, pacer, self.train_limit(active, train, most));
+            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most));
         }
         if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
@@ -323,13 +332,13 @@ impl Session {
     pub(crate) fn emit(
         &mut self,
         now: Moment,
-        train: u32,
+        trains: Trains,
         most: u64,
         around: &mut Surroundings<'_>,
     ) -> Emission {
         let active = self.active.as_ref().expect("an idle session wants nothing");
         let emission = if active.step == Step::SendBlocks {
-            let limit = self.train_limit(active, train, most);
+            let limit = self.train_limit(active, trains, most);
             self.emit_blocks(now, limit, around)
         } else {
             self.emit_request(now, around)
@@ -338,11 +347,11 @@ impl Session {
         emission
     }
 
-    /// Trains hold 50 ms of the line and what the budgets can grant at once; at least one block.
-    fn train_limit(&self, active: &Active, train: u32, most: u64) -> u32 {
+    /// Trains hold what the line may burst and what the budgets can grant at once; at least one block.
+    fn train_limit(&self, active: &Active, trains: Trains, most: u64) -> u32 {
         let stride = active.transfer.as_ref().map_or(1, |transfer| transfer.encoded.stride());
-        let blocks = self.line.train_bytes().min(most) / (stride + self.block_overhead()) as u64;
-        u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, train)
+        let blocks = self.line.train_bytes(trains.burst).min(most) / (stride + self.block_overhead()) as u64;
+        u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, trains.blocks)
     }
 
     fn emit_request(&mut self, now: Moment, around: &mut Surroundings<'_>) -> Emission {

@@ -12,7 +12,7 @@ use campaign::{
 use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
 use firmware_image::{SigningKey, VerifiedImage};
 use thiserror::Error;
-use transfer_engine::{ByteRate, EngineConfig, Patience, Transport};
+use transfer_engine::{ByteRate, EngineConfig, LineRate, Patience, Transport};
 
 use crate::device_trust::DeviceTrust;
 use crate::fleet::Fleet;
@@ -140,15 +140,17 @@ fn policy(spec: &WorldSpec) -> CampaignPolicy {
 fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
     let campaign = &spec.campaign;
     let round_trip = Duration::from_millis(u64::from(campaign.link_round_trip_ms.get()));
+    let link_rate = ByteRate(campaign.link_rate_bytes_per_s.get());
     let patience = Patience { first_timeout: round_trip * 4, ..Patience::default() };
     Settings {
         engine: EngineConfig {
             global_rate: ByteRate(campaign.global_rate_bytes_per_s.get()),
+            burst: Duration::from_millis(campaign.burst_ms.get().into()),
             patience,
             ..EngineConfig::default()
         },
         cell_rate: ByteRate(campaign.cell_rate_bytes_per_s.get()),
-        link_rate: ByteRate(campaign.link_rate_bytes_per_s.get()),
+        link_rate: if campaign.link_rate_agreed { LineRate::Fixed(link_rate) } else { LineRate::AtMost(link_rate) },
         transport: Transport::Datagram,
         order_key,
         papers: ChainPapers::default(),

@@ -12,7 +12,7 @@ use firmware_image::{
 };
 use ledger::{Head, Ledger, MemoryStore};
 use smso_adapter::{CampaignDesk, CreateError, TakeImageError, Taken, Unavailable};
-use transfer_engine::{ByteRate, EngineConfig, Moment, Transport};
+use transfer_engine::{ByteRate, EngineConfig, LineRate, Moment, Transport};
 
 /// Monday, 5 October 2020: four weeks after the conclusions report.
 const NOW: Moment = Moment::from_micros(1_601_856_000_000_000);
@@ -96,7 +96,7 @@ impl MemoryDesk {
         let settings = Settings {
             engine: EngineConfig::default(),
             cell_rate: ByteRate(20_000),
-            link_rate: ByteRate(2_700),
+            link_rate: LineRate::AtMost(ByteRate(2_700)),
             transport: Transport::Datagram,
             order_key: SigningKey::generate_from_seed([9; 32]),
             papers: campaign::ChainPapers::default(),

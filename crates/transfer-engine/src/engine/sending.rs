@@ -103,7 +103,7 @@ impl Engine {
                 continue;
             }
             let Want::Send { bytes, blocks, .. } =
-                session.want(now, hub, &self.pacer, self.config.train, most)
+                session.want(now, hub, &self.pacer, self.config.trains(), most)
             else {
                 self.refresh(now, hub);
                 continue;
@@ -162,7 +162,7 @@ impl Engine {
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         let session = &mut self.sessions[hub.0 as usize];
         let (pace, known) = (session.pace(), session.has_known_rate());
-        let emission = session.emit(now, self.config.train, most, &mut around);
+        let emission = session.emit(now, self.config.trains(), most, &mut around);
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
@@ -284,7 +284,7 @@ impl Engine {
         let session = &self.sessions[index];
         let cell = session.cell;
         let most = self.budgets.largest_charge(cell);
-        let mut want = session.want(now, hub, &self.pacer, self.config.train, most);
+        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most);
         if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
             want = Want::Wait(until);
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::HubId;
 use crate::armour::ArmourRules;
 use crate::budget::{BudgetPlan, BudgetRules, ByteRate, DayProfile};
-use crate::session::{Patience, Transport};
+use crate::session::{Patience, Trains, Transport};
 
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,8 @@ pub struct EngineConfig {
     pub global_rate: ByteRate,
     /// What is free of it by the hour.
     pub global_profile: DayProfile,
-    /// The longest train of blocks to one hub in one transmit; trains also never hold more than 50 ms of
-    /// the hub's line.
+    /// The longest train of blocks to one hub in one transmit; trains also never hold more than `burst` of an agreed
+    /// line, or 50 ms of one whose rate is being found out.
     pub train: u32,
     /// How much time of a rate may be made up for at once, by budgets and by lines. Less loses throughput when
     /// the thread is off the processor, more overshoots a sliding window by as much (measured: 20 to 50 ms give
@@ -49,6 +49,11 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    /// Returns how long trains may be.
+    pub(crate) fn trains(&self) -> Trains {
+        Trains { blocks: self.train, burst: self.burst }
+    }
+
     /// Returns the rules of budgets for one engine that has them to itself.
     pub fn budget_rules(&self) -> BudgetRules {
         BudgetRules {

@@ -359,12 +359,25 @@ pub struct CampaignSpec {
     pub cell_rate_bytes_per_s: NonZeroU64,
     /// Bytes per second that the head-end offers to one hub.
     pub link_rate_bytes_per_s: NonZeroU64,
+    /// Whether that rate is agreed with the carrier, and lines are filled at exactly it; otherwise it is only the most,
+    /// and the rate of each line is found out.
+    #[serde(default)]
+    pub link_rate_agreed: bool,
+    /// Time of each rate that the head-end may make up for at once: blocks go out in trains of at most this long. Less
+    /// paces more evenly, more costs less of the processor.
+    #[serde(default = "burst")]
+    pub burst_ms: NonZeroU32,
     /// Round trip that the head-end assumes of a hub's link.
     pub link_round_trip_ms: NonZeroU32,
     /// How often the head-end asks a hub how far its HAN is.
     pub poll_interval_s: NonZeroU32,
     /// How long the HAN leg of one device may take before it is given up.
     pub han_deadline_s: NonZeroU32,
+}
+
+/// 50 ms, as of a head-end that is configured no further.
+fn burst() -> NonZeroU32 {
+    NonZeroU32::new(50).expect("50 is not zero")
 }
 
 fn all() -> Share {

@@ -14,7 +14,7 @@ use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
 use rustix::fs::OFlags;
-use transfer_engine::Moment;
+use transfer_engine::{LineRate, Moment};
 
 use super::chain::Believed;
 use super::config::Config;
@@ -50,7 +50,7 @@ impl Papers {
         let settings = Settings {
             engine: config.engine(),
             cell_rate: config.cell_rate(),
-            link_rate: config.link_rate(),
+            link_rate: LineRate::AtMost(config.link_rate()),
             transport: config.transport(),
             order_key: keys::read_signing_key(&config.order_key)?,
             papers: believed.papers.clone(),
