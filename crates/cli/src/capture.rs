@@ -39,7 +39,7 @@ pub(crate) struct PcapArguments {
     /// filter `frame.comment` finds them. Filter a home by its hub's address (`ip.addr == 127.16.0.1`), a leg by its
     /// interface (`frame.interface_name == "han"`).
     ///
-    /// A home with an electricity and a gas meter takes about 5 MB for one campaign, mostly on the HAN. A file that
+    /// A home with an electricity and a gas meter takes about 4 MB for one campaign, most of it on the HAN. A file that
     /// is left behind by an interrupted run is not in the order of time; `reordercap` of Wireshark mends that.
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
