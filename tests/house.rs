@@ -9,6 +9,7 @@ mod caps;
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
 mod hash_backend;
+mod onlookers;
 mod restarts;
 mod rotations;
 mod storms;

@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod capture;
 mod cast;
 mod clocks;
 mod commands;

@@ -63,7 +63,7 @@ pub(crate) fn build_home(
     Member {
         down: wan(Direction::Down, Purpose::WanDown),
         up: wan(Direction::Up, Purpose::WanUp),
-        home: Home::new(hub, meters, han),
+        home: Home::new(hub_id, hub, meters, han),
         inbound: VecDeque::new(),
         due_at: Moment::MAX,
         record,

@@ -18,7 +18,8 @@ use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
 use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
-use crate::link::{Fate, Link};
+use crate::link::{Direction, Fate, Link};
+use crate::observer::{FrameObserver, Leg, Onlooker, SeenFrame};
 use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
 use bytes::Bytes;
 use firmware_image::Eui64;
@@ -107,6 +108,13 @@ impl Fleet {
         self.commons.fidelity = fidelity;
     }
 
+    /// Shows every frame from now on to an observer. The homes are then run at each step, so that what is shown at one
+    /// step comes before what is shown at the next, and frame by frame; it costs time, and changes nothing else.
+    pub fn observe(&mut self, observer: Box<dyn FrameObserver>) {
+        self.commons.fidelity = Fidelity::Exact;
+        self.commons.onlooker = Onlooker::new(observer);
+    }
+
     /// Returns what is on file about each home, in the order of their hubs.
     pub fn homes(&self) -> impl ExactSizeIterator<Item = &HomeRecord> {
         self.members.iter().map(|member| &member.record)
@@ -122,6 +130,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
         let fate = member.down.judge(now, datagram.len());
         self.traffic.down.count(fate, datagram.len());
+        self.commons.onlooker.see(on_wan(now, hub, Direction::Down, fate, datagram));
         let (at, copies) = match fate {
             Fate::Deliver(at) => (at, 1),
             Fate::DeliverTwice(at) => (at, 2),
@@ -176,7 +185,7 @@ impl Fleet {
     pub fn advance(&mut self, now: Moment) {
         while let Some(Reverse((at, hub))) = self.due.peek().copied() {
             if at > now {
-                return;
+                break;
             }
             self.due.pop();
             if self.members[hub.0 as usize].due_at == at {
@@ -185,6 +194,11 @@ impl Fleet {
                 let asks = |(_, datagram): &&(Moment, Datagram)| matches!(datagram, Datagram::Question(_));
                 let next = self.members[hub.0 as usize].inbound.iter().find(asks).map(|(at, _)| *at);
                 self.bring_up(next.unwrap_or(Moment::MAX), hub);
+            }
+        }
+        if self.commons.onlooker.is_there() {
+            for member in &mut self.members {
+                member.home.run(now, &mut self.commons);
             }
         }
     }
@@ -245,6 +259,7 @@ impl Fleet {
     fn answer(&mut self, now: Moment, hub: HubId, reply: Vec<u8>) {
         let fate = self.members[hub.0 as usize].up.judge(now, reply.len());
         self.traffic.up.count(fate, reply.len());
+        self.commons.onlooker.see(on_wan(now, hub, Direction::Up, fate, &reply));
         let (at, again) = match fate {
             Fate::Deliver(at) => (at, None),
             Fate::DeliverTwice(at) => (at, Some(reply.clone())),
@@ -255,6 +270,10 @@ impl Fleet {
             self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
         }
     }
+}
+
+fn on_wan(sent_at: Moment, hub: HubId, direction: Direction, fate: Fate, bytes: &[u8]) -> SeenFrame<'_> {
+    SeenFrame { sent_at, hub, leg: Leg::Wan(direction), fate: fate.into(), bytes }
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ mod leap; // a run of blocks as one step
 pub(crate) use leap::{Fetch, Run};
 
 use crate::hub::Hub;
-use crate::link::HanLink;
+use crate::link::{HanLink, LossReason};
 use crate::meter::Meter;
+use crate::observer::{FrameFate, Leg, Onlooker, SeenFrame};
 use crate::sector_pool::SectorPool;
 use std::collections::VecDeque;
-use transfer_engine::Moment;
+use transfer_engine::{HubId, Moment};
 use wire::FIRST_BROADCAST;
 
 /// The hub's short address: it is the coordinator of its network.
@@ -46,6 +47,7 @@ pub enum Fidelity {
 pub(crate) struct Commons {
     pub(crate) fidelity: Fidelity,
     pub(crate) pool: SectorPool,
+    pub(crate) onlooker: Onlooker,
     /// Emptied frame buffers, so that no frame allocates.
     spare: Vec<Vec<u8>>,
 }
@@ -86,6 +88,7 @@ impl HanTraffic {
 }
 
 pub(crate) struct Home {
+    id: HubId,
     hub: Hub,
     hub_due: Moment,
     meters: Vec<HomeMeter>,
@@ -102,6 +105,7 @@ struct HomeMeter {
 
 /// A frame on the air. Every frame takes the same time, so the queue is in order of arrival.
 struct Flight {
+    sent_at: Moment,
     arrives_at: Moment,
     from: u16,
     to: u16,
@@ -117,8 +121,9 @@ enum Turn {
 }
 
 impl Home {
-    pub(crate) fn new(hub: Hub, meters: Vec<Meter>, han: HanLink) -> Home {
+    pub(crate) fn new(id: HubId, hub: Hub, meters: Vec<Meter>, han: HanLink) -> Home {
         let mut home = Home {
+            id,
             hub_due: due(hub.poll_timeout()),
             hub,
             meters: meters
@@ -222,22 +227,25 @@ impl Home {
             }
             Turn::Arrival => {
                 if let Some(flight) = self.in_flight.pop_front() {
-                    self.deliver(now, &flight, commons);
+                    let heard = self.deliver(now, &flight, commons);
+                    self.traffic.lost_frames += u64::from(!heard);
+                    let fate = if heard { FrameFate::Delivered } else { FrameFate::Unheard };
+                    commons.onlooker.see(flight.seen(self.id, fate));
                     commons.give_back(flight.frame);
                 }
             }
         }
     }
 
-    fn deliver(&mut self, now: Moment, flight: &Flight, commons: &mut Commons) {
+    /// Hands a frame to whom it is for; says whether anybody heard it.
+    fn deliver(&mut self, now: Moment, flight: &Flight, commons: &mut Commons) -> bool {
         if flight.to == HUB_ADDRESS {
-            if self.hub.is_up(now) {
+            let heard = self.hub.is_up(now);
+            if heard {
                 self.hub.receive_han(now, &mut commons.pool, flight.from, &flight.frame);
                 self.collect_from_hub(now, commons);
-            } else {
-                self.traffic.lost_frames += 1;
             }
-            return;
+            return heard;
         }
         let is_broadcast = flight.to >= FIRST_BROADCAST;
         let mut heard = false;
@@ -257,7 +265,7 @@ impl Home {
             }
             self.collect_from_meter(index, now, commons);
         }
-        self.traffic.lost_frames += u64::from(!heard);
+        heard
     }
 
     fn collect_from_hub(&mut self, now: Moment, commons: &mut Commons) {
@@ -291,13 +299,22 @@ impl Home {
     fn put_on_air(&mut self, now: Moment, from: u16, to: u16, frame: Vec<u8>, commons: &mut Commons) {
         self.traffic.frames += 1;
         self.traffic.bytes += frame.len() as u64;
-        match self.han.judge(now) {
-            Some(arrives_at) => self.in_flight.push_back(Flight { arrives_at, from, to, frame }),
-            None => {
-                self.traffic.lost_frames += 1;
-                commons.give_back(frame);
-            }
+        let arrives_at = self.han.judge(now);
+        let flight = Flight { sent_at: now, arrives_at: due(arrives_at), from, to, frame };
+        if arrives_at.is_some() {
+            self.in_flight.push_back(flight);
+        } else {
+            self.traffic.lost_frames += 1;
+            commons.onlooker.see(flight.seen(self.id, FrameFate::Lost(LossReason::Noise)));
+            commons.give_back(flight.frame);
         }
+    }
+}
+
+impl Flight {
+    fn seen(&self, hub: HubId, fate: FrameFate) -> SeenFrame<'_> {
+        let leg = Leg::Han { from: self.from, to: self.to };
+        SeenFrame { sent_at: self.sent_at, hub, leg, fate, bytes: &self.frame }
     }
 }
 

@@ -21,6 +21,7 @@ mod hub; // a DLMS server towards the WAN, an OTA server towards the home
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
 mod nonce; // what a device draws for its next order
+mod observer; // who watches the frames
 mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
@@ -43,6 +44,7 @@ pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };
 pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
+pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
 pub use random::{NotAShare, Share};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;

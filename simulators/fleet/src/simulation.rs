@@ -19,6 +19,7 @@ use transfer_engine::{HubId, Moment, Transmit, Transport};
 
 use crate::census::Census;
 use crate::fleet::Fleet;
+use crate::observer::FrameObserver;
 use crate::rehearsal::Rehearsal;
 use crate::world::{hub_address, hub_at};
 
@@ -72,6 +73,11 @@ impl Simulation {
         conductor.create(start, &order)?;
         let ledger = Ledger::open(MemoryStore::new())?;
         Ok(Simulation { fleet, conductor, ledger, campaign: order.id, port, now: start, start })
+    }
+
+    /// Shows every frame from now on to an observer, see [`Fleet::observe`].
+    pub fn observe(&mut self, observer: Box<dyn FrameObserver>) {
+        self.fleet.observe(observer);
     }
 
     /// Kills the head-end and starts it again from the ledger, as after a power failure: sessions, timers and

@@ -5,8 +5,10 @@
 //! configuration of ours.
 
 use crate::udp::UdpPort;
+use crate::watch::{Door, SocketFrame, Watch};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use transfer_engine::Moment;
 use wire::{FIRST_BROADCAST, HanFrame, MAX_HAN_PAYLOAD, OTA_CLUSTER, SE_PROFILE};
 
 /// Neighbours that are remembered; a HAN has a handful, and strangers must not fill our memory.
@@ -78,10 +80,26 @@ impl HanDoor {
     }
 
     /// Receives what is there, within the bound of a turn. Returns whether more may be waiting.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(Heard<'_>)) -> bool {
+    pub(crate) fn receive(
+        &mut self,
+        moment: Moment,
+        watch: &mut Watch,
+        mut each: impl FnMut(Heard<'_>),
+    ) -> bool {
         let HanDoor { udp, own_address, neighbours, ignored, .. } = self;
+        let port = udp.local_address().port();
         for _ in 0..BATCHES_PER_TURN {
-            let count = udp.receive(|_, socket, datagram| {
+            let count = udp.receive(|local, socket, datagram| {
+                let own = SocketAddr::new(local, port);
+                let door = Door::Han;
+                watch.see(&SocketFrame {
+                    moment,
+                    door,
+                    is_inbound: true,
+                    own,
+                    peer: socket,
+                    bytes: datagram,
+                });
                 let Some(frame) = useful(datagram, *own_address) else {
                     *ignored += 1;
                     return;
@@ -109,7 +127,7 @@ impl HanDoor {
     }
 
     /// Sends a frame to one neighbour, or to all when the address is a broadcast; an unknown one hears nothing.
-    pub(crate) async fn send(&mut self, unix_micros: u64, to: u16, zcl: &[u8]) {
+    pub(crate) async fn send(&mut self, moment: Moment, watch: &mut Watch, to: u16, zcl: &[u8]) {
         if zcl.len() > MAX_HAN_PAYLOAD {
             tracing::debug!(len = zcl.len(), "a frame is too long for the radio");
             return;
@@ -135,8 +153,11 @@ impl HanDoor {
                 payload: zcl,
             };
             self.datagram.clear();
-            frame.emit_zep(ntp_time(unix_micros), &mut self.datagram);
-            self.udp.send(self.udp.local_ip(), neighbour.socket, &self.datagram).await;
+            frame.emit_zep(ntp_time(moment.as_micros()), &mut self.datagram);
+            let (own, peer) = (self.udp.local_address(), neighbour.socket);
+            let (door, bytes) = (Door::Han, self.datagram.as_slice());
+            watch.see(&SocketFrame { moment, door, is_inbound: false, own, peer, bytes });
+            self.udp.send(own.ip(), peer, bytes).await;
         }
     }
 }
@@ -159,8 +180,8 @@ fn answering_endpoint(frame: &HanFrame<'_>) -> u8 {
     if frame.destination_endpoint == 0xFF { 1 } else { frame.destination_endpoint }
 }
 
-/// NTP's format: seconds since 1900 above, fractions of a second below.
-fn ntp_time(unix_micros: u64) -> u64 {
+/// Returns a time in NTP's format, as ZEP wants it: seconds since 1900 above, fractions of a second below.
+pub fn ntp_time(unix_micros: u64) -> u64 {
     let (seconds, micros) = (unix_micros / 1_000_000, unix_micros % 1_000_000);
     ((seconds + NTP_TO_UNIX_S) << 32) | ((micros << 32) / 1_000_000)
 }

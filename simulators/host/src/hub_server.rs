@@ -10,6 +10,7 @@ use crate::store::{open_folder, read_image, write_image};
 use crate::stream::BoundTcp;
 use crate::udp::{BoundUdp, Reach};
 use crate::wan_door::{Peer, WanDoor};
+use crate::watch::{FrameWatcher, SocketFrame, Watch};
 use firmware_image::{FileDigest, FileVersion, MAX_FILE_LEN};
 use fleet::{DeviceTrust, Hub, HubConfig, SectorPool};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct HubOptions {
     pub clock: Arc<dyn Clock>,
     /// The folder in which it keeps `slot-<channel>.ota` for each image it holds, and finds them again.
     pub store: Option<PathBuf>,
+    /// Who sees every frame that passes its sockets.
+    pub watcher: Option<FrameWatcher>,
 }
 
 /// Runs one hub until the token is cancelled, and tells what happens on it.
@@ -51,7 +54,8 @@ pub async fn serve_hub(
     let tcp = options.tcp.then(|| BoundTcp::bind(address)).transpose()?;
     let han = options.han.map(|han| BoundUdp::bind(han, Reach::Anyone)).transpose()?;
     let now = options.clock.now();
-    let mut served = ServedHub::new(Hub::new(options.config, options.trust, now), options.store);
+    let mut served =
+        ServedHub::new(Hub::new(options.config, options.trust, now), options.store, options.watcher);
     served.reload(now, &mut tell)?;
     tell(DeviceEvent::Listening { side: "WAN", address });
     if let Some(han) = &han {
@@ -97,6 +101,7 @@ struct ServedHub {
     hub: Hub,
     pool: SectorPool,
     store: Option<PathBuf>,
+    watch: Watch,
     /// Answers that wait for the end of the turn.
     answers: Vec<(IpAddr, Peer, Vec<u8>)>,
     told: Told,
@@ -123,12 +128,13 @@ impl Told {
 }
 
 impl ServedHub {
-    fn new(hub: Hub, store: Option<PathBuf>) -> ServedHub {
+    fn new(hub: Hub, store: Option<PathBuf>, watcher: Option<FrameWatcher>) -> ServedHub {
         ServedHub {
             told: Told::of(&hub),
             hub,
             pool: SectorPool::new(),
             store,
+            watch: Watch(watcher),
             answers: Vec::new(),
             held: BTreeMap::new(),
         }
@@ -151,9 +157,11 @@ impl ServedHub {
     }
 
     fn take_in(&mut self, now: Moment, wan: &mut WanDoor, han: Option<&mut HanDoor>) -> bool {
-        let ServedHub { hub, pool, answers, .. } = self;
+        let ServedHub { hub, pool, watch, answers, .. } = self;
         hub.advance(now, pool);
+        let port = wan.port();
         let mut is_busy = wan.receive(|local, peer, frame| {
+            watch.see(&on_wan(now, true, SocketAddr::new(local, port), &peer, frame));
             let mut reply = Vec::new();
             hub.receive_wan(now, pool, frame, &mut reply);
             if !reply.is_empty() {
@@ -161,7 +169,7 @@ impl ServedHub {
             }
         });
         if let Some(han) = han {
-            is_busy |= han.receive(|heard| hub.receive_han(now, pool, heard.from, heard.zcl));
+            is_busy |= han.receive(now, watch, |heard| hub.receive_han(now, pool, heard.from, heard.zcl));
         }
         hub.advance(now, pool);
         is_busy
@@ -169,13 +177,14 @@ impl ServedHub {
 
     async fn send_out(&mut self, now: Moment, wan: &WanDoor, han: Option<&mut HanDoor>) {
         for (local, peer, answer) in self.answers.drain(..) {
+            self.watch.see(&on_wan(now, false, SocketAddr::new(local, wan.port()), &peer, &answer));
             wan.answer(local, &peer, answer).await;
         }
         let mut frame = Vec::new();
         let mut han = han;
         while let Some(to) = self.hub.poll_han(&mut frame) {
             if let Some(han) = &mut han {
-                han.send(now.as_micros(), to, &frame).await;
+                han.send(now, &mut self.watch, to, &frame).await;
             }
             frame.clear();
         }
@@ -211,6 +220,17 @@ impl ServedHub {
         }
         Ok(())
     }
+}
+
+fn on_wan<'a>(
+    moment: Moment,
+    is_inbound: bool,
+    own: SocketAddr,
+    peer: &Peer,
+    bytes: &'a [u8],
+) -> SocketFrame<'a> {
+    let (peer, door) = peer.end();
+    SocketFrame { moment, door, is_inbound, own, peer, bytes }
 }
 
 fn slot_file(store: &Path, channel: u8) -> PathBuf {

@@ -20,10 +20,13 @@ mod store; // images on disk
 mod stream; // TCP
 mod udp; // UDP
 mod wan_door; // both, for the WAN side of hubs
+mod watch; // who sees what passes the sockets
 
 pub use clock::{Clock, CompressedClock, Participant, Speed, SteadyClock};
 pub use error::HostError;
 pub use event::DeviceEvent;
 pub use fleet_host::{FleetHost, FleetHostOptions, HostTraffic};
+pub use han_door::ntp_time;
 pub use hub_server::{HubOptions, serve_hub};
 pub use meter_server::{MeterOptions, serve_meter};
+pub use watch::{Door, FrameWatcher, SocketFrame};

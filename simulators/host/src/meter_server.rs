@@ -6,6 +6,7 @@ use crate::event::DeviceEvent;
 use crate::han_door::{HanDoor, Neighbour};
 use crate::store::write_image;
 use crate::udp::{BoundUdp, Reach};
+use crate::watch::{FrameWatcher, Watch};
 use fleet::{DeviceTrust, Meter, MeterConfig, SectorPool};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct MeterOptions {
     pub clock: Arc<dyn Clock>,
     /// Where it writes an image that it has verified.
     pub store: Option<PathBuf>,
+    /// Who sees every frame that passes its socket.
+    pub watcher: Option<FrameWatcher>,
 }
 
 /// Runs one meter until the token is cancelled, and tells what happens on it.
@@ -43,7 +46,13 @@ pub async fn serve_meter(
     let mut door = HanDoor::new(udp.open().map_err(HostError::Runtime)?, options.config.short_address);
     door.introduce(COORDINATOR, Neighbour::unheard(options.han_server));
     let meter = Meter::new(options.config, options.trust, options.clock.now());
-    let mut served = ServedMeter { told: Told::of(&meter), meter, pool: SectorPool::new(), hub: COORDINATOR };
+    let mut served = ServedMeter {
+        told: Told::of(&meter),
+        meter,
+        pool: SectorPool::new(),
+        watch: Watch(options.watcher),
+        hub: COORDINATOR,
+    };
     while !stop.is_cancelled() {
         let now = options.clock.now();
         let is_busy = served.take_in(now, &mut door);
@@ -68,6 +77,7 @@ pub async fn serve_meter(
 struct ServedMeter {
     meter: Meter,
     pool: SectorPool,
+    watch: Watch,
     /// Who spoke last, and is answered.
     hub: u16,
     told: Told,
@@ -93,9 +103,9 @@ impl Told {
 
 impl ServedMeter {
     fn take_in(&mut self, now: Moment, door: &mut HanDoor) -> bool {
-        let ServedMeter { meter, pool, hub, .. } = self;
+        let ServedMeter { meter, pool, watch, hub, .. } = self;
         meter.advance(now, pool);
-        let is_busy = door.receive(|heard| {
+        let is_busy = door.receive(now, watch, |heard| {
             *hub = heard.from;
             match heard.is_broadcast {
                 true => meter.receive_han_broadcast(now, pool, heard.zcl),
@@ -109,7 +119,7 @@ impl ServedMeter {
     async fn send_out(&mut self, now: Moment, door: &mut HanDoor) {
         let mut frame = Vec::new();
         while self.meter.poll_han(&mut frame) {
-            door.send(now.as_micros(), self.hub, &frame).await;
+            door.send(now, &mut self.watch, self.hub, &frame).await;
             frame.clear();
         }
     }

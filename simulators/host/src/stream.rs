@@ -25,6 +25,8 @@ const READ_LEN: usize = 16 * 1024;
 pub(crate) struct StreamFrame {
     /// The address of ours that the peer connected to, which names the hub.
     pub(crate) local: IpAddr,
+    /// The peer's end of the connection.
+    pub(crate) peer: SocketAddr,
     /// The frame, wrapper included.
     pub(crate) bytes: Vec<u8>,
     /// Where answers go.
@@ -80,7 +82,7 @@ async fn accept(listener: TcpListener, inbox: mpsc::Sender<StreamFrame>) {
 
 async fn serve(stream: TcpStream, inbox: mpsc::Sender<StreamFrame>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let local = stream.local_addr()?.ip();
+    let (local, peer) = (stream.local_addr()?.ip(), stream.peer_addr()?);
     let (mut reader, mut writer) = stream.into_split();
     let (answers, mut outbox) = mpsc::channel::<Vec<u8>>(OUTBOX);
     tokio::spawn(async move {
@@ -102,7 +104,7 @@ async fn serve(stream: TcpStream, inbox: mpsc::Sender<StreamFrame>) -> io::Resul
                 Ok(Some((_, len))) => {
                     let bytes = waiting[taken..taken + len].to_vec();
                     taken += len;
-                    let frame = StreamFrame { local, bytes, answers: answers.clone() };
+                    let frame = StreamFrame { local, peer, bytes, answers: answers.clone() };
                     if inbox.send(frame).await.is_err() {
                         return Ok(());
                     }

@@ -93,8 +93,8 @@ pub(crate) struct UdpPort {
 
 impl UdpPort {
     /// Returns the address that the socket is bound to.
-    pub(crate) fn local_ip(&self) -> IpAddr {
-        self.local.ip()
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        self.local
     }
 
     /// Waits until something may have come; an error shows itself on the next receive.

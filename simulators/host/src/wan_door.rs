@@ -2,6 +2,7 @@
 
 use crate::stream::StreamFrame;
 use crate::udp::UdpPort;
+use crate::watch::Door;
 use std::net::{IpAddr, SocketAddr};
 use tokio::sync::mpsc;
 
@@ -12,7 +13,17 @@ const WORK_PER_TURN: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) enum Peer {
     Datagram(SocketAddr),
-    Stream(mpsc::Sender<Vec<u8>>),
+    Stream { from: SocketAddr, answers: mpsc::Sender<Vec<u8>> },
+}
+
+impl Peer {
+    /// Returns the peer's end, and the door at which it stands.
+    pub(crate) fn end(&self) -> (SocketAddr, Door) {
+        match self {
+            Peer::Datagram(from) => (*from, Door::WanDatagram),
+            Peer::Stream { from, .. } => (*from, Door::WanStream),
+        }
+    }
 }
 
 /// The sockets of one or many hubs.
@@ -26,6 +37,11 @@ pub(crate) struct WanDoor {
 impl WanDoor {
     pub(crate) fn new(udp: UdpPort, streams: Option<mpsc::Receiver<StreamFrame>>) -> WanDoor {
         WanDoor { udp, streams, first: None }
+    }
+
+    /// Returns the port at which devices are reached.
+    pub(crate) fn port(&self) -> u16 {
+        self.udp.local_address().port()
     }
 
     /// Waits until there may be something to receive.
@@ -56,7 +72,8 @@ impl WanDoor {
         for _ in 0..WORK_PER_TURN {
             let next = self.first.take().or_else(|| self.streams.as_mut()?.try_recv().ok());
             let Some(frame) = next else { return is_busy };
-            each(frame.local, Peer::Stream(frame.answers), &frame.bytes);
+            let peer = Peer::Stream { from: frame.peer, answers: frame.answers };
+            each(frame.local, peer, &frame.bytes);
         }
         true
     }
@@ -65,7 +82,7 @@ impl WanDoor {
     pub(crate) async fn answer(&self, local: IpAddr, peer: &Peer, bytes: Vec<u8>) {
         match peer {
             Peer::Datagram(to) => self.udp.send(local, *to, &bytes).await,
-            Peer::Stream(answers) => {
+            Peer::Stream { answers, .. } => {
                 if answers.try_send(bytes).is_err() {
                     tracing::debug!("a connection did not take its answer");
                 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use transfer_engine::HubId;
 
 use super::simulate::read_world;
+use crate::capture::{self, PcapArguments};
 use crate::device::{TrustArguments, parse_speed, start_failure, until_told_to_stop};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
@@ -66,6 +67,8 @@ pub(crate) struct FleetArguments {
     #[arg(long, value_name = "FILE")]
     fresh_link_keys: Option<PathBuf>,
     #[command(flatten)]
+    pcap: PcapArguments,
+    #[command(flatten)]
     trust: TrustArguments,
 }
 
@@ -111,7 +114,23 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
     let images = read_images(arguments, trust.images(), &mut spec)?;
     output.talk(format_args!("seed {}", arguments.seed));
     let keys = read_link_keys(arguments, &spec)?;
-    let fleet = build(arguments, &spec, &trust, keys.as_ref())?;
+    let mut fleet = build(arguments, &spec, &trust, keys.as_ref())?;
+    let capture = arguments.pcap.open()?;
+    if let Some(capture) = &capture {
+        fleet.observe(capture.observer());
+    }
+    let ran = host(arguments, &spec, &images, fleet, output);
+    output.report(&capture::close(capture, ran, output)?)
+}
+
+/// Serves the homes until it is told to stop.
+fn host(
+    arguments: &FleetArguments,
+    spec: &WorldSpec,
+    images: &BTreeMap<DeviceKind, VerifiedImage>,
+    fleet: Fleet,
+    output: &Output,
+) -> Result<FleetReport, Failure> {
     let homes: Vec<_> = fleet.homes().cloned().collect();
     let stop = CancellationToken::new();
     let options = FleetHostOptions {
@@ -123,8 +142,7 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
     // The port before the files: a fleet that cannot listen leaves nothing behind.
     let host = FleetHost::start(fleet, options, stop.clone()).map_err(start_failure)?;
     if let Some(folder) = &arguments.inventory {
-        let papers =
-            paperwork(&spec, &homes, &images, host.port()).or_bad_input(arguments.world.display())?;
+        let papers = paperwork(spec, &homes, images, host.port()).or_bad_input(arguments.world.display())?;
         write_lists(folder, &papers)?;
         output.talk(format_args!("lists   {}", folder.display()));
     }
@@ -139,7 +157,7 @@ pub(crate) fn run(arguments: &FleetArguments, output: &Output) -> Result<(), Fai
     wait(stop)?;
     let traffic = host.traffic();
     let fleet = host.join().map_err(start_failure)?;
-    output.report(&report(fleet, traffic, count))
+    Ok(report(fleet, traffic, count))
 }
 
 fn read_link_keys(arguments: &FleetArguments, spec: &WorldSpec) -> Result<Option<LinkKeyFile>, Failure> {

@@ -9,6 +9,7 @@ use firmware_image::{Eui64, FileVersion};
 use fleet::{HanDevice, HubConfig, HubSecurity};
 use host::{HubOptions, Speed, SteadyClock, serve_hub};
 
+use crate::capture::{self, Capture, PcapArguments};
 use crate::development;
 use crate::device::{TrustArguments, fresh_secret, parse_speed, present, run_device};
 use crate::exit::{ExitCode, Failure};
@@ -53,6 +54,8 @@ pub(crate) struct HubArguments {
     #[arg(long, value_name = "FILE")]
     link_keys: Option<PathBuf>,
     #[command(flatten)]
+    pcap: PcapArguments,
+    #[command(flatten)]
     trust: TrustArguments,
 }
 
@@ -68,6 +71,7 @@ pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failu
         security: read_security(arguments)?,
         ..HubConfig::new(arguments.eui, arguments.file_version)
     };
+    let capture = arguments.pcap.open()?;
     let options = HubOptions {
         listen: arguments.listen,
         tcp: true,
@@ -76,8 +80,10 @@ pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failu
         trust: arguments.trust.resolve(output)?,
         clock: Arc::new(SteadyClock::new(present(), arguments.speed)),
         store: arguments.store.clone(),
+        watcher: capture.as_ref().map(Capture::watcher),
     };
-    run_device(|tell, stop| serve_hub(options, tell, stop), output)
+    let served = run_device(|tell, stop| serve_hub(options, tell, stop), output);
+    capture::close(capture, served, output)
 }
 
 fn read_security(arguments: &HubArguments) -> Result<Option<HubSecurity>, Failure> {

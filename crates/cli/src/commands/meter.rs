@@ -10,6 +10,7 @@ use firmware_image::{Eui64, FileVersion, HardwareVersion, ImageType, Manufacture
 use fleet::{DeviceModel, MeterConfig, MeterKind};
 use host::{MeterOptions, Speed, SteadyClock, serve_meter};
 
+use crate::capture::{self, Capture, PcapArguments};
 use crate::development;
 use crate::device::{TrustArguments, fresh_secret, parse_speed, present, run_device};
 use crate::exit::Failure;
@@ -71,6 +72,8 @@ pub(crate) struct MeterArguments {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = parse_speed)]
     speed: Speed,
     #[command(flatten)]
+    pcap: PcapArguments,
+    #[command(flatten)]
     trust: TrustArguments,
 }
 
@@ -98,6 +101,7 @@ pub(crate) fn run(arguments: &MeterArguments, output: &Output) -> Result<(), Fai
         nonce_secret: fresh_secret(),
         ..MeterConfig::new(arguments.eui, model, arguments.file_version, arguments.short_address)
     };
+    let capture = arguments.pcap.open()?;
     let options = MeterOptions {
         listen: arguments.listen,
         han_server: arguments.han_server,
@@ -105,6 +109,8 @@ pub(crate) fn run(arguments: &MeterArguments, output: &Output) -> Result<(), Fai
         trust: arguments.trust.resolve(output)?,
         clock: Arc::new(SteadyClock::new(present(), arguments.speed)),
         store: arguments.store.clone(),
+        watcher: capture.as_ref().map(Capture::watcher),
     };
-    run_device(|tell, stop| serve_meter(options, tell, stop), output)
+    let served = run_device(|tell, stop| serve_meter(options, tell, stop), output);
+    capture::close(capture, served, output)
 }

@@ -10,6 +10,7 @@ use firmware_image::{FileDigest, SigningKey, TrustStore};
 use fleet::{Cast, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
 use indicatif::ProgressBar;
 
+use crate::capture::{self, PcapArguments};
 use crate::cast;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
@@ -23,7 +24,8 @@ use crate::report::{self, ReportInput, Summary};
 #[command(after_help = "\
 Examples:
   lamplighter simulate simulators/fleets/street.toml --seed 7
-  lamplighter simulate simulators/fleets/town.toml --seed 7 --json")]
+  lamplighter simulate simulators/fleets/town.toml --seed 7 --json
+  lamplighter simulate simulators/fleets/street.toml --seed 7 --pcap street.pcapng")]
 pub(crate) struct SimulateArguments {
     /// The world: homes, links, troubles and the campaign's policy.
     world: PathBuf,
@@ -39,6 +41,8 @@ pub(crate) struct SimulateArguments {
     /// Give up when the campaign has not ended after this many simulated days.
     #[arg(long, value_name = "DAYS", default_value_t = 60)]
     days: u32,
+    #[command(flatten)]
+    pcap: PcapArguments,
 }
 
 /// World files are a few kilobytes; a megabyte is somebody's mistake.
@@ -82,6 +86,10 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
     }
     let mut simulation = Simulation::new(rehearsal, spec.start, HUB_PORT)
         .or_fail(ExitCode::BadInput, arguments.world.display())?;
+    let capture = arguments.pcap.open()?;
+    if let Some(capture) = &capture {
+        simulation.observe(capture.observer());
+    }
     let bar = progress::bar(simulation.state().rows().len(), output);
     let limit = Duration::from_secs(u64::from(arguments.days) * 86_400);
     let mut turn = 0u32;
@@ -93,7 +101,7 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
         }
     });
     bar.finish_and_clear();
-    ran.or_fail(ExitCode::Failed, "the simulation")?;
+    capture::close(capture, ran.or_fail(ExitCode::Failed, "the simulation"), output)?;
     finish(arguments, &spec, &simulation, output)
 }
 

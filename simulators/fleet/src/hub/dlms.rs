@@ -101,6 +101,8 @@ impl Hub {
             }
             Apdu::ReleaseRequest => {
                 self.clients.retain(|known| *known != client);
+                // Who has said goodbye repeats nothing: its next initiate is a new one, whatever its invoke-id.
+                self.slots.iter_mut().for_each(|slot| slot.begun_by = None);
                 return Ok(Some(Apdu::ReleaseResponse));
             }
             Apdu::GetRequest(_) | Apdu::SetRequest(_) | Apdu::ActionRequest(_) => {}

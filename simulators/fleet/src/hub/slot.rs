@@ -27,7 +27,7 @@ pub(crate) struct Slot {
     pub(super) bitmap: Option<BlockBitmap>,
     /// When the verification that is under way ends.
     pub(super) verified_at: Option<Moment>,
-    /// The invoke-id of the request that began the image; forgotten with a reboot.
+    /// The invoke-id of the request that began the image; forgotten with a reboot, and when a client takes its leave.
     pub(super) begun_by: Option<u8>,
     /// What the hub knows of the device only as long as it is up.
     pub(super) peer: Peer,

@@ -114,6 +114,31 @@ fn a_whole_transfer_is_spoken_as_the_standard_writes_it() {
     assert_eq!(home.hub.counters().refused_blocks, 3);
 }
 
+/// Gurux numbers every request of every association 1: a second transfer of the same image was taken for an echo of the
+/// first one's initiate, and found its slot verified where the standard wants it empty.
+#[test]
+fn an_initiate_is_new_after_a_release_and_an_echo_before_it() {
+    let home = &mut hub_with_blocks_of_32();
+    let initiate = "0001 0010 0001 0018 c301c1 0012 00002c0000ff 01 01 0202 0902 4944 06 00000064";
+    let first_missing = |home: &mut Home, number: u8| {
+        let answer = format!("0001 0001 0010 0009 c401c1 00 06000000{number:02x}");
+        dialogue(home, "0001 0010 0001 000d c001c1 0012 00002c0000ff 0400", &answer);
+    };
+    home.associate();
+    dialogue(home, initiate, "0001 0001 0010 0005 c701c1 00 00");
+    let block = format!(
+        "0001 0010 0001 0036 c301c2 0012 00002c0000ff 02 01 0202 06 00000000 09 20 {}",
+        "ab".repeat(32)
+    );
+    dialogue(home, &block, "0001 0001 0010 0005 c701c2 00 00");
+    dialogue(home, initiate, "0001 0001 0010 0005 c701c1 00 00");
+    first_missing(home, 1);
+    dialogue(home, "0001 0010 0001 0005 62 03 80 01 00", "0001 0001 0010 0005 63 03 80 01 00");
+    home.associate();
+    dialogue(home, initiate, "0001 0001 0010 0005 c701c1 00 00");
+    first_missing(home, 0);
+}
+
 #[test]
 fn without_an_association_nothing_is_served_and_nothing_is_stored() {
     let home = &mut hub_with_blocks_of_32();

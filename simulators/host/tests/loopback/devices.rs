@@ -81,6 +81,7 @@ fn hub(store: Option<PathBuf>, trust: Arc<DeviceTrust>) -> Running {
             trust,
             clock: fast_clock(),
             store,
+            watcher: None,
         };
         serve_hub(options, tell, stop)
     })
@@ -95,7 +96,15 @@ fn meter(han_server: SocketAddr, store: Option<PathBuf>) -> Running {
     };
     Running::start(move |tell, stop| {
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let options = MeterOptions { listen, han_server, config, trust: trust(), clock: fast_clock(), store };
+        let options = MeterOptions {
+            listen,
+            han_server,
+            config,
+            trust: trust(),
+            clock: fast_clock(),
+            store,
+            watcher: None,
+        };
         serve_meter(options, tell, stop)
     })
 }
