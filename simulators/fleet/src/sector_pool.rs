@@ -76,7 +76,7 @@ impl SectorPool {
         if let Some(bytes) = self.images.get(&key) {
             return (key, bytes.clone());
         }
-        let mut joined = BytesMut::with_capacity(sectors.len() * crate::flash::SECTOR_LEN);
+        let mut joined = BytesMut::with_capacity(sectors.iter().map(|sector| sector.bytes.len()).sum());
         for sector in sectors {
             joined.extend_from_slice(&sector.bytes);
         }

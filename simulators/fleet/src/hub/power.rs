@@ -23,8 +23,13 @@ impl Hub {
     }
 
     /// Deals with what flash said.
-    pub(super) fn settle(&mut self, now: Moment, result: Result<(), FlashError>) {
-        let Err(error) = result else {
+    pub(super) fn settle(&mut self, now: Moment, pool: &mut SectorPool, result: Result<(), FlashError>) {
+        let mut result = result;
+        if let Err(FlashError::Worn { region, sector }) = result {
+            result = self.bear_wear(now, pool, region, sector);
+        }
+        // What is worn besides is named when it is needed again.
+        let (Err(error), false) = (result, matches!(result, Err(FlashError::Worn { .. }))) else {
             return;
         };
         // A record that does not fit is a fault of ours; a restart at least returns to what flash says.
@@ -32,6 +37,24 @@ impl Hub {
         self.restart(now);
         self.board.lose_power(now);
         self.counters.power_cuts = self.board.power_cuts();
+    }
+
+    /// Names a worn sector, and forgets incomplete images in its bank: they begin again in another one.
+    fn bear_wear(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        region: u8,
+        sector: u32,
+    ) -> Result<(), FlashError> {
+        let Some(bank) = self.board.note_worn(now, pool, region, sector)? else { return Ok(()) };
+        for slot in 0..self.slots.len() {
+            let holds = self.slots[slot].record.image.as_ref().is_some_and(|image| image.bank == bank);
+            if holds && !self.slots[slot].is_complete() {
+                self.clear_slot(pool, slot)?;
+            }
+        }
+        Ok(())
     }
 
     /// Finds everything again after a boot.
