@@ -17,7 +17,7 @@ use bytes::Bytes;
 use firmware_image::MAX_FILE_LEN;
 
 use crate::flash::{Flash, FlashError, FlashLayout, RegionId};
-use crate::sector_pool::{ImageKey, SectorPool};
+use crate::sector_pool::{ImageKey, SectorPool, SharedSector};
 
 /// The index of a bank within its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,18 @@ pub(crate) struct StoredImage {
     /// Known when every sector is shared; then equal keys mean equal bytes.
     pub(crate) key: Option<ImageKey>,
     pub(crate) bytes: Bytes,
+    /// Where the bytes come from, when every sector is shared.
+    pub(crate) sectors: Vec<SharedSector>,
+}
+
+impl StoredImage {
+    /// Reads the bytes once more from flash itself, past everything that is remembered of them.
+    pub(crate) fn in_flash(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(self.sectors.iter().map(|sector| sector.bytes().len()).sum());
+        self.sectors.iter().for_each(|sector| bytes.extend_from_slice(sector.bytes()));
+        bytes.truncate(self.bytes.len());
+        Bytes::from(bytes)
+    }
 }
 
 impl Bank {
@@ -203,11 +215,11 @@ impl Bank {
         let size_bytes = size as usize;
         if let Some(sectors) = flash.shared_sectors(self.data, flash.layout().sectors_for(size_bytes)) {
             let (key, bytes) = pool.image(&sectors, size_bytes);
-            return StoredImage { key: Some(key), bytes };
+            return StoredImage { key: Some(key), bytes, sectors };
         }
         let mut bytes = vec![0; size_bytes.min(flash.region_len(self.data))];
         flash.read(self.data, 0, &mut bytes);
-        StoredImage { key: None, bytes: Bytes::from(bytes) }
+        StoredImage { key: None, bytes: Bytes::from(bytes), sectors: Vec::new() }
     }
 
     /// Shares the sectors of a complete image with equal ones; bookkeeping of the simulator.

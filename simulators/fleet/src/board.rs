@@ -79,10 +79,11 @@ pub(crate) struct Board {
     boot: BootRecord,
     security: SecurityLog,
     power: Power,
-    /// How an activation ended since the device was last up.
+    /// How an activation ended that this boot found ended.
     concluded: Option<ActivationOutcome>,
-    /// The number of the activation whose end was told last.
-    told: u32,
+    /// The same, once for each activation, and the number of the last: for those who count. No device knows these.
+    counted: Option<ActivationOutcome>,
+    last_counted: u32,
     power_cuts: u64,
 }
 
@@ -125,7 +126,8 @@ impl Board {
             security,
             power: Power::Up,
             concluded: None,
-            told: 0,
+            counted: None,
+            last_counted: 0,
             power_cuts: 0,
         }
     }
@@ -235,6 +237,7 @@ impl Board {
     /// Is the boot loader: reads the record, re-hashes the image, notes the attempt, chooses.
     fn load(&mut self, now: Moment, pool: &mut SectorPool) -> Result<BootChoice, FlashError> {
         self.flash.power_on();
+        self.concluded = None;
         let (boot_log, record) = RecordPair::open(&self.flash, Places::BOOT, places::BOOT_PLACE_LEN);
         self.boot_log = boot_log;
         self.security = SecurityLog::open(&self.flash, Places::SECURITY_LOG);
@@ -286,6 +289,11 @@ impl Board {
             self.commit(pool, boot)?;
         }
         self.report_worn_record(now, pool)?;
+        self.concluded = self.boot.unreported();
+        if self.last_counted != self.boot.attempts() {
+            self.counted = self.concluded;
+            self.last_counted = self.boot.attempts();
+        }
         self.report_outcome(now, pool)
     }
 

@@ -193,6 +193,11 @@ impl BootRecord {
         self.outcome
     }
 
+    /// Returns the image that is being activated.
+    pub(crate) fn armed(&self) -> Option<&BankImage> {
+        self.armed.as_ref().map(|(image, _)| image)
+    }
+
     /// Returns how many activations were begun.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts

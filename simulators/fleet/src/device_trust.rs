@@ -96,10 +96,7 @@ impl DeviceTrust {
         pool: &mut SectorPool,
         stored: StoredImage,
     ) -> Result<AcceptedImage, RefusedImage> {
-        match stored.key {
-            Some(key) => pool.verdict(key, self.mark, || self.examine_bytes(stored.bytes)),
-            None => self.examine_bytes(stored.bytes),
-        }
+        pool.verdict(&stored, self.mark, |bytes| self.examine_bytes(bytes))
     }
 
     fn examine_bytes(&self, bytes: Bytes) -> Result<AcceptedImage, RefusedImage> {

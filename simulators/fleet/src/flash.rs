@@ -243,6 +243,15 @@ impl Flash {
         sectors.all(|sector| self.region(region).is_blank(sector))
     }
 
+    /// Returns how many bytes of these sectors there are up to the last one that may not be erased.
+    pub(crate) fn written_len(&self, region: RegionId, sectors: std::ops::Range<usize>) -> usize {
+        let first = sectors.start;
+        let last = sectors.rev().find(|sector| !self.region(region).is_blank(*sector));
+        last.map_or(0, |last| {
+            (last - first) * self.layout.sector_len() + self.region(region).stored(last).len()
+        })
+    }
+
     /// Shares the first `sectors` sectors of a region with equal ones elsewhere, when no more will be programmed.
     ///
     /// This is bookkeeping of the simulator, not an operation of the device.

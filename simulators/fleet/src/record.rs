@@ -81,7 +81,9 @@ impl RecordLog {
             if flash.is_blank(region, first_sector..first_sector + 1) {
                 continue;
             }
-            bytes.resize(place_len, 0);
+            // The sum of the last record may end in ones, which cannot be told from what is erased.
+            let written = flash.written_len(region, first_sector..first_sector + sectors);
+            bytes.resize((written + SUM_LEN).min(place_len), 0);
             flash.read(region, place * place_len, &mut bytes);
             let mut at = 0;
             while let Some((sequence, payload, len)) = whole_record(&bytes, at) {
@@ -90,11 +92,11 @@ impl RecordLog {
                     log.sequence = sequence;
                     log.place = place;
                 }
-                at = (at + layout.padded(len)).min(place_len);
+                at += layout.padded(len);
             }
             if newest.is_some() && log.place == place {
                 // Rests of a torn record cannot be programmed over: such a place counts as full.
-                let clean = bytes[at..].iter().all(|byte| *byte == 0xFF);
+                let clean = bytes.iter().skip(at).all(|byte| *byte == 0xFF);
                 log.next = if clean { at } else { place_len };
             }
         }

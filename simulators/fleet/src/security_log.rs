@@ -230,9 +230,8 @@ impl SecurityLog {
         bytes: &'a mut Vec<u8>,
     ) -> impl Iterator<Item = (u16, Option<SecurityEntry>)> + use<'a> {
         let sector = usize::from(sector);
-        let blank = flash.is_blank(self.region, sector..sector + 1);
         let sector_len = flash.layout().sector_len();
-        bytes.resize(if blank { 0 } else { sector_len }, 0);
+        bytes.resize(flash.written_len(self.region, sector..sector + 1).next_multiple_of(ENTRY_LEN), 0);
         flash.read(self.region, sector * sector_len, bytes);
         let used = |slot: &(u16, &[u8])| slot.1.iter().any(|byte| *byte != 0xFF);
         (0..).zip(bytes.chunks_exact(ENTRY_LEN)).filter(used).map(|(slot, bytes)| (slot, decode(bytes)))

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use firmware_image::{DeviceState, Expected, FileVersion, ImageDigest, ImageRefusal};
 use transfer_engine::Moment;
 
-use super::Board;
+use super::{Board, Power};
 use crate::bank::BankId;
-use crate::boot::{ActivationOutcome, BankImage, BootPhase, StoredExtent};
+use crate::boot::{ActivationOutcome, BankImage, BootChoice, BootPhase, StoredExtent};
 use crate::device_trust::{AcceptedImage, Permit, RefusedImage, RefusedOrder};
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
@@ -79,6 +79,13 @@ impl Board {
         Some(self.bank(running.bank).image(&self.flash, pool, extent.size).bytes)
     }
 
+    /// Returns the bytes of the image that is being tried.
+    pub(crate) fn image_on_trial(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        let Power::Booting { choice: BootChoice::Trial, .. } = self.power else { return None };
+        let (image, extent) = self.boot.armed().and_then(|image| Some((image, image.stored?)))?;
+        Some(self.bank(image.bank).image(&self.flash, pool, extent.size).bytes)
+    }
+
     /// Empties a bank for an image of `size` bytes; the running image and an armed one are never touched.
     pub(crate) fn empty_bank(
         &mut self,
@@ -120,9 +127,14 @@ impl Board {
         self.commit(pool, boot).map_err(ArmError::Flash)
     }
 
-    /// Returns, once, how an activation ended since the device was last up.
+    /// Returns, once, how an activation ended that the last boot found ended.
     pub(crate) fn take_concluded(&mut self) -> Option<ActivationOutcome> {
         self.concluded.take()
+    }
+
+    /// Returns how an activation ended, once for each, whatever power cuts have made the device forget.
+    pub(crate) fn take_counted(&mut self) -> Option<ActivationOutcome> {
+        self.counted.take()
     }
 
     /// Notes how an activation ended that never reached the boot loader; an order that was believed is spent.
@@ -135,7 +147,7 @@ impl Board {
     ) -> Result<(), FlashError> {
         let mut boot = self.boot.clone();
         boot.end_unarmed(outcome, order.and_then(Permit::spends));
-        self.told = boot.attempts();
+        self.last_counted = boot.attempts();
         self.commit(pool, boot)?;
         self.report_outcome(now, pool)
     }

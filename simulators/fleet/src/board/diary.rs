@@ -24,6 +24,11 @@ impl Board {
         }
     }
 
+    /// Flips one bit of the running image.
+    pub(crate) fn decay_running(&mut self, offset: u32, bit: u8) {
+        self.decay(FlashPlace::Bank(self.boot.running().bank.0), offset, bit);
+    }
+
     /// Writes an entry. A log that is worn out through and through does not keep a device from its work.
     pub(crate) fn note(
         &mut self,
@@ -71,12 +76,7 @@ impl Board {
         }
         let mut boot = self.boot.clone();
         boot.set_reported();
-        survivable(self.commit(pool, boot))?;
-        if self.told != attempt {
-            self.told = attempt;
-            self.concluded = Some(outcome);
-        }
-        Ok(())
+        survivable(self.commit(pool, boot))
     }
 
     /// Names a copy of the boot record that could not be written.

@@ -315,6 +315,11 @@ impl Hub {
         self.board.flash.operations()
     }
 
+    /// Returns the bytes of the image that is being tried, while it boots.
+    pub fn image_on_trial(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        self.board.image_on_trial(pool)
+    }
+
     /// Plans one more power cut.
     pub fn plan_cut(&mut self, cut: FlashFault) {
         self.board.flash.plan_cut(cut);
@@ -333,6 +338,11 @@ impl Hub {
     /// Flips one bit of flash, as an ageing cell would.
     pub fn decay(&mut self, place: FlashPlace, offset: u32, bit: u8) {
         self.board.decay(place, offset, bit);
+    }
+
+    /// Flips one bit of the running image, as an ageing cell would.
+    pub fn decay_running(&mut self, offset: u32, bit: u8) {
+        self.board.decay_running(offset, bit);
     }
 
     /// Returns the security counter: the sequence number of the newest confirmed image.

@@ -39,7 +39,8 @@ impl Hub {
         self.counters.power_cuts = self.board.power_cuts();
     }
 
-    /// Names a worn sector, and forgets incomplete images in its bank: they begin again in another one.
+    /// Names a worn sector, and forgets incomplete images in its bank: they begin again in another one. Work that cannot
+    /// go on for want of a record has failed; the head-end would wait for it for ever.
     fn bear_wear(
         &mut self,
         now: Moment,
@@ -47,12 +48,24 @@ impl Hub {
         region: u8,
         sector: u32,
     ) -> Result<(), FlashError> {
-        let Some(bank) = self.board.note_worn(now, pool, region, sector)? else { return Ok(()) };
+        let bank = self.board.note_worn(now, pool, region, sector)?;
         for slot in 0..self.slots.len() {
-            let holds = self.slots[slot].record.image.as_ref().is_some_and(|image| image.bank == bank);
+            let image = self.slots[slot].record.image.as_ref();
+            let holds = image.is_some_and(|image| Some(image.bank) == bank);
             if holds && !self.slots[slot].is_complete() {
                 self.clear_slot(pool, slot)?;
             }
+            let failed = match self.slots[slot].record.status {
+                ImageTransferStatus::VerificationInitiated if self.slots[slot].verified_at.is_none() => {
+                    ImageTransferStatus::VerificationFailed
+                }
+                ImageTransferStatus::ActivationInitiated if slot == 0 => {
+                    ImageTransferStatus::ActivationFailed
+                }
+                _ => continue,
+            };
+            self.slots[slot].become_status(failed);
+            self.store_slot(pool, slot)?;
         }
         Ok(())
     }
@@ -61,7 +74,7 @@ impl Hub {
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.counters.power_cuts = self.board.power_cuts();
         self.gate = super::papers::gate_of(self.board.trust(), &self.board.papers());
-        match self.board.take_concluded() {
+        match self.board.take_counted() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
             None => {}

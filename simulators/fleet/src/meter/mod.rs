@@ -345,6 +345,11 @@ impl Meter {
         self.board.flash.operations()
     }
 
+    /// Returns the bytes of the image that is being tried, while it boots.
+    pub fn image_on_trial(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        self.board.image_on_trial(pool)
+    }
+
     /// Plans one more power cut.
     pub fn plan_cut(&mut self, cut: FlashFault) {
         self.board.flash.plan_cut(cut);
@@ -376,7 +381,7 @@ impl Meter {
 
     /// Flips one bit of the running image, as an ageing cell would.
     pub fn decay_running(&mut self, offset: u32, bit: u8) {
-        self.decay(FlashPlace::Bank(self.board.boot().running().bank.0), offset, bit);
+        self.board.decay_running(offset, bit);
     }
 
     fn become_stage(&mut self, next: Stage) {

@@ -92,7 +92,7 @@ impl Meter {
         self.record = record;
         self.spare = bytes.as_deref().and_then(SpareImage::from_bytes);
         let concluded = self.board.take_concluded();
-        match concluded {
+        match self.board.take_counted() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
             None => {}
