@@ -3,37 +3,35 @@
 //! The board decides what runs and keeps the invariants of activation; what is downloaded, and when it is
 //! activated, is left to [`crate::hub`] and [`crate::meter`].
 //!
-//! ```text
-//! region 0    boot record                region 1..=r   the device's own records
-//! region 1+r  papers
-//! region 2+r+2b      data of bank b      region 3+r+2b  marks of bank b
-//! ```
+//! A device has no more than its flash when power comes: the boot record, which stands there in two copies and holds
+//! both counters, says what runs; the image is hashed again from flash at every boot.
 
+mod activation; // from a bank to an armed image, and how it ended
+mod diary; // what goes into the security log
 mod papers; // the signed papers that are kept, and the nonce
+mod places; // what lies where in flash
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use firmware_image::{
-    DeviceModel, DeviceState, Eui64, Expected, FileVersion, ImageDigest, ImageRefusal, SequenceNumber,
-};
+use firmware_image::{DeviceModel, Eui64, FileVersion, SequenceNumber};
 use transfer_engine::Moment;
 
 use crate::bank::{Bank, BankId};
-use crate::boot::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent};
-use crate::device_trust::{AcceptedImage, DeviceTrust, Permit, RefusedImage, RefusedOrder};
-use crate::flash::{Flash, FlashError, FlashFault, RegionId};
-use crate::record::{RECORD_SECTORS, RecordLog};
+use crate::boot::{ActivationOutcome, BankImage, BootChoice, BootRecord};
+use crate::device_trust::DeviceTrust;
+use crate::flash::{Flash, FlashError, FlashFaults, FlashLayout};
+use crate::record::{RecordLog, RecordPair};
 use crate::sector_pool::SectorPool;
+use crate::security_log::{SecurityEvent, SecurityLog};
 
+pub(crate) use activation::{ArmError, UNKNOWN_VERSION, verify_time};
 use papers::PaperShelf;
 pub(crate) use papers::{Papers, utc_seconds};
+use places::Places;
 
 /// How long a planned power cut lasts; short, so that what follows it is the interesting part (ours).
 const OUTAGE: Duration = Duration::from_secs(1);
-
-/// How long a device needs to hash and verify 100 kB (assumption: a small microcontroller with a hash unit).
-const VERIFY_TIME_PER_100_KB: Duration = Duration::from_millis(50);
 
 /// What goes wrong when a new image boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -55,17 +53,19 @@ pub(crate) struct BoardPlan {
     /// What makes its nonces its own.
     pub(crate) nonce_secret: u64,
     pub(crate) own_records: u8,
-    /// The sectors of one half of the papers' record.
-    pub(crate) paper_sectors: usize,
+    /// The longest that the record of the papers gets.
+    pub(crate) paper_len: usize,
+    /// The banks that it cannot do without.
     pub(crate) banks: u8,
     pub(crate) unit: u32,
     pub(crate) boot_time: Duration,
     pub(crate) boot_fault: BootFault,
-    pub(crate) flash_fault: Option<FlashFault>,
+    pub(crate) flash: FlashLayout,
+    pub(crate) flash_faults: FlashFaults,
 }
 
 /// Flash, banks, boot record and power of one device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Board {
     pub(crate) flash: Flash,
     plan: BoardPlan,
@@ -73,13 +73,17 @@ pub(crate) struct Board {
     factory: Arc<DeviceTrust>,
     /// Whom it believes now: the same, or a later root's keys.
     trust: Arc<DeviceTrust>,
+    places: Places,
     shelf: PaperShelf,
-    banks: Vec<Bank>,
-    log: RecordLog,
+    boot_log: RecordPair,
     boot: BootRecord,
+    security: SecurityLog,
     power: Power,
-    /// How an activation ended since the device was last up.
+    /// How an activation ended that this boot found ended.
     concluded: Option<ActivationOutcome>,
+    /// The same, once for each activation, and the number of the last: for those who count. No device knows these.
+    counted: Option<ActivationOutcome>,
+    last_counted: u32,
     power_cuts: u64,
 }
 
@@ -100,54 +104,37 @@ enum Power {
     Dead,
 }
 
-/// Why an image was not armed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ArmError {
-    #[error("the image read back from flash is not the one that was ordered")]
-    HashMismatch,
-    #[error("the image is not for this device")]
-    Refused(#[source] ImageRefusal),
-    #[error("another activation is under way")]
-    Busy,
-    #[error("the boot record was not written")]
-    Flash(#[source] FlashError),
-}
-
 impl Board {
     /// Makes a board that is up and runs its factory image from bank 0.
     pub(crate) fn new(plan: BoardPlan, trust: Arc<DeviceTrust>) -> Board {
-        let mut capacities = vec![RECORD_SECTORS; 1 + usize::from(plan.own_records)];
-        capacities.push(2 * plan.paper_sectors);
-        for _ in 0..plan.banks {
-            capacities.extend([Bank::DATA_SECTORS, Bank::mark_sectors(plan.unit)]);
-        }
-        let flash = Flash::new(capacities, plan.flash_fault);
-        let shelf = RegionId(1 + plan.own_records);
-        let first = 2 + plan.own_records;
-        let banks = (0..plan.banks)
-            .map(|bank| Bank::new(RegionId(first + 2 * bank), RegionId(first + 2 * bank + 1), plan.unit))
-            .collect();
-        let (log, _) = RecordLog::open(&flash, RegionId(0));
+        let places = Places::new(&plan);
+        let faults = plan.flash_faults.plan(|place| places.region_of(place));
+        let flash = Flash::new(plan.flash, places.capacities(), faults);
+        let (boot_log, _) = RecordPair::open(&flash, Places::BOOT, places::BOOT_PLACE_LEN);
         let boot = factory_record(&plan);
-        let shelf = PaperShelf::open(&flash, shelf, plan.paper_sectors);
+        let security = SecurityLog::open(&flash, Places::SECURITY_LOG);
+        let shelf = PaperShelf::open(&flash, places.papers(), plan.paper_len);
         Board {
             flash,
             plan,
             factory: Arc::clone(&trust),
             trust,
+            places,
             shelf,
-            banks,
-            log,
+            boot_log,
             boot,
+            security,
             power: Power::Up,
             concluded: None,
+            counted: None,
+            last_counted: 0,
             power_cuts: 0,
         }
     }
 
-    /// Returns the region of the device's own record `number`.
-    pub(crate) fn own_record(number: u8) -> RegionId {
-        RegionId(1 + number)
+    /// Opens the device's own record `number` and returns what it says.
+    pub(crate) fn open_record(&self, number: u8) -> (RecordLog, Option<Vec<u8>>) {
+        RecordLog::open(&self.flash, Places::own_record(number))
     }
 
     pub(crate) fn eui(&self) -> Eui64 {
@@ -163,11 +150,11 @@ impl Board {
     }
 
     pub(crate) fn bank(&self, bank: BankId) -> Bank {
-        self.banks[usize::from(bank.0)]
+        self.places.bank(bank)
     }
 
     pub(crate) fn bank_ids(&self) -> impl Iterator<Item = BankId> + use<> {
-        (0..self.plan.banks).map(BankId)
+        (0..self.places.banks()).map(BankId)
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -220,26 +207,27 @@ impl Board {
     pub(crate) fn advance(&mut self, now: Moment, pool: &mut SectorPool) -> bool {
         loop {
             match self.power {
-                Power::Restarting { at } if at <= now => match self.load(pool) {
+                Power::Restarting { at } if at <= now => match self.load(at, pool) {
                     Ok(BootChoice::Nothing) => self.power = Power::Dead,
                     Ok(choice) => self.power = Power::Booting { until: at + self.plan.boot_time, choice },
                     Err(_) => self.lose_power(at),
                 },
                 Power::Booting { until, choice } if until <= now => {
-                    if choice == BootChoice::Trial {
-                        if self.plan.boot_fault == BootFault::NewFirmwareDoesNotComeUp {
-                            self.restart(until);
-                            continue;
-                        }
-                        self.boot.confirm();
-                        if self.store_boot(pool).is_err() {
-                            self.lose_power(until);
-                            continue;
-                        }
-                        self.concluded = Some(ActivationOutcome::Success);
+                    if choice == BootChoice::Trial
+                        && self.plan.boot_fault == BootFault::NewFirmwareDoesNotComeUp
+                    {
+                        self.restart(until);
+                        continue;
                     }
-                    self.power = Power::Up;
-                    return true;
+                    match self.come_up(until, pool, choice) {
+                        Ok(()) => {
+                            self.power = Power::Up;
+                            return true;
+                        }
+                        Err(FlashError::PowerLost) => self.lose_power(until),
+                        // What cannot be confirmed is tried again, and given up like an image that does not come up.
+                        Err(_) => self.restart(until),
+                    }
                 }
                 Power::Up | Power::Dead | Power::Restarting { .. } | Power::Booting { .. } => return false,
             }
@@ -247,23 +235,66 @@ impl Board {
     }
 
     /// Is the boot loader: reads the record, re-hashes the image, notes the attempt, chooses.
-    fn load(&mut self, pool: &mut SectorPool) -> Result<BootChoice, FlashError> {
+    fn load(&mut self, now: Moment, pool: &mut SectorPool) -> Result<BootChoice, FlashError> {
         self.flash.power_on();
-        let (log, record) = RecordLog::open(&self.flash, RegionId(0));
-        self.log = log;
+        self.concluded = None;
+        let (boot_log, record) = RecordPair::open(&self.flash, Places::BOOT, places::BOOT_PLACE_LEN);
+        self.boot_log = boot_log;
+        self.security = SecurityLog::open(&self.flash, Places::SECURITY_LOG);
         self.load_papers();
+        if let Some(record) = &record {
+            survivable(self.boot_log.heal(&mut self.flash, pool, record))?;
+        }
         let before =
             record.as_deref().and_then(BootRecord::from_bytes).unwrap_or_else(|| factory_record(&self.plan));
         let mut boot = before.clone();
-        let choice = boot.power_on(|image| self.is_genuine(pool, image));
-        self.boot = boot;
-        if self.boot != before {
-            self.store_boot(pool)?;
+        let mut altered = Vec::new();
+        let choice = boot.power_on(|image| {
+            let genuine = self.is_genuine(pool, image);
+            if !genuine {
+                altered.push(image.version);
+            }
+            genuine
+        });
+        for version in altered {
+            self.note(now, pool, SecurityEvent::ImageAlteredAtPowerOn, version, 0)?;
         }
-        if before.phase() != BootPhase::Settled && self.boot.phase() == BootPhase::Settled {
-            self.concluded = self.boot.outcome();
+        if boot.running() != before.running() {
+            self.note(now, pool, SecurityEvent::VersionChanged, boot.running().version, 0)?;
         }
-        Ok(choice)
+        self.boot = before;
+        if boot == self.boot {
+            return Ok(choice);
+        }
+        match self.commit(pool, boot.clone()) {
+            Ok(()) => Ok(choice),
+            Err(FlashError::PowerLost) => Err(FlashError::PowerLost),
+            // An attempt that cannot be counted is not made, for it might be repeated for ever.
+            Err(_) if choice == BootChoice::Trial => {
+                let running = *self.boot.running();
+                Ok(if self.is_genuine(pool, &running) { BootChoice::Confirmed } else { BootChoice::Nothing })
+            }
+            Err(_) => {
+                self.boot = boot;
+                Ok(choice)
+            }
+        }
+    }
+
+    /// The self-check of an image on trial has passed: it becomes the running one. What ended is reported.
+    fn come_up(&mut self, now: Moment, pool: &mut SectorPool, choice: BootChoice) -> Result<(), FlashError> {
+        if choice == BootChoice::Trial {
+            let mut boot = self.boot.clone();
+            boot.confirm();
+            self.commit(pool, boot)?;
+        }
+        self.report_worn_record(now, pool)?;
+        self.concluded = self.boot.unreported();
+        if self.last_counted != self.boot.attempts() {
+            self.counted = self.concluded;
+            self.last_counted = self.boot.attempts();
+        }
+        self.report_outcome(now, pool)
     }
 
     /// Compares an image with what was verified when it was armed, byte for byte.
@@ -278,96 +309,22 @@ impl Board {
         pool.file_digest(&stored) == extent.file
     }
 
-    fn store_boot(&mut self, pool: &mut SectorPool) -> Result<(), FlashError> {
-        self.log.store(&mut self.flash, pool, &self.boot.to_bytes())
+    /// Makes a changed boot record the one that holds, once it is in flash.
+    fn commit(&mut self, pool: &mut SectorPool, boot: BootRecord) -> Result<(), FlashError> {
+        self.boot_log.store(&mut self.flash, pool, &boot.to_bytes())?;
+        self.boot = boot;
+        Ok(())
     }
+}
 
-    /// Reads an image back from flash and checks who made it.
-    pub(crate) fn examine(
-        &self,
-        pool: &mut SectorPool,
-        bank: BankId,
-        size: u32,
-    ) -> Result<AcceptedImage, RefusedImage> {
-        let stored = self.bank(bank).image(&self.flash, pool, size);
-        self.trust.examine(pool, stored)
-    }
-
-    /// Checks that a genuine image is for this device, and may follow what was confirmed and what runs here.
-    pub(crate) fn admit(&self, image: &AcceptedImage) -> Result<(), ImageRefusal> {
-        let (running, counter) = (self.running_version(), *self.boot.counter());
-        image.require_acceptable(self.model(), |model| DeviceState { model, running, counter })
-    }
-
-    /// Judges an order for the image in this device.
-    pub(crate) fn permit(&self, order: Option<&[u8]>, image: ImageDigest) -> Result<Permit, RefusedOrder> {
-        let expected = Expected { device: self.plan.eui, image, nonce: self.nonce() };
-        self.trust.permit(order, self.boot.orders(), &expected)
-    }
-
-    /// Empties a bank for an image of `size` bytes; the running image and an armed one are never touched.
-    pub(crate) fn empty_bank(
-        &mut self,
-        pool: &mut SectorPool,
-        bank: BankId,
-        size: u32,
-    ) -> Result<(), FlashError> {
-        assert!(self.boot.is_spare(bank), "only a spare bank is erased");
-        if self.boot.forget_bank(bank) {
-            self.store_boot(pool)?;
-        }
-        self.bank(bank).erase(&mut self.flash, size)
-    }
-
-    /// Checks the image once more from flash and makes the next boot try it.
-    ///
-    /// The caller restarts the device; until then nothing has changed but the boot record.
-    pub(crate) fn arm(
-        &mut self,
-        pool: &mut SectorPool,
-        bank: BankId,
-        size: u32,
-        permit: &Permit,
-    ) -> Result<(), ArmError> {
-        if self.boot.phase() != BootPhase::Settled {
-            return Err(ArmError::Busy);
-        }
-        let image = self.examine(pool, bank, size).map_err(|_| ArmError::HashMismatch)?;
-        if image.image_digest() != permit.image() {
-            return Err(ArmError::HashMismatch);
-        }
-        self.admit(&image).map_err(ArmError::Refused)?;
-        let version = image.identity().map_or(UNKNOWN_VERSION, |identity| identity.file_version);
-        let extent = StoredExtent { size, image: image.image_digest(), file: image.file_digest() };
-        let image_in_bank = BankImage { bank, version, stored: Some(extent) };
-        self.boot.arm(image_in_bank, image.sequence(), permit.spends());
-        self.store_boot(pool).map_err(ArmError::Flash)
-    }
-
-    /// Returns, once, how an activation ended since the device was last up.
-    pub(crate) fn take_concluded(&mut self) -> Option<ActivationOutcome> {
-        self.concluded.take()
-    }
-
-    /// Notes how an activation ended that never reached the boot loader.
-    pub(crate) fn set_outcome(&mut self, outcome: ActivationOutcome) {
-        self.boot.set_outcome(outcome);
-    }
-
-    /// Returns the digest of the image an ordered activation would have to name.
-    pub(crate) fn image_digest(&self, pool: &mut SectorPool, bank: BankId, size: u32) -> Option<ImageDigest> {
-        self.examine(pool, bank, size).ok().map(|image| image.image_digest())
+/// Passes on that power was lost; a device lives with everything else that flash may say while it boots.
+fn survivable(result: Result<(), FlashError>) -> Result<(), FlashError> {
+    match result {
+        Err(FlashError::PowerLost) => result,
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
 fn factory_record(plan: &BoardPlan) -> BootRecord {
     BootRecord::factory(plan.running_version, SequenceNumber(plan.factory_sequence))
-}
-
-/// The version of a raw image, which names none; the attribute's own "unknown" (ZCL OTA, 0x0002).
-pub(crate) const UNKNOWN_VERSION: FileVersion = FileVersion(0xFFFF_FFFF);
-
-/// Returns how long a device is busy verifying an image.
-pub(crate) fn verify_time(size: u32) -> Duration {
-    VERIFY_TIME_PER_100_KB * size.div_ceil(1000) / 100
 }

@@ -38,12 +38,33 @@ pub enum ActivationOutcome {
 }
 
 impl ActivationOutcome {
-    const ALL: [ActivationOutcome; 4] = [
+    /// All of them, by their codes.
+    pub const ALL: [ActivationOutcome; 4] = [
         ActivationOutcome::Success,
         ActivationOutcome::NoImageHeld,
         ActivationOutcome::HashMismatch,
         ActivationOutcome::ActivationFailure,
     ];
+
+    /// Returns the number that the response carries.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the outcome of a number.
+    pub fn from_code(code: u8) -> Option<ActivationOutcome> {
+        ActivationOutcome::ALL.get(usize::from(code)).copied()
+    }
+
+    /// Returns the word that the specification has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ActivationOutcome::Success => "success",
+            ActivationOutcome::NoImageHeld => "noImageHeld",
+            ActivationOutcome::HashMismatch => "hashMismatch",
+            ActivationOutcome::ActivationFailure => "activationFailure",
+        }
+    }
 }
 
 /// How far an activation has come.
@@ -101,7 +122,14 @@ pub(crate) struct BootRecord {
     orders: OrderMemory,
     /// How many nonces were drawn.
     draws: u64,
+    /// How many activations were begun, those that never reached the boot loader among them.
+    attempts: u32,
+    /// How the newest of them ended.
     outcome: Option<ActivationOutcome>,
+    /// Whether the security log has it.
+    reported: bool,
+    /// Banks in which a sector is worn out, by bits; they hold nothing any more.
+    worn_banks: u128,
 }
 
 /// What the boot loader starts.
@@ -127,7 +155,10 @@ impl BootRecord {
             counter: SecurityCounter { sequence, image: None },
             orders: OrderMemory::default(),
             draws: 0,
+            attempts: 0,
             outcome: None,
+            reported: true,
+            worn_banks: 0,
         }
     }
 
@@ -162,19 +193,62 @@ impl BootRecord {
         self.outcome
     }
 
-    /// Notes how an activation ended that never reached the boot loader.
-    pub(crate) fn set_outcome(&mut self, outcome: ActivationOutcome) {
-        self.outcome = Some(outcome);
+    /// Returns the image that is being activated.
+    pub(crate) fn armed(&self) -> Option<&BankImage> {
+        self.armed.as_ref().map(|(image, _)| image)
     }
 
-    /// Returns whether the bank may be erased: it neither runs nor is armed.
+    /// Returns how many activations were begun.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns the outcome that the security log does not have yet.
+    pub(crate) fn unreported(&self) -> Option<ActivationOutcome> {
+        self.outcome.filter(|_| !self.reported)
+    }
+
+    /// Notes that the security log has the outcome.
+    pub(crate) fn set_reported(&mut self) {
+        self.reported = true;
+    }
+
+    /// Notes how an activation ended that never reached the boot loader; an order that was believed is spent.
+    pub(crate) fn end_unarmed(&mut self, outcome: ActivationOutcome, order: Option<OrderMemory>) {
+        self.attempts += 1;
+        self.conclude(outcome);
+        if let Some(order) = order {
+            self.orders = order;
+            self.draw();
+        }
+    }
+
+    fn conclude(&mut self, outcome: ActivationOutcome) {
+        self.outcome = Some(outcome);
+        self.reported = false;
+    }
+
+    /// Returns whether the bank may be erased and used: it neither runs nor is armed nor worn.
     pub(crate) fn is_spare(&self, bank: BankId) -> bool {
-        self.running.bank != bank && self.armed.is_none_or(|(image, _)| image.bank != bank)
+        let armed = self.armed.is_some_and(|(image, _)| image.bank == bank);
+        self.running.bank != bank && !armed && self.worn_banks & bank_bit(bank) == 0
+    }
+
+    /// Returns whether the bank holds the image that ran before.
+    pub(crate) fn is_fallback(&self, bank: BankId) -> bool {
+        self.fallback.is_some_and(|image| image.bank == bank)
+    }
+
+    /// Uses a bank no more; returns whether the record changed.
+    pub(crate) fn retire_bank(&mut self, bank: BankId) -> bool {
+        let news = self.worn_banks & bank_bit(bank) == 0;
+        self.worn_banks |= bank_bit(bank);
+        news
     }
 
     /// Notes that a bank is about to be erased; returns whether the record changed.
     pub(crate) fn forget_bank(&mut self, bank: BankId) -> bool {
-        let held = self.fallback.is_some_and(|image| image.bank == bank);
+        let held = self.is_fallback(bank);
         if held {
             self.fallback = None;
         }
@@ -191,6 +265,7 @@ impl BootRecord {
         self.become_phase(BootPhase::Armed);
         self.armed = Some((image, sequence));
         self.trial_boots = 0;
+        self.attempts += 1;
         self.outcome = None;
         if let Some(order) = order {
             self.orders = order;
@@ -209,7 +284,7 @@ impl BootRecord {
             }
             self.become_phase(BootPhase::Settled);
             self.armed = None;
-            self.outcome = Some(if altered {
+            self.conclude(if altered {
                 ActivationOutcome::HashMismatch
             } else {
                 ActivationOutcome::ActivationFailure
@@ -233,7 +308,7 @@ impl BootRecord {
         self.become_phase(BootPhase::Settled);
         self.fallback = Some(self.running);
         self.running = image;
-        self.outcome = Some(ActivationOutcome::Success);
+        self.conclude(ActivationOutcome::Success);
         if let (Some(sequence), Some(extent)) = (sequence, image.stored) {
             self.counter = SecurityCounter { sequence, image: Some(extent.image) };
         }
@@ -255,7 +330,8 @@ impl BootRecord {
         fields.u64(self.counter.sequence.0).u8(u8::from(self.counter.image.is_some()));
         fields.bytes(self.counter.image.map_or([0; 32], |image| *image.as_bytes()).as_slice());
         fields.u32(self.orders.epoch.0).u64(self.orders.counter.0).u64(self.draws);
-        fields.u8(self.outcome.map_or(0xFF, |outcome| outcome as u8));
+        fields.u32(self.attempts).u8(self.outcome.map_or(0xFF, ActivationOutcome::code));
+        fields.u8(u8::from(self.reported)).bytes(&self.worn_banks.to_le_bytes());
         fields.finish()
     }
 
@@ -272,7 +348,10 @@ impl BootRecord {
         let epoch = CounterEpoch(fields.u32()?);
         let orders = OrderMemory { epoch, counter: OrderCounter(fields.u64()?) };
         let draws = fields.u64()?;
-        let outcome = fields.u8()?;
+        let attempts = fields.u32()?;
+        let outcome = ActivationOutcome::from_code(fields.u8()?);
+        let reported = fields.u8()? == 1;
+        let worn_banks = u128::from_le_bytes(fields.array()?);
         Some(BootRecord {
             phase: *BootPhase::ALL.get(usize::from(phase))?,
             trial_boots,
@@ -282,9 +361,16 @@ impl BootRecord {
             counter: SecurityCounter { sequence, image: counted_image.0.then_some(counted_image.1) },
             orders,
             draws,
-            outcome: ActivationOutcome::ALL.get(usize::from(outcome)).copied(),
+            attempts,
+            outcome,
+            reported,
+            worn_banks,
         })
     }
+}
+
+fn bank_bit(bank: BankId) -> u128 {
+    1 << (bank.0 & 127)
 }
 
 fn write_image(fields: &mut FieldWriter, image: Option<&BankImage>) {
@@ -318,100 +404,4 @@ fn read_image(fields: &mut FieldReader<'_>) -> Option<Option<BankImage>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{ActivationOutcome, BankImage, BootChoice, BootPhase, BootRecord, StoredExtent, TRIAL_BOOTS};
-    use crate::bank::BankId;
-    use firmware_image::{
-        CounterEpoch, FileDigest, FileVersion, ImageDigest, OrderCounter, OrderMemory, SequenceNumber,
-    };
-
-    fn new_image() -> BankImage {
-        let stored = StoredExtent { size: 10, image: ImageDigest::of(b"new"), file: FileDigest::of(b"file") };
-        BankImage { bank: BankId(1), version: FileVersion(2), stored: Some(stored) }
-    }
-
-    fn order(counter: u64) -> OrderMemory {
-        OrderMemory { epoch: CounterEpoch(1), counter: OrderCounter(counter) }
-    }
-
-    fn armed() -> BootRecord {
-        let mut record = BootRecord::factory(FileVersion(1), SequenceNumber(4));
-        record.arm(new_image(), Some(SequenceNumber(7)), Some(order(3)));
-        record
-    }
-
-    #[test]
-    fn the_life_cycle_has_exactly_these_steps() {
-        let mut table = String::new();
-        for from in BootPhase::ALL {
-            for to in BootPhase::ALL {
-                if from.may_become(to) {
-                    table += &format!("{from:?} -> {to:?}\n");
-                }
-            }
-        }
-        let expected = "Settled -> Settled\nSettled -> Armed\nArmed -> Settled\nArmed -> Trial\n\
-                        Trial -> Settled\nTrial -> Trial\n";
-        assert_eq!(table, expected);
-    }
-
-    #[test]
-    fn the_counter_rises_at_confirm_and_not_before() {
-        let mut record = armed();
-        assert_eq!((record.counter().sequence, *record.orders()), (SequenceNumber(4), order(3)));
-        assert_eq!(record.power_on(|_| true), BootChoice::Trial);
-        assert_eq!(record.counter().sequence, SequenceNumber(4));
-        record.confirm();
-        assert_eq!(record.counter().sequence, SequenceNumber(7));
-        assert_eq!(record.running().version, FileVersion(2));
-        assert_eq!(record.outcome(), Some(ActivationOutcome::Success));
-    }
-
-    #[test]
-    fn an_image_that_never_confirms_gives_way_to_the_old_one() {
-        let mut record = armed();
-        for _ in 0..TRIAL_BOOTS {
-            assert_eq!(record.power_on(|_| true), BootChoice::Trial);
-        }
-        assert_eq!(record.power_on(|_| true), BootChoice::Confirmed);
-        assert_eq!(record.running().version, FileVersion(1));
-        assert_eq!(record.outcome(), Some(ActivationOutcome::ActivationFailure));
-        assert_eq!(record.counter().sequence, SequenceNumber(4));
-    }
-
-    #[test]
-    fn an_image_altered_after_arming_is_not_tried() {
-        let mut record = armed();
-        assert_eq!(record.power_on(|image| image.stored.is_none()), BootChoice::Confirmed);
-        assert_eq!(record.outcome(), Some(ActivationOutcome::HashMismatch));
-    }
-
-    #[test]
-    fn a_running_image_that_rots_falls_back_to_the_one_before() {
-        let mut record = armed();
-        record.power_on(|_| true);
-        record.confirm();
-        assert_eq!(record.power_on(|image| image.bank == BankId(0)), BootChoice::Confirmed);
-        assert_eq!(record.running().version, FileVersion(1));
-        assert_eq!(record.power_on(|_| false), BootChoice::Nothing);
-    }
-
-    #[test]
-    fn the_record_survives_its_bytes() {
-        let mut record = armed();
-        assert_eq!(BootRecord::from_bytes(&record.to_bytes()), Some(record.clone()));
-        record.power_on(|_| true);
-        record.confirm();
-        assert_eq!(BootRecord::from_bytes(&record.to_bytes()), Some(record.clone()));
-        assert_eq!(BootRecord::from_bytes(&record.to_bytes()[..20]), None);
-    }
-
-    #[test]
-    fn an_order_spends_the_nonce_that_it_carried() {
-        let mut record = BootRecord::factory(FileVersion(1), SequenceNumber(4));
-        assert_eq!(record.draws(), 0);
-        record.draw();
-        record.arm(new_image(), None, Some(order(3)));
-        assert_eq!(record.draws(), 2);
-    }
-}
+mod tests;

@@ -122,7 +122,7 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
     // Every device draws both, whatever it needs, so that trouble in one does not change the habits of another.
     let first_query = stream.span(query_interval);
     let cut_at = stream.below(CUT_OPERATIONS);
-    let flash_fault = (device.trouble == Some(DeviceTrouble::FlashDefect))
+    let cut = (device.trouble == Some(DeviceTrouble::FlashDefect))
         .then_some(FlashFault { at_operation: cut_at, mode: CutMode::Torn });
     MeterConfig {
         kind,
@@ -131,7 +131,7 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         query_interval,
         first_query,
         boot_fault,
-        flash_fault,
+        flash_faults: cut.into(),
         nonce_secret: seed,
         ..MeterConfig::new(
             device.eui,

@@ -2,6 +2,7 @@
 //!
 //! Plain numbers for reports; the words and the file formats are the reader's.
 
+use crate::boot::ActivationOutcome;
 use crate::fleet::Member;
 use crate::home::HanTraffic;
 use crate::link::{Fate, LossReason};
@@ -38,6 +39,8 @@ pub struct DeviceCensus {
     pub activations: u64,
     /// Activations that ended with the old image running.
     pub rollbacks: u64,
+    /// How the newest activation ended, as the device remembers it.
+    pub last_outcome: Option<ActivationOutcome>,
     /// Images discarded by verification.
     pub rejections: u64,
     /// Activation orders not obeyed.
@@ -137,6 +140,7 @@ fn meter_census(member: &Member, record: &DeviceRecord, meter: &Meter) -> Device
         running_version: meter.running_version(),
         activations: counters.activations,
         rollbacks: counters.rollbacks,
+        last_outcome: meter.last_outcome(),
         rejections: counters.rejections,
         orders_refused: counters.orders_refused,
         blocks_received: counters.blocks_received,
@@ -157,6 +161,7 @@ fn hub_census(member: &Member, record: &DeviceRecord) -> DeviceCensus {
         running_version: hub.running_version(),
         activations: counters.activations,
         rollbacks: counters.rollbacks,
+        last_outcome: hub.last_outcome(),
         rejections: counters.images_rejected,
         orders_refused: counters.orders_refused,
         blocks_received: counters.blocks_received,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use firmware_image::{
-    Attack, CounterEpoch, DeviceModel, DeviceState, Expected, FileDigest, GateRefusal, HardwareVersion,
-    ImageDigest, ImageIdentity, ImageRefusal, IntakeError, OrderError, OrderMemory, OrderRefusal, OtaFile,
-    PublicKey, RootVersion, SequenceNumber, SignedOrder, TrustAnchor, TrustStore, VerifiedImage, inspect,
+    Attack, CounterEpoch, DeviceModel, DeviceState, Eui64, Expected, FileDigest, GateRefusal,
+    HardwareVersion, ImageDigest, ImageIdentity, ImageRefusal, IntakeError, Nonce, OrderError, OrderMemory,
+    OrderRefusal, OtaFile, PublicKey, RootVersion, SequenceNumber, SignedOrder, TrustAnchor, TrustStore,
+    VerifiedImage, inspect,
 };
 
 use crate::bank::StoredImage;
@@ -95,10 +96,7 @@ impl DeviceTrust {
         pool: &mut SectorPool,
         stored: StoredImage,
     ) -> Result<AcceptedImage, RefusedImage> {
-        match stored.key {
-            Some(key) => pool.verdict(key, self.mark, || self.examine_bytes(stored.bytes)),
-            None => self.examine_bytes(stored.bytes),
-        }
+        pool.verdict(&stored, self.mark, |bytes| self.examine_bytes(bytes))
     }
 
     fn examine_bytes(&self, bytes: Bytes) -> Result<AcceptedImage, RefusedImage> {
@@ -112,6 +110,20 @@ impl DeviceTrust {
             Err(_) if self.accept_unsigned => Ok(complete(bytes)),
             Err(error) => Err(RefusedImage::NotGenuine(error)),
         }
+    }
+
+    /// Judges an activation order for an image that is not held: whether it is one that would have been obeyed.
+    pub(crate) fn permit_absent(
+        &self,
+        order: Option<&[u8]>,
+        memory: &OrderMemory,
+        device: Eui64,
+        nonce: Nonce,
+    ) -> Result<Permit, RefusedOrder> {
+        let order = SignedOrder::from_bytes(order.ok_or(RefusedOrder::Missing)?)?.verify(&self.orders)?;
+        let expected = Expected { device, image: order.image, nonce };
+        memory.require_acceptable(&order, self.epoch(), &expected)?;
+        Ok(Permit { image: order.image, spends: Some(OrderMemory::after(&order)) })
     }
 
     /// Judges an activation order by what is remembered of earlier ones and by what it must name.

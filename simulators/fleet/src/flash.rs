@@ -1,24 +1,35 @@
-//! Flash memory as a device has it: sectors that are erased whole and programmed bit by bit.
+//! Flash memory as a device has it: sectors that are erased whole and programmed piece by piece.
 //!
 //! What the bytes mean is left to [`crate::bank`] and [`crate::record`]; sharing of equal sectors to
 //! [`crate::sector_pool`].
 //!
 //! ```text
-//! region 0   region 1   ...          each region is a run of 4 KiB sectors with a fixed capacity
+//! region 0   region 1   ...          each region is a run of sectors with a fixed capacity
 //! [ | | | ]  [ | | | ]
-//!   erase a sector  -> every bit 1   (one operation)
-//!   program a range -> bits may only go from 1 to 0, within one sector   (one operation)
+//!   erase a sector  -> every bit 1                                              (one operation)
+//!   program a range -> bits only go from 1 to 0      (one operation for each page, or less, of it)
+//!
+//! a cut in the middle:  erase    | ones | neither | as it was          |
+//!                       program  | new         |neither| as it was     |
 //! ```
 //!
-//! Sketch: a sector costs 16 bytes of host memory while it is erased, its programmed prefix while it fills, and
-//! one reference once it is full and equal to a sector some other device holds.
+//! A sector that is worn out does not say so. Every operation is therefore read back, and
+//! [`FlashError::Worn`] names the sector that does not hold what it was given.
 
-mod bulk; // many operations at once
+mod bulk; // many operations of a plain flash at once
+mod faults; // planned cuts, worn sectors
+mod layout; // what is erased at once, what is programmed at once
+mod region; // the sectors of a region in host memory
+
+pub use faults::{CutMode, FlashFault, FlashFaults, FlashPlace, Wear, WornSector};
+pub use layout::{FlashLayout, LayoutError};
+
+pub(crate) use faults::FaultPlan;
 
 use crate::sector_pool::{SectorPool, SharedSector};
-
-/// The size of a flash sector in bytes; the erase unit of the serial NOR parts that meters use (assumption).
-pub const SECTOR_LEN: usize = 4096;
+use faults::unreached_bits;
+use region::{Region, is_erased};
+use sha2::{Digest, Sha256};
 
 /// Why a flash operation did not happen as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,29 +40,17 @@ pub enum FlashError {
     /// Programming can only clear bits, and the new content needs a cleared bit set.
     #[error("programming would have to set a cleared bit")]
     NotErased,
-    /// The address lies outside its region.
-    #[error("address lies outside the flash region")]
+    /// The address lies outside its region, or not at the beginning of a program unit.
+    #[error("address is not one that can be programmed or erased")]
     OutOfRange,
-}
-
-/// When, relative to the chosen operation, the power goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CutMode {
-    /// The operation does not happen.
-    Before,
-    /// The operation stops half way.
-    Torn,
-    /// The operation happens, and nothing after it.
-    After,
-}
-
-/// A planned power cut at one flash operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlashFault {
-    /// The operation that is hit, counted from 0 since the device was made.
-    pub at_operation: u64,
-    /// How it is hit.
-    pub mode: CutMode,
+    /// What was read back is not what was written.
+    #[error("sector {sector} of region {region} does not hold what it was given")]
+    Worn {
+        /// The region, by its number.
+        region: u8,
+        /// The sector within the region.
+        sector: u32,
+    },
 }
 
 /// A run of sectors with its own addresses.
@@ -59,44 +58,29 @@ pub struct FlashFault {
 pub(crate) struct RegionId(pub(crate) u8);
 
 /// The flash of one device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flash {
+    layout: FlashLayout,
     regions: Vec<Region>,
     operations: u64,
-    fault: Option<FlashFault>,
+    faults: FaultPlan,
     powered: bool,
-}
-
-/// Sectors past the end of `sectors` are erased; so a large region costs nothing until it is used.
-#[derive(Debug)]
-struct Region {
-    capacity: usize,
-    sectors: Vec<Sector>,
-}
-
-#[derive(Debug)]
-enum Sector {
-    Erased,
-    Filling(Box<Filling>),
-    /// The beginning of a sector that others hold whole.
-    Begun(SharedSector, u16),
-    Full(SharedSector),
-}
-
-/// A sector being programmed; bytes past the end of `bytes` are erased.
-#[derive(Debug, Default)]
-struct Filling {
-    bytes: Vec<u8>,
-    /// Bytes programmed since the erase; at a sector's length it is worth looking for an equal sector.
-    programmed: usize,
 }
 
 impl Flash {
     /// Makes an erased flash with one region per capacity, given in sectors.
-    pub(crate) fn new(capacities: impl IntoIterator<Item = usize>, fault: Option<FlashFault>) -> Flash {
-        let regions =
-            capacities.into_iter().map(|capacity| Region { capacity, sectors: Vec::new() }).collect();
-        Flash { regions, operations: 0, fault, powered: true }
+    pub(crate) fn new(
+        layout: FlashLayout,
+        capacities: impl IntoIterator<Item = usize>,
+        faults: FaultPlan,
+    ) -> Flash {
+        let regions = capacities.into_iter().map(Region::new).collect();
+        Flash { layout, regions, operations: 0, faults, powered: true }
+    }
+
+    /// Returns how the flash is laid out.
+    pub(crate) fn layout(&self) -> &FlashLayout {
+        &self.layout
     }
 
     /// Returns how many erase and program operations were begun.
@@ -106,7 +90,12 @@ impl Flash {
 
     /// Returns the size of a region in bytes.
     pub(crate) fn region_len(&self, region: RegionId) -> usize {
-        self.region(region).capacity * SECTOR_LEN
+        self.region(region).capacity * self.layout.sector_len()
+    }
+
+    /// Plans one more power cut.
+    pub(crate) fn plan_cut(&mut self, cut: FlashFault) {
+        self.faults.add_cut(cut);
     }
 
     /// Restores the supply after [`FlashError::PowerLost`].
@@ -114,29 +103,32 @@ impl Flash {
         self.powered = true;
     }
 
-    /// Erases one sector.
+    /// Erases one sector and looks whether it is.
     pub(crate) fn erase(&mut self, region: RegionId, sector: usize) -> Result<(), FlashError> {
-        let cut = self.begin_operation()?;
-        let region = self.region_mut(region);
-        if sector >= region.capacity {
+        if sector >= self.region(region).capacity {
             return Err(FlashError::OutOfRange);
         }
-        if let Some(slot) = region.sectors.get_mut(sector) {
-            match cut {
-                None | Some(CutMode::After) => *slot = Sector::Erased,
-                Some(CutMode::Before) => {}
-                Some(CutMode::Torn) => {
-                    if let Some(filling) = slot.unshare() {
-                        let half = filling.bytes.len().min(SECTOR_LEN / 2);
-                        filling.bytes[..half].fill(0xFF);
-                    }
-                }
-            }
+        let (operation, cut) = self.begin_operation()?;
+        let worn = self.faults.wears_at_erase(region, sector);
+        let sector_len = self.layout.sector_len();
+        let sectors = self.region_mut(region);
+        match cut {
+            Some(CutMode::Before) => {}
+            None | Some(CutMode::After) if worn => sectors.alter(sector, |bytes| {
+                let half = bytes.len().min(sector_len / 2);
+                bytes[..half].fill(0xFF);
+            }),
+            None | Some(CutMode::After) => sectors.erase(sector),
+            Some(CutMode::Torn) => sectors.alter(sector, |bytes| half_erase(operation, sector_len, bytes)),
         }
-        self.end_operation(cut)
+        self.end_operation(cut)?;
+        if self.region(region).is_blank(sector) { Ok(()) } else { Err(worn_out(region, sector)) }
     }
 
-    /// Programs `bytes` at `offset`, one operation per sector touched.
+    /// Programs `bytes` at `offset`, page by page, and looks whether they are there.
+    ///
+    /// Where a program unit is programmed once, units that hold these bytes already are left alone, a whole unit of
+    /// zeros is programmed over anything, and the last unit is filled up with ones.
     pub(crate) fn program(
         &mut self,
         pool: &mut SectorPool,
@@ -145,107 +137,167 @@ impl Flash {
         bytes: &[u8],
     ) -> Result<(), FlashError> {
         let end = offset.checked_add(bytes.len()).ok_or(FlashError::OutOfRange)?;
-        if end > self.region_len(region) {
+        if end > self.region_len(region) || !offset.is_multiple_of(self.layout.program_unit()) {
             return Err(FlashError::OutOfRange);
         }
+        let page_len = self.layout.page_len();
         let mut offset = offset;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let within = offset % SECTOR_LEN;
-            let (now, later) = rest.split_at(rest.len().min(SECTOR_LEN - within));
-            self.program_within(pool, region, offset / SECTOR_LEN, within, now)?;
+            let (now, later) = rest.split_at(rest.len().min(page_len - offset % page_len));
+            self.program_page(pool, region, offset, now)?;
             offset += now.len();
             rest = later;
         }
         Ok(())
     }
 
-    fn program_within(
+    fn program_page(
         &mut self,
         pool: &mut SectorPool,
+        region: RegionId,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), FlashError> {
+        let sector_len = self.layout.sector_len();
+        let (sector, mut within) = (offset / sector_len, offset % sector_len);
+        let held = self.held_prefix(region, sector, within, bytes)?;
+        let bytes = &bytes[held..];
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        within += held;
+        let (operation, cut) = self.begin_operation()?;
+        let torn;
+        let reached = match cut {
+            Some(CutMode::Before) => &[][..],
+            Some(CutMode::Torn) => {
+                torn = half_program(operation, self.layout.program_unit(), bytes);
+                &torn
+            }
+            None | Some(CutMode::After) if self.faults.wears_at_program(region, sector) => {
+                &bytes[..bytes.len() / 2]
+            }
+            None | Some(CutMode::After) => bytes,
+        };
+        if !reached.is_empty() {
+            self.region_mut(region).clear_bits(pool, sector_len, sector, within, reached);
+        }
+        self.end_operation(cut)?;
+        let holds = self.region(region).holds(sector, within, bytes);
+        if holds { Ok(()) } else { Err(worn_out(region, sector)) }
+    }
+
+    /// Returns how much of `bytes` need not be programmed, or says that the rest cannot be.
+    fn held_prefix(
+        &self,
         region: RegionId,
         sector: usize,
         within: usize,
         bytes: &[u8],
-    ) -> Result<(), FlashError> {
-        let cut = self.begin_operation()?;
-        let written = match cut {
-            None | Some(CutMode::After) => self.region_mut(region).write(pool, sector, within, bytes),
-            Some(CutMode::Before) => Ok(()),
-            Some(CutMode::Torn) => {
-                let half = &bytes[..bytes.len() / 2];
-                self.region_mut(region).write(pool, sector, within, half)
+    ) -> Result<usize, FlashError> {
+        if !self.powered {
+            return Err(FlashError::PowerLost);
+        }
+        let unit = self.layout.program_unit();
+        let region = self.region(region);
+        if unit == 1 {
+            let stored = region.stored_from(sector, within, bytes.len());
+            let sets_bits = stored.iter().zip(bytes).any(|(stored, new)| stored & new != *new);
+            return if sets_bits { Err(FlashError::NotErased) } else { Ok(0) };
+        }
+        let mut held = 0;
+        for (index, piece) in bytes.chunks(unit).enumerate() {
+            let at = within + index * unit;
+            if region.holds(sector, at, piece) {
+                if held == index * unit {
+                    held += piece.len();
+                }
+                continue;
             }
-        };
-        written?;
-        self.end_operation(cut)
+            let zeros = piece.len() == unit && piece.iter().all(|byte| *byte == 0);
+            if !zeros && !is_erased(region.stored_from(sector, at, unit)) {
+                return Err(FlashError::NotErased);
+            }
+        }
+        Ok(held)
     }
 
     /// Reads `out.len()` bytes at `offset`; what lies past the region reads as erased.
     pub(crate) fn read(&self, region: RegionId, offset: usize, out: &mut [u8]) {
+        let sector_len = self.layout.sector_len();
         let region = self.region(region);
         let mut at = 0;
         while at < out.len() {
-            let within = (offset + at) % SECTOR_LEN;
-            let len = (out.len() - at).min(SECTOR_LEN - within);
+            let within = (offset + at) % sector_len;
+            let len = (out.len() - at).min(sector_len - within);
             let target = &mut out[at..at + len];
-            let stored = region.sectors.get((offset + at) / SECTOR_LEN).map_or(&[][..], Sector::bytes);
-            let stored = stored.get(within..).unwrap_or(&[]);
-            let known = stored.len().min(len);
-            target[..known].copy_from_slice(&stored[..known]);
-            target[known..].fill(0xFF);
+            let stored = region.stored_from((offset + at) / sector_len, within, len);
+            target[..stored.len()].copy_from_slice(stored);
+            target[stored.len()..].fill(0xFF);
             at += len;
         }
+    }
+
+    /// Returns whether every bit of these sectors is 1.
+    pub(crate) fn is_blank(&self, region: RegionId, mut sectors: std::ops::Range<usize>) -> bool {
+        sectors.all(|sector| self.region(region).is_blank(sector))
+    }
+
+    /// Returns how many bytes of these sectors there are up to the last one that may not be erased.
+    pub(crate) fn written_len(&self, region: RegionId, sectors: std::ops::Range<usize>) -> usize {
+        let first = sectors.start;
+        let last = sectors.rev().find(|sector| !self.region(region).is_blank(*sector));
+        last.map_or(0, |last| {
+            (last - first) * self.layout.sector_len() + self.region(region).stored(last).len()
+        })
     }
 
     /// Shares the first `sectors` sectors of a region with equal ones elsewhere, when no more will be programmed.
     ///
     /// This is bookkeeping of the simulator, not an operation of the device.
     pub(crate) fn seal(&mut self, pool: &mut SectorPool, region: RegionId, sectors: usize) {
-        let region = self.region_mut(region);
-        let sectors = sectors.min(region.capacity);
-        if region.sectors.len() < sectors {
-            region.sectors.resize_with(sectors, || Sector::Erased);
-        }
-        for sector in &mut region.sectors[..sectors] {
-            sector.share(pool);
-        }
+        let sector_len = self.layout.sector_len();
+        self.region_mut(region).share(pool, sector_len, sectors);
     }
 
     /// Returns the shared sectors of a region's beginning, or `None` when one of them is not shared.
     pub(crate) fn shared_sectors(&self, region: RegionId, sectors: usize) -> Option<Vec<SharedSector>> {
-        let stored = self.region(region).sectors.get(..sectors)?;
-        let mut shared = Vec::with_capacity(sectors);
-        for sector in stored {
-            match sector {
-                Sector::Full(sector) => shared.push(sector.clone()),
-                Sector::Erased | Sector::Filling(_) | Sector::Begun(..) => return None,
-            }
-        }
-        Some(shared)
+        self.region(region).shared(sectors)
     }
 
     /// Flips one stored bit, as ageing or radiation would; never an operation of the device.
     pub(crate) fn decay(&mut self, region: RegionId, offset: usize, bit: u8) {
-        let region = self.region_mut(region);
-        if offset >= region.capacity * SECTOR_LEN {
-            return;
+        let sector_len = self.layout.sector_len();
+        if offset < self.region_len(region) {
+            self.region_mut(region).flip(offset / sector_len, offset % sector_len, bit);
         }
-        let filling = region.filling(offset / SECTOR_LEN);
-        let within = offset % SECTOR_LEN;
-        if filling.bytes.len() <= within {
-            filling.bytes.resize(within + 1, 0xFF);
-        }
-        filling.bytes[within] ^= 1 << (bit & 7);
     }
 
-    fn begin_operation(&mut self) -> Result<Option<CutMode>, FlashError> {
+    /// Returns a digest of every bit, which is all that a power cut leaves of a device.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for (number, region) in (0u64..).zip(&self.regions) {
+            for sector in 0..region.used() {
+                let bytes = region.stored(sector);
+                let len = bytes.iter().rposition(|byte| *byte != 0xFF).map_or(0, |last| last + 1);
+                if len > 0 {
+                    let head = [number, sector as u64, len as u64];
+                    head.iter().for_each(|field| hash.update(field.to_be_bytes()));
+                    hash.update(&bytes[..len]);
+                }
+            }
+        }
+        hash.finalize().into()
+    }
+
+    fn begin_operation(&mut self) -> Result<(u64, Option<CutMode>), FlashError> {
         if !self.powered {
             return Err(FlashError::PowerLost);
         }
         let number = self.operations;
         self.operations += 1;
-        Ok(self.fault.filter(|fault| fault.at_operation == number).map(|fault| fault.mode))
+        Ok((number, self.faults.cut_at(number)))
     }
 
     fn end_operation(&mut self, cut: Option<CutMode>) -> Result<(), FlashError> {
@@ -265,162 +317,28 @@ impl Flash {
     }
 }
 
-impl Region {
-    /// Clears bits within one sector.
-    fn write(
-        &mut self,
-        pool: &mut SectorPool,
-        sector: usize,
-        within: usize,
-        bytes: &[u8],
-    ) -> Result<(), FlashError> {
-        let filling = self.filling(sector);
-        if within < filling.bytes.len() {
-            let overlap = (filling.bytes.len() - within).min(bytes.len());
-            let stored = &mut filling.bytes[within..within + overlap];
-            if stored.iter().zip(bytes).any(|(stored, new)| stored & new != *new) {
-                return Err(FlashError::NotErased);
-            }
-            stored.copy_from_slice(&bytes[..overlap]);
-            filling.bytes.extend_from_slice(&bytes[overlap..]);
-        } else {
-            filling.bytes.resize(within, 0xFF);
-            filling.bytes.extend_from_slice(bytes);
-        }
-        filling.programmed += bytes.len();
-        if filling.programmed >= SECTOR_LEN {
-            self.sectors[sector].share(pool);
-        }
-        Ok(())
-    }
+fn worn_out(region: RegionId, sector: usize) -> FlashError {
+    FlashError::Worn { region: region.0, sector: u32::try_from(sector).unwrap_or(u32::MAX) }
+}
 
-    /// Returns a sector that may be changed; the caller has checked the range.
-    fn filling(&mut self, sector: usize) -> &mut Filling {
-        if self.sectors.len() <= sector {
-            self.sectors.resize_with(sector + 1, || Sector::Erased);
-        }
-        let slot = &mut self.sectors[sector];
-        if let Sector::Erased = slot {
-            *slot = Sector::Filling(Box::default());
-        }
-        slot.unshare().expect("the sector is not erased")
+/// Leaves of a sector what an erase leaves that stops: ones, then bits of which some are set already, then what was.
+fn half_erase(operation: u64, sector_len: usize, bytes: &mut [u8]) {
+    let (erased, weak) = (sector_len / 4, sector_len / 2);
+    let reached = bytes.len().min(weak);
+    for (at, byte) in bytes[..reached].iter_mut().enumerate() {
+        *byte |= if at < erased { 0xFF } else { !unreached_bits(operation, at) };
     }
 }
 
-impl Sector {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Sector::Erased => &[],
-            Sector::Filling(filling) => &filling.bytes,
-            Sector::Begun(sector, len) => &sector.bytes()[..usize::from(*len)],
-            Sector::Full(sector) => sector.bytes(),
-        }
+/// Returns what a programming reaches that stops: the first half, and one unit of which some bits are cleared.
+fn half_program(operation: u64, unit: usize, bytes: &[u8]) -> Vec<u8> {
+    let half = (bytes.len() / 2 / unit) * unit;
+    let mut torn = bytes[..bytes.len().min(half + unit)].to_vec();
+    for (at, byte) in torn.iter_mut().enumerate().skip(half) {
+        *byte |= unreached_bits(operation, at);
     }
-
-    /// Replaces the sector by the pool's copy of the same bytes.
-    fn share(&mut self, pool: &mut SectorPool) {
-        *self = match self {
-            Sector::Erased => Sector::Full(pool.intern(&[0xFF; SECTOR_LEN])),
-            Sector::Filling(filling) => {
-                filling.bytes.resize(SECTOR_LEN, 0xFF);
-                Sector::Full(pool.intern(&filling.bytes))
-            }
-            Sector::Begun(sector, len) => {
-                let len = usize::from(*len);
-                match sector.bytes()[len..].iter().all(|byte| *byte == 0xFF) {
-                    true => Sector::Full(sector.clone()),
-                    false => {
-                        let mut bytes = sector.bytes()[..len].to_vec();
-                        bytes.resize(SECTOR_LEN, 0xFF);
-                        Sector::Full(pool.intern(&bytes))
-                    }
-                }
-            }
-            Sector::Full(_) => return,
-        };
-    }
-
-    /// Makes the sector this device's own again, because it is about to differ.
-    fn unshare(&mut self) -> Option<&mut Filling> {
-        let (sector, len, programmed) = match self {
-            Sector::Filling(filling) => return Some(filling),
-            Sector::Erased => return None,
-            Sector::Begun(sector, len) => (sector, usize::from(*len), usize::from(*len)),
-            Sector::Full(sector) => (sector, SECTOR_LEN, 0),
-        };
-        let bytes = sector.bytes()[..len].to_vec();
-        *self = Sector::Filling(Box::new(Filling { bytes, programmed }));
-        match self {
-            Sector::Filling(filling) => Some(filling),
-            Sector::Erased | Sector::Begun(..) | Sector::Full(_) => None,
-        }
-    }
+    torn
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{CutMode, Flash, FlashError, FlashFault, RegionId, SECTOR_LEN};
-    use crate::sector_pool::SectorPool;
-
-    const REGION: RegionId = RegionId(0);
-
-    fn read(flash: &Flash, offset: usize, len: usize) -> Vec<u8> {
-        let mut out = vec![0; len];
-        flash.read(REGION, offset, &mut out);
-        out
-    }
-
-    #[test]
-    fn programming_clears_bits_and_never_sets_one() {
-        let pool = &mut SectorPool::new();
-        let mut flash = Flash::new([2], None);
-        flash.program(pool, REGION, 4090, &[0xF0; 12]).expect("erased");
-        assert_eq!(read(&flash, 4089, 14), [&[0xFF][..], &[0xF0; 12], &[0xFF]].concat());
-        flash.program(pool, REGION, 4090, &[0x30]).expect("only clears");
-        assert_eq!(flash.program(pool, REGION, 4090, &[0xF0]), Err(FlashError::NotErased));
-        flash.erase(REGION, 0).expect("erases");
-        flash.program(pool, REGION, 4090, &[0xF0]).expect("erased again");
-    }
-
-    #[test]
-    fn nothing_is_programmed_or_erased_outside_a_region() {
-        let pool = &mut SectorPool::new();
-        let mut flash = Flash::new([1], None);
-        assert_eq!(flash.program(pool, REGION, SECTOR_LEN - 1, &[0, 0]), Err(FlashError::OutOfRange));
-        assert_eq!(flash.program(pool, REGION, usize::MAX, &[0, 0]), Err(FlashError::OutOfRange));
-        assert_eq!(flash.erase(REGION, 1), Err(FlashError::OutOfRange));
-    }
-
-    #[test]
-    fn a_full_sector_is_shared_and_becomes_private_when_it_changes() {
-        let pool = &mut SectorPool::new();
-        let mut flashes = [Flash::new([1], None), Flash::new([1], None)];
-        for flash in &mut flashes {
-            for at in (0..SECTOR_LEN).step_by(64) {
-                flash.program(pool, REGION, at, &[0x55; 64]).expect("erased");
-            }
-        }
-        assert_eq!(pool.sector_count(), 1);
-        assert!(flashes.iter().all(|flash| flash.shared_sectors(REGION, 1).is_some()));
-        flashes[0].decay(REGION, 7, 1);
-        assert_eq!(read(&flashes[0], 7, 1), [0x57]);
-        assert_eq!(read(&flashes[1], 7, 1), [0x55]);
-        drop(flashes);
-        pool.forget_unused();
-        assert_eq!(pool.sector_count(), 0);
-    }
-
-    #[test]
-    fn a_power_cut_hits_before_during_or_after_the_operation() {
-        let expected = [(CutMode::Before, [0xFF; 4]), (CutMode::After, [0; 4])];
-        for (mode, content) in expected.into_iter().chain([(CutMode::Torn, [0, 0, 0xFF, 0xFF])]) {
-            let pool = &mut SectorPool::new();
-            let mut flash = Flash::new([1], Some(FlashFault { at_operation: 1, mode }));
-            flash.erase(REGION, 0).expect("before the cut");
-            assert_eq!(flash.program(pool, REGION, 0, &[0; 4]), Err(FlashError::PowerLost));
-            assert_eq!(flash.erase(REGION, 0), Err(FlashError::PowerLost), "the power is away");
-            flash.power_on();
-            assert_eq!(read(&flash, 0, 4), content, "{mode:?}");
-        }
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
 mod sector_pool; // one copy of each distinct sector
+mod security_log; // what happened to a device's firmware, in a ring that nobody clears
 mod simulation; // a campaign under virtual time
 mod utc; // the cluster's clock
 mod world; // who lives where, with what trouble, and what is on file
@@ -36,7 +37,9 @@ pub use boot::ActivationOutcome;
 pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
 pub use device_trust::DeviceTrust;
 pub use firmware_image::DeviceModel;
-pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
+pub use flash::{
+    CutMode, FlashError, FlashFault, FlashFaults, FlashLayout, FlashPlace, LayoutError, Wear, WornSector,
+};
 pub use fleet::Fleet;
 pub use home::{Fidelity, HanTraffic};
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, HubSecurity, StageError};
@@ -48,6 +51,7 @@ pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
 pub use random::{NotAShare, Share};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;
+pub use security_log::{SecurityEntry, SecurityEvent};
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,

@@ -2,7 +2,9 @@
 //!
 //! A thousand meters that hold the same image hold the same sectors; the pool keeps one copy of each. What a
 //! device computes from its flash is a pure function of those sectors, so the pool also remembers whole images and
-//! the verdicts on them: every device still asks for each verification, but equal questions are answered once.
+//! the verdicts on them: every device still asks for each verification, but equal questions are answered once. So that
+//! this is never taken on trust, every [`SAMPLED`]th answer from memory is worked out again from the bytes in flash,
+//! and must be the same.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +18,10 @@ use crate::device_trust::{AcceptedImage, RefusedImage, TrustMark};
 /// How many images the pool remembers. A world has a handful; past the bound it forgets and recomputes.
 const REMEMBERED_IMAGES: usize = 256;
 
+/// One in so many remembered answers is worked out again: at 241 kB an image that costs a device about a microsecond
+/// each, and a campaign of a thousand devices is sampled a dozen times.
+pub(crate) const SAMPLED: u64 = 256;
+
 /// The interner of full flash sectors, owned by the caller and shared by all its devices.
 #[derive(Debug, Default)]
 pub struct SectorPool {
@@ -26,6 +32,9 @@ pub struct SectorPool {
     verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>>,
     /// Images that somebody holds whole, by the name that head-ends give them: what comes under it is probably that.
     named: HashMap<Box<[u8]>, Arc<[SharedSector]>>,
+    /// Answers given from memory, and how many of them were worked out again.
+    remembered: u64,
+    sampled: u64,
 }
 
 /// A full sector that devices share; equal content means equal identity.
@@ -62,6 +71,19 @@ impl SectorPool {
         self.sectors.retain(|sector, _| Arc::strong_count(sector) > 1);
     }
 
+    /// Returns how many answers were given from memory, and how many of them were worked out again and agreed.
+    pub fn sampled_answers(&self) -> (u64, u64) {
+        (self.remembered, self.sampled)
+    }
+
+    /// Counts an answer from memory and returns whether it is to be worked out again.
+    fn is_sampled(&mut self) -> bool {
+        self.remembered += 1;
+        let sampled = self.remembered.is_multiple_of(SAMPLED);
+        self.sampled += u64::from(sampled);
+        sampled
+    }
+
     pub(crate) fn intern(&mut self, bytes: &[u8]) -> SharedSector {
         if let Some((bytes, id)) = self.sectors.get_key_value(bytes) {
             return SharedSector { id: *id, bytes: Arc::clone(bytes) };
@@ -79,7 +101,7 @@ impl SectorPool {
         if let Some(bytes) = self.images.get(&key) {
             return (key, bytes.clone());
         }
-        let mut joined = BytesMut::with_capacity(sectors.len() * crate::flash::SECTOR_LEN);
+        let mut joined = BytesMut::with_capacity(sectors.iter().map(|sector| sector.bytes.len()).sum());
         for sector in sectors {
             joined.extend_from_slice(&sector.bytes);
         }
@@ -111,23 +133,45 @@ impl SectorPool {
     /// Returns the digest of an image as it lies in flash; whoever boots asks for it each time.
     pub(crate) fn file_digest(&mut self, stored: &StoredImage) -> FileDigest {
         let Some(key) = &stored.key else { return FileDigest::of(&stored.bytes) };
+        if let Some(digest) = self.digests.get(key).copied() {
+            if self.is_sampled() {
+                assert_eq!(FileDigest::of(&stored.in_flash()), digest, "equal sectors are equal bytes");
+            }
+            return digest;
+        }
         if self.digests.len() >= REMEMBERED_IMAGES {
             self.digests.clear();
         }
-        *self.digests.entry(key.clone()).or_insert_with(|| FileDigest::of(&stored.bytes))
+        let digest = FileDigest::of(&stored.bytes);
+        self.digests.insert(key.clone(), digest);
+        digest
     }
 
     /// Returns the remembered verdict on an image, or asks for it and remembers it.
     pub(crate) fn verdict(
         &mut self,
-        key: ImageKey,
+        stored: &StoredImage,
         trust: TrustMark,
-        examine: impl FnOnce() -> Result<AcceptedImage, RefusedImage>,
+        examine: impl FnOnce(Bytes) -> Result<AcceptedImage, RefusedImage>,
     ) -> Result<AcceptedImage, RefusedImage> {
+        let Some(key) = &stored.key else { return examine(stored.bytes.clone()) };
+        let question = (key.clone(), trust);
+        if let Some(verdict) = self.verdicts.get(&question).cloned() {
+            if self.is_sampled() {
+                let again = examine(stored.in_flash());
+                let file = |verdict: &Result<AcceptedImage, _>| {
+                    verdict.as_ref().ok().map(AcceptedImage::file_digest)
+                };
+                assert_eq!(file(&again), file(&verdict), "equal sectors have equal verdicts");
+            }
+            return verdict;
+        }
         if self.verdicts.len() >= REMEMBERED_IMAGES {
             self.verdicts.clear();
         }
-        self.verdicts.entry((key, trust)).or_insert_with(examine).clone()
+        let verdict = examine(stored.bytes.clone());
+        self.verdicts.insert(question, verdict.clone());
+        verdict
     }
 }
 
@@ -139,5 +183,42 @@ impl SharedSector {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SAMPLED, SectorPool, SharedSector};
+    use crate::bank::StoredImage;
+    use std::sync::Arc;
+
+    fn stored(pool: &mut SectorPool, sectors: &[SharedSector], len: usize) -> StoredImage {
+        let (key, bytes) = pool.image(sectors, len);
+        StoredImage { key: Some(key), bytes, sectors: sectors.to_vec() }
+    }
+
+    #[test]
+    fn every_so_many_answers_from_memory_are_worked_out_again() {
+        let mut pool = SectorPool::new();
+        let sectors = [pool.intern(&[1; 256]), pool.intern(&[2; 256])];
+        let image = stored(&mut pool, &sectors, 300);
+        for asked in 0..=3 * SAMPLED {
+            assert_eq!(pool.sampled_answers(), (asked.saturating_sub(1), asked.saturating_sub(1) / SAMPLED));
+            pool.file_digest(&image);
+        }
+        assert_eq!(pool.sampled_answers(), (3 * SAMPLED, 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "equal sectors are equal bytes")]
+    fn an_answer_from_memory_that_is_not_what_flash_says_is_found() {
+        let mut pool = SectorPool::new();
+        let sound = [pool.intern(&[1; 256])];
+        let mut image = stored(&mut pool, &sound, 256);
+        // A sector that goes by the identity of another, as a fault of the pool's own would have it.
+        image.sectors = vec![SharedSector { id: sound[0].id, bytes: Arc::from([3; 256]) }];
+        for _ in 0..=SAMPLED {
+            pool.file_digest(&image);
+        }
     }
 }

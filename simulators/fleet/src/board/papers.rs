@@ -72,21 +72,21 @@ impl Papers {
 }
 
 /// The place of the papers in flash.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PaperShelf {
     region: RegionId,
-    sectors: usize,
+    place_len: usize,
     log: RecordLog,
     /// Most devices never get any.
     held: Option<Box<Papers>>,
 }
 
 impl PaperShelf {
-    /// Opens a region whose halves have this many sectors each.
-    pub(super) fn open(flash: &Flash, region: RegionId, sectors: usize) -> PaperShelf {
-        let (log, bytes) = RecordLog::open_wide(flash, region, sectors);
+    /// Opens a region whose places hold this many bytes each.
+    pub(super) fn open(flash: &Flash, region: RegionId, place_len: usize) -> PaperShelf {
+        let (log, bytes) = RecordLog::open_wide(flash, region, place_len);
         let held = bytes.as_deref().and_then(Papers::from_bytes).map(Box::new);
-        PaperShelf { region, sectors, log, held }
+        PaperShelf { region, place_len, log, held }
     }
 }
 
@@ -113,7 +113,7 @@ impl Board {
 
     /// Finds papers and root again after a boot. A root that does not hold leaves the factory's.
     pub(super) fn load_papers(&mut self) {
-        self.shelf = PaperShelf::open(&self.flash, self.shelf.region, self.shelf.sectors);
+        self.shelf = PaperShelf::open(&self.flash, self.shelf.region, self.shelf.place_len);
         let root = self.shelf.held.as_ref().and_then(|papers| papers.root.as_ref());
         let stored = root
             .and_then(|root| SignedRoot::from_bytes(root).ok())
@@ -134,8 +134,9 @@ impl Board {
 
     /// Draws a new nonce: orders that were made for the last one are void from now on.
     pub(crate) fn draw_nonce(&mut self, pool: &mut SectorPool) -> Result<(), FlashError> {
-        self.boot.draw();
-        self.store_boot(pool)
+        let mut boot = self.boot.clone();
+        boot.draw();
+        self.commit(pool, boot)
     }
 
     /// Returns what the next order must carry.

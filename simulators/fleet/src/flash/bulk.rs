@@ -3,14 +3,14 @@
 //! What stands in flash afterwards, and how many operations are counted, is what one operation per block would have
 //! left. Only a flash with nothing planned to go wrong is treated so: see [`Flash::is_plain`].
 
-use super::{Flash, FlashError, Region, RegionId, SECTOR_LEN, Sector};
+use super::{Flash, FlashError, RegionId};
 use crate::sector_pool::{SectorPool, SharedSector};
 use std::ops::Range;
 
 impl Flash {
-    /// Returns whether every operation will succeed as asked.
+    /// Returns whether every operation will succeed as asked, and clears single bits.
     pub(crate) fn is_plain(&self) -> bool {
-        self.powered && self.fault.is_none()
+        self.powered && self.faults.is_none() && self.layout.program_unit() == 1
     }
 
     /// Programs a range with what lies at the same offsets of a region of another flash, as if it came in pieces of
@@ -26,19 +26,17 @@ impl Flash {
         if !self.is_plain() || range.end > self.region_len(region) {
             return Err(FlashError::OutOfRange);
         }
-        self.operations += operations_of(&range, piece);
+        self.operations += operations_of(&range, piece, self.layout.page_len());
+        let sector_len = self.layout.sector_len();
         let mut at = range.start;
         while at < range.end {
-            let (sector, within) = (at / SECTOR_LEN, at % SECTOR_LEN);
-            let len = (SECTOR_LEN - within).min(range.end - at);
-            let shared = match source.0.region(source.1).sectors.get(sector) {
-                Some(Sector::Full(shared)) => Some(shared),
-                _ => None,
-            };
+            let (sector, within) = (at / sector_len, at % sector_len);
+            let len = (sector_len - within).min(range.end - at);
+            let shared = source.0.region(source.1).full(sector).filter(|it| it.bytes().len() == sector_len);
             if !shared.is_some_and(|shared| self.region_mut(region).go_on(sector, within, len, shared)) {
-                let mut bytes = [0; SECTOR_LEN];
-                source.0.read(source.1, at, &mut bytes[..len]);
-                self.region_mut(region).write(pool, sector, within, &bytes[..len])?;
+                let mut bytes = vec![0; len];
+                source.0.read(source.1, at, &mut bytes);
+                self.region_mut(region).clear_bits(pool, sector_len, sector, within, &bytes);
             }
             at += len;
         }
@@ -55,13 +53,15 @@ impl Flash {
         bytes: &[u8],
         known: &[SharedSector],
     ) -> Result<(), FlashError> {
-        let (sector, within) = (offset / SECTOR_LEN, offset % SECTOR_LEN);
+        let sector_len = self.layout.sector_len();
+        let (sector, within) = (offset / sector_len, offset % sector_len);
         let end = within + bytes.len();
+        let within_a_page = offset % self.layout.page_len() + bytes.len() <= self.layout.page_len();
         if self.is_plain()
-            && end <= SECTOR_LEN
+            && within_a_page
             && offset + bytes.len() <= self.region_len(region)
             && let Some(shared) = known.get(sector)
-            && shared.bytes()[within..end] == *bytes
+            && shared.bytes().get(within..end) == Some(bytes)
             && self.region_mut(region).go_on(sector, within, bytes.len(), shared)
         {
             self.operations += 1;
@@ -85,8 +85,9 @@ impl Flash {
         }
         self.operations += bits.len() as u64;
         let (mut at, end) = (bits.start / 8, bits.end.div_ceil(8));
+        let sector_len = self.layout.sector_len();
         while at < end {
-            let len = (SECTOR_LEN - at % SECTOR_LEN).min(end - at).min(CLEARED_AT_ONCE);
+            let len = (sector_len - at % sector_len).min(end - at).min(CLEARED_AT_ONCE);
             let mut bytes = [0; CLEARED_AT_ONCE];
             self.read(region, at, &mut bytes[..len]);
             for (byte, first) in bytes[..len].iter_mut().zip((at * 8..).step_by(8)) {
@@ -95,66 +96,51 @@ impl Flash {
                 let cleared = (0xFF00_u16 >> to) as u8 & (0xFF_u16 >> from) as u8;
                 *byte &= !cleared;
             }
-            self.region_mut(region).write(pool, at / SECTOR_LEN, at % SECTOR_LEN, &bytes[..len])?;
+            let (sector, within) = (at / sector_len, at % sector_len);
+            self.region_mut(region).clear_bits(pool, sector_len, sector, within, &bytes[..len]);
             at += len;
         }
         Ok(())
     }
 }
 
-impl Region {
-    /// Goes on with a sector that is, as far as it has come, the beginning of a shared one; returns false where it is
-    /// not, and changes nothing.
-    fn go_on(&mut self, sector: usize, from: usize, len: usize, shared: &SharedSector) -> bool {
-        if self.sectors.len() <= sector {
-            self.sectors.resize_with(sector + 1, || Sector::Erased);
-        }
-        let begins = match &self.sectors[sector] {
-            Sector::Erased => from == 0,
-            Sector::Begun(known, begun) => known.is(shared) && usize::from(*begun) == from,
-            Sector::Filling(filling) => filling.bytes[..] == shared.bytes()[..from],
-            Sector::Full(_) => false,
-        };
-        if begins {
-            self.sectors[sector] = match from + len {
-                SECTOR_LEN => Sector::Full(shared.clone()),
-                begun => Sector::Begun(shared.clone(), begun as u16),
-            };
-        }
-        begins
-    }
-}
-
 /// Bytes of marks that are read and written together; a run rarely completes more than these units.
 const CLEARED_AT_ONCE: usize = 64;
 
-/// Returns how many operations it takes to program a range in pieces: one each, and one more where a piece lies in two
-/// sectors.
-fn operations_of(range: &Range<usize>, piece: usize) -> u64 {
+/// Returns how many operations it takes to program a range in pieces: one each, and one more for each edge of a page
+/// within a piece.
+fn operations_of(range: &Range<usize>, piece: usize, page_len: usize) -> u64 {
     let pieces = range.len().div_ceil(piece.max(1));
-    let first_edge = range.start / SECTOR_LEN * SECTOR_LEN + SECTOR_LEN;
-    let edges = (first_edge..range.end).step_by(SECTOR_LEN);
+    let first_edge = range.start / page_len * page_len + page_len;
+    let edges = (first_edge..range.end).step_by(page_len);
     let straddled = edges.filter(|edge| (edge - range.start) % piece.max(1) != 0).count();
     (pieces + straddled) as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Flash, RegionId, SECTOR_LEN, SectorPool};
+    use super::{Flash, RegionId, SectorPool};
+    use crate::flash::{FaultPlan, FlashLayout};
     use proptest::prelude::*;
+
+    const SECTOR_LEN: usize = 4096;
+
+    fn flash(sectors: usize) -> Flash {
+        Flash::new(FlashLayout::SERIAL_NOR, [sectors], FaultPlan::default())
+    }
 
     const REGION: RegionId = RegionId(0);
     const LEN: usize = 3 * SECTOR_LEN;
 
     fn source(pool: &mut SectorPool, whole: usize) -> Flash {
-        let mut flash = Flash::new([3], None);
+        let mut source = flash(3);
         let bytes: Vec<u8> = (0..LEN).map(|at| (at * 31 >> 3) as u8).collect();
-        flash.program(pool, REGION, 0, &bytes).expect("erased");
+        source.program(pool, REGION, 0, &bytes).expect("erased");
         // Some sectors are shared, the others private.
         for sector in whole..3 {
-            flash.decay(REGION, sector * SECTOR_LEN + 5, 1);
+            source.decay(REGION, sector * SECTOR_LEN + 5, 1);
         }
-        flash
+        source
     }
 
     fn content(flash: &Flash) -> Vec<u8> {
@@ -171,7 +157,7 @@ mod tests {
         ) {
             let pool = &mut SectorPool::new();
             let source = source(pool, shared);
-            let [mut singly, mut at_once] = [Flash::new([3], None), Flash::new([3], None)];
+            let [mut singly, mut at_once] = [flash(3), flash(3)];
             let mut at = 0;
             for (number, pieces) in std::iter::once(&first).chain(&runs).enumerate() {
                 let end = (at + pieces * piece).min(LEN);
@@ -194,7 +180,7 @@ mod tests {
         #[test]
         fn clearing_a_run_of_bits_is_clearing_each(start in 0usize..600, len in 0usize..900, before in 0usize..700) {
             let pool = &mut SectorPool::new();
-            let [mut singly, mut at_once] = [Flash::new([1], None), Flash::new([1], None)];
+            let [mut singly, mut at_once] = [flash(1), flash(1)];
             for flash in [&mut singly, &mut at_once] {
                 flash.program(pool, REGION, before / 8, &[0x5F]).expect("erased");
             }

@@ -8,7 +8,7 @@ use wire::{LinkKeys, SystemTitle};
 
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
-use crate::flash::FlashFault;
+use crate::flash::{FlashFaults, FlashLayout};
 
 /// Everything that makes one hub different from another.
 #[derive(Clone, Debug)]
@@ -35,8 +35,10 @@ pub struct HubConfig {
     pub boot_time: Duration,
     /// What goes wrong when a new image boots.
     pub boot_fault: BootFault,
-    /// A planned power cut.
-    pub flash_fault: Option<FlashFault>,
+    /// How its flash is laid out.
+    pub flash: FlashLayout,
+    /// What its flash will suffer.
+    pub flash_faults: FlashFaults,
     /// What it needs to speak ciphered, and then nothing but ciphered; `None` for a hub that speaks in the clear.
     pub security: Option<HubSecurity>,
 }
@@ -93,7 +95,8 @@ impl HubConfig {
             max_bulk_transfers: 1,
             boot_time: Duration::from_secs(20),
             boot_fault: BootFault::None,
-            flash_fault: None,
+            flash: FlashLayout::SERIAL_NOR,
+            flash_faults: FlashFaults::NONE,
             security: None,
         }
     }

@@ -43,9 +43,9 @@ use wire::{AccessResult, DeviceChallenge, HanState, ImageBlock, ImageTransferSta
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::DeviceTrust;
-use crate::flash::FlashError;
-use crate::record::RecordLog;
+use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::sector_pool::SectorPool;
+use crate::security_log::SecurityEntry;
 
 use outgoing::{Message, Outgoing};
 use peer::Seats;
@@ -64,8 +64,8 @@ const MAX_BLOCK_SIZE: u32 = 60_000;
 /// How many frames wait for the radio; more are dropped, and asked for again by those who miss them.
 const MAX_OUTBOX: usize = 256;
 
-/// The sectors that hold a root, a status and the releases of a hub once: 23.2 kB at their longest.
-const PAPER_SECTORS: usize = 6;
+/// The bytes that hold a root, a status and the releases of a hub once: 23.2 kB at their longest.
+const PAPER_LEN: usize = 24_576;
 
 /// One simulated communications hub.
 #[derive(Debug)]
@@ -116,7 +116,10 @@ impl Hub {
     pub fn new(config: HubConfig, trust: Arc<DeviceTrust>, _now: Moment) -> Hub {
         assert!(config.devices.len() <= HubConfig::MAX_DEVICES, "a hub has a bounded number of devices");
         let slot_count = u8::try_from(1 + config.devices.len() + STRANGERS).expect("bounded above");
-        let block_size = config.block_size.clamp(MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
+        // Blocks are whole pieces of what is programmed at once.
+        let unit = config.flash.program_unit() as u32;
+        let block_size = config.block_size.clamp(MIN_BLOCK_SIZE.max(unit), MAX_BLOCK_SIZE);
+        let block_size = block_size - block_size % unit;
         let plan = BoardPlan {
             eui: config.eui,
             model: config.model,
@@ -125,12 +128,13 @@ impl Hub {
             nonce_secret: config.nonce_secret,
             // Counters of the ciphered side lie behind the slots' records.
             own_records: slot_count + u8::from(config.security.is_some()),
-            paper_sectors: PAPER_SECTORS,
+            paper_len: PAPER_LEN,
             banks: slot_count + 1,
             unit: block_size,
             boot_time: config.boot_time,
             boot_fault: config.boot_fault,
-            flash_fault: config.flash_fault,
+            flash: config.flash,
+            flash_faults: config.flash_faults.clone(),
         };
         let board = Board::new(plan, trust);
         let gate = papers::gate_of(board.trust(), &board.papers());
@@ -155,7 +159,7 @@ impl Hub {
 
     /// Reads a slot's record, or makes the one the factory or the commissioning left.
     fn open_slot(&self, number: u8) -> Slot {
-        let (log, bytes) = RecordLog::open(&self.board.flash, Board::own_record(number));
+        let (log, bytes) = self.board.open_record(number);
         let commissioned =
             usize::from(number).checked_sub(1).and_then(|index| self.config.devices.get(index));
         let device = commissioned.map(|device| DeviceRecord {
@@ -182,7 +186,7 @@ impl Hub {
         self.advance(now, pool);
         if self.board.is_up() {
             let served = self.serve_wan(now, pool, frame, reply);
-            self.settle(now, served);
+            self.settle(now, pool, served);
         }
     }
 
@@ -196,7 +200,7 @@ impl Hub {
         let served = self.serve_wan(now, pool, frame, &mut reply);
         debug_assert!(reply.is_empty(), "an unconfirmed block has no answer");
         let failed = served.is_err();
-        self.settle(now, served);
+        self.settle(now, pool, served);
         failed
     }
 
@@ -209,7 +213,7 @@ impl Hub {
         match ZclFrame::parse(zcl) {
             Ok(frame) if !frame.from_server => {
                 let served = self.serve_han(now, pool, from, &frame);
-                self.settle(now, served);
+                self.settle(now, pool, served);
             }
             _ => self.counters.malformed_frames += 1,
         }
@@ -219,11 +223,11 @@ impl Hub {
     pub fn advance(&mut self, now: Moment, pool: &mut SectorPool) {
         if self.board.advance(now, pool) {
             let came_up = self.come_up(now, pool);
-            self.settle(now, came_up);
+            self.settle(now, pool, came_up);
         }
         if self.board.is_up() && self.due().is_some_and(|due| due <= now) {
             let done = self.do_due(now, pool);
-            self.settle(now, done);
+            self.settle(now, pool, done);
         }
     }
 
@@ -326,6 +330,67 @@ impl Hub {
         self.board.flash.operations()
     }
 
+    /// Returns the bytes of the image that is being tried, while it boots.
+    pub fn image_on_trial(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        self.board.image_on_trial(pool)
+    }
+
+    /// Plans one more power cut.
+    pub fn plan_cut(&mut self, cut: FlashFault) {
+        self.board.flash.plan_cut(cut);
+    }
+
+    /// Returns a digest of every bit of flash, which is all that a power cut leaves.
+    pub fn flash_digest(&self) -> [u8; 32] {
+        self.board.flash.digest()
+    }
+
+    /// Returns the newest entries of the security log, at most a hundred, the oldest first.
+    pub fn security_log(&self) -> Vec<SecurityEntry> {
+        self.board.security_log()
+    }
+
+    /// Flips one bit of flash, as an ageing cell would.
+    pub fn decay(&mut self, place: FlashPlace, offset: u32, bit: u8) {
+        self.board.decay(place, offset, bit);
+    }
+
+    /// Flips one bit of the running image, as an ageing cell would.
+    pub fn decay_running(&mut self, offset: u32, bit: u8) {
+        self.board.decay_running(offset, bit);
+    }
+
+    /// Returns the security counter: the sequence number of the newest confirmed image.
+    pub fn security_counter(&self) -> u64 {
+        self.board.boot().counter().sequence.0
+    }
+
+    /// Returns the bytes of the running image, unless it is the factory's.
+    pub fn running_image(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        self.board.running_image(pool)
+    }
+
+    /// Returns another hub in the same state, or `None` for one with keys: those are not doubled.
+    pub fn fork(&self) -> Option<Hub> {
+        if self.secured.is_some() {
+            return None;
+        }
+        Some(Hub {
+            config: self.config.clone(),
+            block_size: self.block_size,
+            board: self.board.clone(),
+            gate: self.gate.clone(),
+            slots: self.slots.clone(),
+            counters: self.counters,
+            clients: self.clients.clone(),
+            secured: None,
+            seats: self.seats.clone(),
+            outbox: self.outbox.clone(),
+            transaction: self.transaction,
+            scratch: Vec::new(),
+        })
+    }
+
     /// Flips one bit of the image in a channel's slot, as an ageing cell would.
     pub fn decay_staged(&mut self, channel: u8, offset: u32, bit: u8) {
         let image = self.slot_of(channel).and_then(|slot| self.slots[slot].record.image.as_ref());
@@ -348,7 +413,7 @@ impl Hub {
         }
         let staged = self.stage_in(now, pool, slot, file);
         if let Err(StageError::Flash(error)) = staged {
-            self.settle(now, Err(error));
+            self.settle(now, pool, Err(error));
         }
         staged
     }

@@ -37,7 +37,7 @@ const PUSH_LASTS: Duration = Duration::from_secs(2);
 const MAX_PUSHES_IN_ALL: u8 = 40;
 
 /// Trust roots that wait for a device, the next first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RootQueue {
     roots: VecDeque<Bytes>,
     next_at: Option<Moment>,

@@ -13,7 +13,7 @@ use crate::bank::BankId;
 const SEAT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The volatile side of a HAN device.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
     /// The offset it last asked for.
     pub(super) offset: u32,
@@ -62,7 +62,7 @@ pub(crate) struct Notice {
 }
 
 /// The devices that fetch at the moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seats {
     taken: Vec<(u16, Moment)>,
 }

@@ -23,8 +23,13 @@ impl Hub {
     }
 
     /// Deals with what flash said.
-    pub(super) fn settle(&mut self, now: Moment, result: Result<(), FlashError>) {
-        let Err(error) = result else {
+    pub(super) fn settle(&mut self, now: Moment, pool: &mut SectorPool, result: Result<(), FlashError>) {
+        let mut result = result;
+        if let Err(FlashError::Worn { region, sector }) = result {
+            result = self.bear_wear(now, pool, region, sector);
+        }
+        // What is worn besides is named when it is needed again.
+        let (Err(error), false) = (result, matches!(result, Err(FlashError::Worn { .. }))) else {
             return;
         };
         // A record that does not fit is a fault of ours; a restart at least returns to what flash says.
@@ -34,11 +39,42 @@ impl Hub {
         self.counters.power_cuts = self.board.power_cuts();
     }
 
+    /// Names a worn sector, and forgets incomplete images in its bank: they begin again in another one. Work that cannot
+    /// go on for want of a record has failed; the head-end would wait for it for ever.
+    fn bear_wear(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        region: u8,
+        sector: u32,
+    ) -> Result<(), FlashError> {
+        let bank = self.board.note_worn(now, pool, region, sector)?;
+        for slot in 0..self.slots.len() {
+            let image = self.slots[slot].record.image.as_ref();
+            let holds = image.is_some_and(|image| Some(image.bank) == bank);
+            if holds && !self.slots[slot].is_complete() {
+                self.clear_slot(pool, slot)?;
+            }
+            let failed = match self.slots[slot].record.status {
+                ImageTransferStatus::VerificationInitiated if self.slots[slot].verified_at.is_none() => {
+                    ImageTransferStatus::VerificationFailed
+                }
+                ImageTransferStatus::ActivationInitiated if slot == 0 => {
+                    ImageTransferStatus::ActivationFailed
+                }
+                _ => continue,
+            };
+            self.slots[slot].become_status(failed);
+            self.store_slot(pool, slot)?;
+        }
+        Ok(())
+    }
+
     /// Finds everything again after a boot.
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.counters.power_cuts = self.board.power_cuts();
         self.gate = super::papers::gate_of(self.board.trust(), &self.board.papers());
-        match self.board.take_concluded() {
+        match self.board.take_counted() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
             None => {}

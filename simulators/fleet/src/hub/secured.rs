@@ -17,7 +17,6 @@ use wire::{
 
 use super::dlms::OFFERED;
 use super::{Hub, HubSecurity};
-use crate::board::Board;
 use crate::flash::FlashError;
 use crate::record::{FieldReader, FieldWriter, RecordLog};
 use crate::sector_pool::SectorPool;
@@ -47,7 +46,7 @@ impl Hub {
             return;
         };
         let number = u8::try_from(self.slots.len()).expect("slots are numbered by bytes");
-        let (log, record) = RecordLog::open(&self.board.flash, Board::own_record(number));
+        let (log, record) = self.board.open_record(number);
         let (end, windows) = record.as_deref().and_then(from_record).unwrap_or((first_counter, Vec::new()));
         let server = SecureServer::new(keys, broadcast, title, CounterLease::after(end), windows);
         self.secured = Some(Box::new(Secured { server, log, plain: Vec::new(), answer: Vec::new() }));

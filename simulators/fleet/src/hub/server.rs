@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use firmware_image::Eui64;
+use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 use wire::{
     AttributeId, AttributeRecord, AttributeValue, HanState, ImageBlockRequest, ImageKey, ImagePageRequest,
@@ -20,6 +20,7 @@ use super::slot::DeviceRecord;
 use crate::bank::BankId;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
+use crate::security_log::SecurityEvent;
 use crate::utc::zcl_time;
 
 /// How long a device waits while another one fetches (ours).
@@ -362,8 +363,15 @@ impl Hub {
             }
             device.image = Some(request.key);
             let changed = *device != before;
+            let address = u64::from_be_bytes(device.eui.to_bytes());
             self.slots[slot].peer.offset = size;
             if changed {
+                let event = match state {
+                    HanState::Verified => SecurityEvent::TransferDone,
+                    _ => SecurityEvent::TransferFailed,
+                };
+                let version = FileVersion(request.key.file_version);
+                self.board.note(now, pool, event, version, address)?;
                 self.store_slot(pool, slot)?;
             }
         }

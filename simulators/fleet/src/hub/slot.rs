@@ -17,7 +17,7 @@ pub(crate) const MAX_IDENTIFICATION_LEN: usize = 128;
 pub(crate) const MAX_ORDER_LEN: usize = 512;
 
 /// One ImageTransfer instance.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Slot {
     /// Value group B; 0 for the hub itself.
     pub(super) channel: u8,

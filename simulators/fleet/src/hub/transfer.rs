@@ -11,7 +11,7 @@ use wire::{
 use super::Hub;
 use super::slot::{MAX_IDENTIFICATION_LEN, Offer, Repair, SlotImage};
 use crate::bank::BankId;
-use crate::board::{ArmError, utc_seconds, verify_time};
+use crate::board::{ArmError, UNKNOWN_VERSION, utc_seconds, verify_time};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{AcceptedImage, RefusedImage};
 use crate::flash::FlashError;
@@ -76,7 +76,9 @@ impl Hub {
         let (bank, mut bitmap) = match donor {
             Some(bank) => (bank, BlockBitmap::new(self.board.bank(bank).unit_count(size))),
             None => {
-                let bank = self.free_bank();
+                let Some(bank) = self.free_bank() else {
+                    return Ok(AccessResult::OtherReason);
+                };
                 self.board.empty_bank(pool, bank, size)?;
                 (bank, BlockBitmap::new(self.board.bank(bank).unit_count(size)))
             }
@@ -134,16 +136,12 @@ impl Hub {
         None
     }
 
-    /// Finds a bank that no slot refers to. There is one bank more than slots, and the running image takes one at
-    /// the most; the slot that asks has just let go of its own.
-    fn free_bank(&self) -> BankId {
-        let held = |bank: BankId| {
+    /// Finds a bank that no slot refers to. There is one bank more than slots, the running image takes one at the
+    /// most, and the slot that asks has just let go of its own; so there is one, unless banks are worn out.
+    fn free_bank(&self) -> Option<BankId> {
+        self.board.spare_bank(|bank| {
             self.slots.iter().any(|slot| slot.record.image.as_ref().is_some_and(|image| image.bank == bank))
-        };
-        let mut banks = self.board.bank_ids();
-        banks
-            .find(|bank| self.board.boot().is_spare(*bank) && !held(*bank))
-            .expect("one bank more than slots")
+        })
     }
 
     pub(super) fn take_block(
@@ -255,7 +253,11 @@ impl Hub {
         let bank = self.board.bank(image.bank);
         bank.seal_named(&mut self.board.flash, pool, image.size, &image.identification);
         let examined = self.board.examine(pool, image.bank, image.size);
-        match examined.and_then(|accepted| self.judge(now, slot, accepted)) {
+        let judged = examined.and_then(|accepted| self.judge(now, slot, accepted));
+        let version = judged.as_ref().ok().and_then(AcceptedImage::identity);
+        let version = version.map_or(UNKNOWN_VERSION, |identity| identity.file_version);
+        self.board.note_verdict(now, pool, version, judged.as_ref())?;
+        match judged {
             Ok(accepted) => {
                 let own = slot == 0 && !self.is_foreign(&accepted);
                 if own && !self.board.trust().accepts_unsigned() {
@@ -308,12 +310,17 @@ impl Hub {
         pool: &mut SectorPool,
     ) -> Result<AccessResult, FlashError> {
         if let Some(result) = self.not_yet_activated(now, pool, 0)? {
+            if result == AccessResult::OtherReason {
+                self.obey_without_image(now, pool)?;
+            }
             return Ok(result);
         }
         let Some(SlotImage { bank, size, .. }) = self.slots[0].record.image.clone() else {
             return Ok(AccessResult::OtherReason);
         };
         let Ok(image) = self.board.examine(pool, bank, size) else {
+            self.board.end_unarmed(now, pool, ActivationOutcome::HashMismatch, None)?;
+            self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
             return self.fail_own_activation(pool);
         };
         let permit = match self.board.permit(self.order_of(0), image.image_digest()) {
@@ -334,17 +341,24 @@ impl Hub {
             Err(ArmError::Flash(error)) => Err(error),
             Err(error) => {
                 tracing::debug!(hub = %self.board.eui(), %error, "activation failed");
-                self.slots[0].become_status(ImageTransferStatus::ActivationFailed);
-                self.store_slot(pool, 0)?;
-                Ok(AccessResult::OtherReason)
+                if let Some(outcome) = error.outcome() {
+                    self.board.end_unarmed(now, pool, outcome, Some(&permit))?;
+                }
+                self.fail_own_activation(pool)
             }
         }
     }
 
-    /// Notes that the image in flash is not what was verified.
+    /// Hears an order for which there is no image. Only one that is believed leaves a trace.
+    fn obey_without_image(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
+        match self.board.permit_absent(self.order_of(0)) {
+            Ok(permit) => self.board.end_unarmed(now, pool, ActivationOutcome::NoImageHeld, Some(&permit)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Notes that the activation which was begun is over.
     fn fail_own_activation(&mut self, pool: &mut SectorPool) -> Result<AccessResult, FlashError> {
-        self.board.set_outcome(ActivationOutcome::HashMismatch);
-        self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
         self.slots[0].become_status(ImageTransferStatus::ActivationFailed);
         self.store_slot(pool, 0)?;
         Ok(AccessResult::OtherReason)

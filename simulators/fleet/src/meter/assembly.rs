@@ -9,7 +9,7 @@ pub(super) const MAX_ORDER_LEN: usize = 512;
 ///
 /// Pieces may come in any order and more than once, for the hub sends all of them again when one was lost. A piece
 /// that contradicts what is there belongs to a newer document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DocumentAssembly {
     /// No longer document is begun, whatever a piece claims.
     limit: usize,

@@ -6,7 +6,7 @@ use firmware_image::{DeviceModel, Eui64, FileVersion};
 
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
-use crate::flash::FlashFault;
+use crate::flash::{FlashFaults, FlashLayout};
 
 /// How a device on the HAN behaves towards its radio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,10 @@ pub struct MeterConfig {
     pub boot_time: Duration,
     /// What goes wrong when a new image boots.
     pub boot_fault: BootFault,
-    /// A planned power cut.
-    pub flash_fault: Option<FlashFault>,
+    /// How its flash is laid out.
+    pub flash: FlashLayout,
+    /// What its flash will suffer.
+    pub flash_faults: FlashFaults,
 }
 
 impl MeterConfig {
@@ -87,7 +89,8 @@ impl MeterConfig {
             retry_timeout: Duration::from_secs(5),
             boot_time: Duration::from_secs(30),
             boot_fault: BootFault::None,
-            flash_fault: None,
+            flash: FlashLayout::SERIAL_NOR,
+            flash_faults: FlashFaults::NONE,
         }
     }
 }

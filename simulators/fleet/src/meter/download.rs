@@ -1,5 +1,6 @@
 //! Asking for an image and fetching it, block by block or page by page.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use wire::{
 use super::outgoing::Message;
 use super::spare::SpareImage;
 use super::stage::Stage;
-use super::{MARK_UNIT, Meter, MeterKind, RETRY_AFTER_SILENCE};
+use super::{Meter, MeterKind, RETRY_AFTER_SILENCE};
 use crate::board::verify_time;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
@@ -34,7 +35,7 @@ const IMAGE_PAGE_REQUEST: u8 = 0x04;
 const UPGRADE_END_REQUEST: u8 = 0x06;
 
 /// A download that is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Download {
     pub(super) key: ImageKey,
     pub(super) size: u32,
@@ -54,6 +55,13 @@ impl Download {
     fn new(spare: &SpareImage, offset: u32, pages: bool) -> Download {
         let SpareImage { key, size, .. } = *spare;
         Download { key, size, offset, ahead: Vec::new(), page: None, pages, introduced: false }
+    }
+
+    /// Goes on from an offset when more was lost than the block that is missing.
+    fn return_to(&mut self, offset: u32) {
+        self.offset = offset;
+        self.ahead.clear();
+        self.page = None;
     }
 
     /// Moves the offset past a stored block and past everything stored beyond it.
@@ -155,7 +163,13 @@ impl Meter {
         }
         let spare = match held {
             Some(spare) => spare,
-            None => self.prepare_spare(pool, key, size)?,
+            None => match self.prepare_spare(pool, key, size)? {
+                Some(spare) => spare,
+                None => {
+                    self.refuse_for_want_of_room(key);
+                    return Ok(());
+                }
+            },
         };
         let offset = self.resume_offset(&spare);
         let pages = self.config.page_len.is_some();
@@ -169,21 +183,29 @@ impl Meter {
         Ok(())
     }
 
-    /// Empties the spare bank for a new image. The record says "empty" before the first sector is erased.
+    /// Tells the hub that no bank is left that could hold the image.
+    pub(super) fn refuse_for_want_of_room(&mut self, key: ImageKey) {
+        self.counters.downloads_abandoned += 1;
+        self.rest();
+        self.send(Message::End { status: ZclStatus::InsufficientSpace, key });
+    }
+
+    /// Empties the spare bank for a new image, if one is sound. The record says "empty" before the first sector is
+    /// erased.
     fn prepare_spare(
         &mut self,
         pool: &mut SectorPool,
         key: ImageKey,
         size: u32,
-    ) -> Result<SpareImage, FlashError> {
+    ) -> Result<Option<SpareImage>, FlashError> {
+        let Some(bank) = self.board.spare_bank(|_| false) else { return Ok(None) };
         if self.spare.is_some() {
             self.store_spare(pool, None)?;
         }
-        let bank = self.spare_bank();
         self.board.empty_bank(pool, bank, size)?;
         let spare = SpareImage { bank, key, size, verified: false };
         self.store_spare(pool, Some(spare))?;
-        Ok(spare)
+        Ok(Some(spare))
     }
 
     pub(super) fn store_spare(
@@ -216,7 +238,20 @@ impl Meter {
                 next += 1;
             }
         });
-        (next.saturating_mul(MARK_UNIT)).min(spare.size)
+        next.saturating_mul(self.mark_unit()).min(spare.size)
+    }
+
+    /// How much of the image one mark covers; what is fetched again after a power cut is less than this.
+    pub(super) fn mark_unit(&self) -> u32 {
+        self.config.flash.mark_unit()
+    }
+
+    /// How much is asked for at once: whole pieces of what is programmed at once.
+    pub(super) fn block_len(&self) -> u8 {
+        let unit =
+            u8::try_from(self.config.flash.program_unit()).expect("a program unit is at most 32 bytes");
+        let block_len = self.config.block_len.clamp(unit, MAX_BLOCK_LEN);
+        block_len - block_len % unit
     }
 
     /// Asks for what comes next: a page, or the block at the offset.
@@ -230,7 +265,7 @@ impl Meter {
             }
             self.requests_left -= 1;
         }
-        let block_len = self.config.block_len.clamp(1, MAX_BLOCK_LEN);
+        let block_len = self.block_len();
         let period_ms = u16::try_from(self.minimum_block_period.as_millis()).unwrap_or(0xFFFE);
         let Some(download) = &mut self.download else {
             return;
@@ -304,12 +339,18 @@ impl Meter {
         offset: u32,
         data: &[u8],
     ) -> Result<(), FlashError> {
-        let Some(download) = &mut self.download else {
+        let (block_len, mark_unit) = (usize::from(self.block_len()), self.mark_unit());
+        let unit = self.config.flash.program_unit();
+        let (Some(download), Some(spare)) = (&mut self.download, self.spare) else {
             return Ok(());
         };
-        let block_len = usize::from(self.config.block_len.clamp(1, MAX_BLOCK_LEN));
-        let end = offset.saturating_add(data.len() as u32);
-        let fits = !data.is_empty() && data.len() <= block_len && end <= download.size;
+        let mut end = offset.saturating_add(data.len() as u32);
+        // What does not fill its last piece is asked for again, unless it is the end of the image.
+        let rest = if end == download.size { 0 } else { data.len() % unit };
+        let data = &data[..data.len() - rest];
+        end -= rest as u32;
+        let aligned = (offset as usize).is_multiple_of(unit);
+        let fits = aligned && !data.is_empty() && data.len() <= block_len && end <= download.size;
         let of_page = download.page.as_ref().is_some_and(|page| offset > download.offset && end <= page.end);
         let wanted = offset == download.offset || (of_page && !download.is_ahead(offset));
         if key != download.key || !fits || !wanted {
@@ -325,9 +366,12 @@ impl Meter {
         }
         let (after, size) = (download.offset, download.size);
         let page_end = download.page.as_ref().map_or(0, |page| page.end);
-        let bank = self.board.bank(self.spare.map_or(self.spare_bank(), |spare| spare.bank));
-        bank.write(&mut self.board.flash, pool, offset, data)?;
-        for unit in before / MARK_UNIT..after.div_ceil(MARK_UNIT) {
+        let bank = self.board.bank(spare.bank);
+        match bank.write(&mut self.board.flash, pool, offset, data) {
+            Err(FlashError::NotErased) => return self.fetch_again(now, pool, &spare, offset..end),
+            written => written?,
+        }
+        for unit in before / mark_unit..after.div_ceil(mark_unit) {
             if bank.unit_range(unit, size).end <= after {
                 bank.mark(&mut self.board.flash, pool, unit)?;
             }
@@ -344,6 +388,25 @@ impl Meter {
         } else {
             self.continue_at(now + pause);
         }
+        Ok(())
+    }
+
+    /// Empties the units in which something else lies, a block torn by a power cut, and fetches them again.
+    fn fetch_again(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        spare: &SpareImage,
+        block: Range<u32>,
+    ) -> Result<(), FlashError> {
+        let unit = self.mark_unit();
+        let wrong: BTreeSet<u32> = (block.start / unit..block.end.div_ceil(unit)).collect();
+        self.board.bank(spare.bank).clear_units(&mut self.board.flash, pool, spare.size, &wrong)?;
+        let offset = self.resume_offset(spare);
+        if let Some(download) = &mut self.download {
+            download.return_to(offset);
+        }
+        self.continue_at(now + self.config.block_period);
         Ok(())
     }
 

@@ -35,22 +35,19 @@ use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 use wire::{ImageKey, NotifyScope, OtaCommand, ZclFrame, ZclStatus};
 
-use crate::bank::BankId;
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{DeviceTrust, Permit};
-use crate::flash::FlashError;
+use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::record::RecordLog;
 use crate::sector_pool::SectorPool;
+use crate::security_log::SecurityEntry;
 
 use assembly::{DocumentAssembly, MAX_ORDER_LEN};
 use download::Download;
 use outgoing::{Message, Outgoing};
 use spare::SpareImage;
 use stage::Stage;
-
-/// How much of the image one mark covers; what is fetched again after a power cut is less than this.
-const MARK_UNIT: u32 = 1024;
 
 /// How often a request is repeated before the meter gives up (fact: the habit of a common stack).
 const MAX_REPEATS: u8 = 10;
@@ -65,7 +62,7 @@ const RETRY_AFTER_SILENCE: Duration = Duration::from_secs(3600);
 const MAX_OUTBOX: usize = 16;
 
 /// One simulated meter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Meter {
     config: MeterConfig,
     board: Board,
@@ -103,15 +100,16 @@ impl Meter {
             factory_sequence: config.factory_sequence,
             nonce_secret: config.nonce_secret,
             own_records: 1,
-            paper_sectors: papers::PAPER_SECTORS,
+            paper_len: papers::PAPER_LEN,
             banks: 2,
-            unit: MARK_UNIT,
+            unit: config.flash.mark_unit(),
             boot_time: config.boot_time,
             boot_fault: config.boot_fault,
-            flash_fault: config.flash_fault,
+            flash: config.flash,
+            flash_faults: config.flash_faults.clone(),
         };
         let board = Board::new(plan, trust);
-        let (record, _) = RecordLog::open(&board.flash, Board::own_record(0));
+        let (record, _) = board.open_record(0);
         let next_wake = match config.kind {
             MeterKind::Gas { wake_interval, .. } => now + config.first_query.min(wake_interval),
             MeterKind::Electricity | MeterKind::Display => Moment::MAX,
@@ -340,9 +338,7 @@ impl Meter {
 
     /// Returns the bytes of the running image, unless it is the factory's.
     pub fn running_image(&self, pool: &mut SectorPool) -> Option<Bytes> {
-        let running = self.board.boot().running();
-        let extent = running.stored?;
-        Some(self.board.bank(running.bank).image(&self.board.flash, pool, extent.size).bytes)
+        self.board.running_image(pool)
     }
 
     /// Returns how many flash operations were begun; planned power cuts count the same.
@@ -350,15 +346,43 @@ impl Meter {
         self.board.flash.operations()
     }
 
-    /// Flips one bit of the image in the spare bank, as an ageing cell would.
-    pub fn decay_spare(&mut self, offset: u32, bit: u8) {
-        let bank = self.board.bank(self.spare_bank());
-        bank.decay(&mut self.board.flash, offset, bit);
+    /// Returns the bytes of the image that is being tried, while it boots.
+    pub fn image_on_trial(&self, pool: &mut SectorPool) -> Option<Bytes> {
+        self.board.image_on_trial(pool)
     }
 
-    fn spare_bank(&self) -> BankId {
+    /// Plans one more power cut.
+    pub fn plan_cut(&mut self, cut: FlashFault) {
+        self.board.flash.plan_cut(cut);
+    }
+
+    /// Returns a digest of every bit of flash, which is all that a power cut leaves.
+    pub fn flash_digest(&self) -> [u8; 32] {
+        self.board.flash.digest()
+    }
+
+    /// Returns the newest entries of the security log, at most a hundred, the oldest first.
+    pub fn security_log(&self) -> Vec<SecurityEntry> {
+        self.board.security_log()
+    }
+
+    /// Flips one bit of flash, as an ageing cell would.
+    pub fn decay(&mut self, place: FlashPlace, offset: u32, bit: u8) {
+        self.board.decay(place, offset, bit);
+    }
+
+    /// Flips one bit of the image that does not run, as an ageing cell would.
+    pub fn decay_spare(&mut self, offset: u32, bit: u8) {
         let running = self.board.boot().running().bank;
-        self.board.bank_ids().find(|bank| *bank != running).expect("a meter has two banks")
+        let held = self.spare.map(|spare| spare.bank);
+        if let Some(bank) = held.or_else(|| self.board.bank_ids().find(|bank| *bank != running)) {
+            self.decay(FlashPlace::Bank(bank.0), offset, bit);
+        }
+    }
+
+    /// Flips one bit of the running image, as an ageing cell would.
+    pub fn decay_running(&mut self, offset: u32, bit: u8) {
+        self.board.decay_running(offset, bit);
     }
 
     fn become_stage(&mut self, next: Stage) {

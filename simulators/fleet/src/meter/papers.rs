@@ -22,8 +22,8 @@ use crate::board::Papers;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
 
-/// The sectors that hold the longest root once.
-pub(super) const PAPER_SECTORS: usize = 2;
+/// The bytes that hold the longest root once.
+pub(super) const PAPER_LEN: usize = 8192;
 
 /// The longest root that is put together.
 pub(super) const ROOT_LIMIT: usize = MAX_ROOT_LEN;

@@ -7,10 +7,8 @@ use transfer_engine::Moment;
 use super::spare::SpareImage;
 use super::stage::Stage;
 use super::{Meter, MeterKind};
-use crate::board::Board;
 use crate::boot::ActivationOutcome;
 use crate::flash::FlashError;
-use crate::record::RecordLog;
 use crate::sector_pool::SectorPool;
 
 /// How long a gas meter listens at each wake, for frames its hub holds (assumption).
@@ -31,13 +29,39 @@ impl Meter {
         match result {
             Ok(()) => {}
             Err(FlashError::PowerLost) => self.lose_power(now),
+            Err(FlashError::Worn { region, sector }) => {
+                if self.bear_wear(now, pool, region, sector) == Err(FlashError::PowerLost) {
+                    self.lose_power(now);
+                }
+            }
             Err(FlashError::NotErased | FlashError::OutOfRange) => {
                 self.counters.downloads_abandoned += 1;
-                if self.discard_spare(pool).is_err() {
+                if self.discard_spare(pool) == Err(FlashError::PowerLost) {
                     self.lose_power(now);
                 }
             }
         }
+    }
+
+    /// Names a worn sector and gives the image up. It is fetched again where another bank can hold it; otherwise the
+    /// hub is told that there is no room.
+    fn bear_wear(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        region: u8,
+        sector: u32,
+    ) -> Result<(), FlashError> {
+        let key = self.spare.map(|spare| spare.key);
+        let retired = self.board.note_worn(now, pool, region, sector)?;
+        let discarded = self.discard_spare(pool);
+        if retired.is_some() && self.board.spare_bank(|_| false).is_some() {
+            self.counters.downloads_abandoned += 1;
+            self.start_query(now);
+        } else if let Some(key) = key {
+            self.refuse_for_want_of_room(key);
+        }
+        discarded
     }
 
     fn lose_power(&mut self, now: Moment) {
@@ -64,11 +88,11 @@ impl Meter {
     pub(super) fn come_up(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.forget();
         self.counters.power_cuts = self.board.power_cuts();
-        let (record, bytes) = RecordLog::open(&self.board.flash, Board::own_record(0));
+        let (record, bytes) = self.board.open_record(0);
         self.record = record;
         self.spare = bytes.as_deref().and_then(SpareImage::from_bytes);
         let concluded = self.board.take_concluded();
-        match concluded {
+        match self.board.take_counted() {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
             None => {}

@@ -5,10 +5,9 @@ use std::time::Duration;
 use transfer_engine::Moment;
 use wire::ImageBlockRequest;
 
-use super::download::MAX_BLOCK_LEN;
 use super::outgoing::{Message, Outgoing};
 use super::stage::Stage;
-use super::{MARK_UNIT, Meter, MeterKind};
+use super::{Meter, MeterKind};
 use crate::home::{Fetch, Run};
 use crate::hub::Hub;
 use crate::sector_pool::SectorPool;
@@ -34,7 +33,7 @@ impl Meter {
             key: download.key,
             offset: download.offset,
             size: download.size,
-            block_len: self.config.block_len.clamp(1, MAX_BLOCK_LEN).into(),
+            block_len: self.block_len().into(),
             pause,
             asked_period_ms: u16::try_from(self.minimum_block_period.as_millis()).unwrap_or(0xFFFE),
             requests_left,
@@ -49,7 +48,7 @@ impl Meter {
         let request = ImageBlockRequest {
             key: fetch.key,
             offset: fetch.offset,
-            maximum_data_size: u8::try_from(len).unwrap_or(MAX_BLOCK_LEN),
+            maximum_data_size: u8::try_from(len).unwrap_or(u8::MAX),
             requester: None,
             minimum_block_period_ms: Some(fetch.asked_period_ms),
         };
@@ -59,7 +58,9 @@ impl Meter {
 
     /// Stands as after the blocks of a run and the request that follows them; `hub` has served them.
     pub(crate) fn take_run(&mut self, pool: &mut SectorPool, hub: &Hub, run: &Run) {
-        let bank = self.board.bank(self.spare.map_or(self.spare_bank(), |spare| spare.bank));
+        let Some(spare) = self.spare else { return };
+        let bank = self.board.bank(spare.bank);
+        let mark_unit = self.mark_unit();
         let Some(download) = &mut self.download else { return };
         let before = download.offset;
         let after = before + run.blocks * run.block_len;
@@ -68,7 +69,7 @@ impl Meter {
         if let Some(source) = hub.stored(self.config.short_address, &run.key) {
             let stored = bank.take_over(flash, pool, before..after, run.block_len, source);
             // Units whose end the run has reached; the last one of an image ends with it.
-            let units = before / MARK_UNIT..after / MARK_UNIT;
+            let units = before / mark_unit..after / mark_unit;
             let marked = stored.and_then(|()| bank.mark_run(flash, pool, units));
             debug_assert!(marked.is_ok(), "a plain flash takes what the ordinary path would have stored");
         }

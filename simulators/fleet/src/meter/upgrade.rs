@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use firmware_image::FileVersion;
 use transfer_engine::Moment;
 use wire::{ImageKey, UPGRADE_WHEN_TOLD, UpgradeEndResponse, ZclFrame, ZclStatus};
 
@@ -14,6 +15,7 @@ use crate::boot::ActivationOutcome;
 use crate::device_trust::{AcceptedImage, Permit, RefusedImage};
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
+use crate::security_log::SecurityEvent;
 use crate::utc::zcl_delay;
 
 /// How often a waiting meter asks again (ZCL OTA: at most every 60 minutes). A sleeping meter asks at each wake,
@@ -38,10 +40,12 @@ impl Meter {
         let examined = self.board.examine(pool, spare.bank, spare.size);
         let judged = examined.and_then(|image| {
             self.board.admit(&image)?;
-            names_the_offer(&image, &spare.key)
+            names_the_offer(&image, &spare.key)?;
+            Ok(image)
         });
+        self.board.note_verdict(now, pool, FileVersion(spare.key.file_version), judged.as_ref())?;
         match judged {
-            Ok(()) => {
+            Ok(_) => {
                 if !self.board.trust().accepts_unsigned() {
                     self.board.draw_nonce(pool)?;
                 }
@@ -108,6 +112,9 @@ impl Meter {
         let spare = self.spare.filter(|spare| spare.verified && names(&response.key, &spare.key));
         let (Some(spare), true) = (spare, waits) else {
             self.counters.stale_answers += 1;
+            if !self.spare.is_some_and(|spare| spare.verified) {
+                self.obey_without_image(now, pool)?;
+            }
             let status = ZclStatus::InvalidImage;
             self.send_as(frame.transaction, Message::Default { command: UPGRADE_END_RESPONSE, status });
             return Ok(());
@@ -119,7 +126,7 @@ impl Meter {
             return Ok(());
         }
         let Some(digest) = self.board.image_digest(pool, spare.bank, spare.size) else {
-            return self.refuse_altered(pool, Some(frame.transaction));
+            return self.refuse_altered(now, pool, ArmError::HashMismatch, Some(frame.transaction));
         };
         match self.board.permit(self.order.complete(), digest) {
             Ok(permit) => {
@@ -158,6 +165,15 @@ impl Meter {
         self.send_as(transaction, Message::Default { command: UPGRADE_END_RESPONSE, status });
     }
 
+    /// Hears an order for which there is no image. Only one that is believed leaves a trace.
+    fn obey_without_image(&mut self, now: Moment, pool: &mut SectorPool) -> Result<(), FlashError> {
+        if let Ok(permit) = self.board.permit_absent(self.order.complete()) {
+            self.order.clear();
+            self.board.end_unarmed(now, pool, ActivationOutcome::NoImageHeld, Some(&permit))?;
+        }
+        Ok(())
+    }
+
     /// Arms the image and restarts. The image is hashed again from flash, for flash may have changed since.
     pub(super) fn activate(
         &mut self,
@@ -166,11 +182,18 @@ impl Meter {
         transaction: Option<u8>,
     ) -> Result<(), FlashError> {
         let (Some(spare), Some(permit)) = (self.spare, self.permit.take()) else {
-            self.board.set_outcome(ActivationOutcome::NoImageHeld);
             self.rest();
-            return Ok(());
+            return self.board.end_unarmed(now, pool, ActivationOutcome::NoImageHeld, None);
         };
-        match self.arm(pool, &spare, &permit) {
+        let armed = self.arm(pool, &spare, &permit);
+        if transaction.is_none() && !matches!(armed, Err(ArmError::Flash(_))) {
+            let event = match armed {
+                Ok(()) => SecurityEvent::DatedOrderObeyed,
+                Err(_) => SecurityEvent::DatedOrderNotObeyed,
+            };
+            self.board.note(now, pool, event, FileVersion(spare.key.file_version), 0)?;
+        }
+        match armed {
             Ok(()) => {
                 if let Some(transaction) = transaction {
                     self.answer(transaction, ZclStatus::Success);
@@ -179,9 +202,7 @@ impl Meter {
                 Ok(())
             }
             Err(ArmError::Flash(error)) => Err(error),
-            Err(ArmError::HashMismatch | ArmError::Refused(_) | ArmError::Busy) => {
-                self.refuse_altered(pool, transaction)
-            }
+            Err(error) => self.refuse_altered(now, pool, error, transaction),
         }
     }
 
@@ -190,8 +211,16 @@ impl Meter {
     }
 
     /// Discards an image that is no longer what was verified.
-    fn refuse_altered(&mut self, pool: &mut SectorPool, transaction: Option<u8>) -> Result<(), FlashError> {
-        self.board.set_outcome(ActivationOutcome::HashMismatch);
+    fn refuse_altered(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        error: ArmError,
+        transaction: Option<u8>,
+    ) -> Result<(), FlashError> {
+        if let Some(outcome) = error.outcome() {
+            self.board.end_unarmed(now, pool, outcome, None)?;
+        }
         self.counters.rejections += 1;
         if let Some(transaction) = transaction {
             self.answer(transaction, ZclStatus::InvalidImage);

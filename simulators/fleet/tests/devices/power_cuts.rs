@@ -21,10 +21,10 @@ fn small() -> OtaFile {
 
 /// Downloads and activates with one cut; returns how many flash operations there were.
 fn update_meter(file: &OtaFile, fault: Option<FlashFault>) -> u64 {
-    let flash_fault = fault;
+    let flash_faults = fault.into();
     // The meter asks often, so that a query lost to the cut does not take a day.
     let query_interval = Duration::from_secs(600);
-    let mut home = Home::with_meter(fleet::MeterConfig { flash_fault, query_interval, ..meter_config(1) });
+    let mut home = Home::with_meter(fleet::MeterConfig { flash_faults, query_interval, ..meter_config(1) });
     home.stage(1, file.bytes());
     for counter in 1..=4 {
         home.run_minutes(70);
@@ -66,7 +66,7 @@ fn a_meter_survives_a_cut_at_any_operation_of_an_update() {
 /// Stages and activates on the hub itself with one cut; the head-end does what it would do on the WAN.
 fn update_hub(file: &OtaFile, fault: Option<FlashFault>) -> u64 {
     let mut config = hub_config(&[]);
-    config.flash_fault = fault;
+    config.flash_faults = fault.into();
     let mut home = Home::new(config, Vec::new(), trust());
     for counter in 1..=4 {
         stage_with_repair(&mut home, file);
@@ -129,7 +129,8 @@ fn a_cut_during_the_download_costs_less_than_a_kilobyte() {
     let file = Recipe { len: 30_000, ..Recipe::new(METER_TYPE) }.signed();
     let whole = file.bytes().len().div_ceil(40) as u64;
     let fault = FlashFault { at_operation: 500, mode: CutMode::Torn };
-    let mut home = Home::with_meter(fleet::MeterConfig { flash_fault: Some(fault), ..meter_config(1) });
+    let mut home =
+        Home::with_meter(fleet::MeterConfig { flash_faults: Some(fault).into(), ..meter_config(1) });
     home.stage(1, file.bytes());
     home.run_minutes(10);
     assert_eq!(home.meter().counters().power_cuts, 1);
@@ -149,9 +150,9 @@ fn newer() -> OtaFile {
 fn replace_image(meter_fault: Option<FlashFault>, hub_fault: Option<FlashFault>) -> [[u64; 2]; 2] {
     let (old, new) = (small(), newer());
     let query_interval = Duration::from_secs(600);
-    let meter = fleet::MeterConfig { flash_fault: meter_fault, query_interval, ..meter_config(1) };
+    let meter = fleet::MeterConfig { flash_faults: meter_fault.into(), query_interval, ..meter_config(1) };
     let mut config = hub_config(std::slice::from_ref(&meter));
-    config.flash_fault = hub_fault;
+    config.flash_faults = hub_fault.into();
     let mut home = Home::new(config, vec![meter], trust());
     let known = [Some(old.bytes().clone()), Some(new.bytes().clone())];
     home.stage(1, old.bytes());

@@ -165,7 +165,7 @@ fn an_end_that_comes_wrong_again_costs_the_whole_image_once_and_no_more() {
 fn stage_through_a_cut(file: &OtaFile, fault: Option<FlashFault>) -> u64 {
     let blocks = blocks(file);
     let mut config = hub_config(&[]);
-    config.flash_fault = fault;
+    config.flash_faults = fault.into();
     let mut home = Home::new(config, Vec::new(), trust());
     for round in 0..8 {
         home.associate_patiently();

@@ -186,7 +186,7 @@ fn going_back_is_refused_for_all_pairs_of_numbers_in_all_states() {
 fn a_cut_while_the_counter_is_written_never_lets_it_fall() {
     let update = |fault: Option<FlashFault>| {
         let mut config = hub_config(&[]);
-        config.flash_fault = fault;
+        config.flash_faults = fault.into();
         let mut home = Home::new(config, Vec::new(), trust());
         let (new, old) = (hub_image(5, 2500), hub_image(4, 2600));
         for counter in 1..=4 {

@@ -202,7 +202,8 @@ fn what_was_recorded_does_nothing_when_it_is_repeated() {
 
 /// Asks until more than a lease of counters was used, through one cut of the supply.
 fn ask_through(fault: Option<FlashFault>) -> u64 {
-    let config = HubConfig { flash_fault: fault, boot_time: Duration::from_secs(1), ..hub_config(&[]) };
+    let config =
+        HubConfig { flash_faults: fault.into(), boot_time: Duration::from_secs(1), ..hub_config(&[]) };
     let mut home = secured_home(config);
     for _ in 0..3 {
         for _ in 0..400 {

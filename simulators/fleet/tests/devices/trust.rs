@@ -376,8 +376,8 @@ fn a_root_that_does_not_follow_moves_no_meter() {
 #[test]
 fn a_cut_while_a_root_is_taken_leaves_the_old_root_or_the_new() {
     let chain = chain();
-    let take = |fault| {
-        let mut home = rooted_with(MeterConfig { flash_fault: fault, ..meter_config(1) });
+    let take = |fault: Option<fleet::FlashFault>| {
+        let mut home = rooted_with(MeterConfig { flash_faults: fault.into(), ..meter_config(1) });
         home.run_minutes(60 * 25);
         for version in [2, 3] {
             for _ in 0..3 {
