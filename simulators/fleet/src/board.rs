@@ -81,6 +81,8 @@ pub(crate) struct Board {
     /// How an activation ended since the device was last up.
     concluded: Option<ActivationOutcome>,
     power_cuts: u64,
+    /// Those of them that came with the mains, and not in the middle of a flash operation.
+    mains_cuts: u64,
 }
 
 /// The supply and the boot, as a life cycle.
@@ -142,6 +144,7 @@ impl Board {
             power: Power::Up,
             concluded: None,
             power_cuts: 0,
+            mains_cuts: 0,
         }
     }
 
@@ -201,6 +204,23 @@ impl Board {
     pub(crate) fn lose_power(&mut self, now: Moment) {
         self.power_cuts += 1;
         self.restart(now + OUTAGE);
+    }
+
+    /// Starts again when the supply is back.
+    pub(crate) fn cut_power(&mut self, now: Moment, lasts: Duration) {
+        self.power_cuts += 1;
+        self.mains_cuts += 1;
+        self.restart(now + lasts);
+    }
+
+    /// Returns how often the supply failed in the middle of a flash operation.
+    pub(crate) fn flash_cuts(&self) -> u64 {
+        self.power_cuts - self.mains_cuts
+    }
+
+    /// Whom the device was made to believe.
+    pub(crate) fn factory(&self) -> &Arc<DeviceTrust> {
+        &self.factory
     }
 
     /// Returns how often the supply failed, during boots too.

@@ -16,6 +16,7 @@
 use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
+use crate::faults::ReplyFaults;
 use crate::home::{Commons, Home};
 use crate::hub::HubSecurity;
 use crate::link::{Fate, Link};
@@ -47,6 +48,7 @@ pub(crate) struct Member {
     pub(crate) down: Link,
     pub(crate) up: Link,
     pub(crate) inbound: VecDeque<(Moment, Vec<u8>)>,
+    pub(crate) reply_faults: Option<Box<ReplyFaults>>,
 }
 
 /// A datagram on its way to the head-end.
@@ -103,18 +105,17 @@ impl Fleet {
         let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
         let fate = member.down.judge(now, datagram.len());
         self.traffic.down.count(fate, datagram.len());
-        let (at, copies) = match fate {
-            Fate::Deliver(at) => (at, 1),
-            Fate::DeliverTwice(at) => (at, 2),
-            Fate::Lost(_) => return,
-        };
-        if member.inbound.is_empty() {
+        let Some(at) = fate.arrives_at() else { return };
+        if member.inbound.front().is_none_or(|(first, _)| at < *first) {
             self.due.push(Reverse((at, hub)));
         }
-        for _ in 0..copies {
+        for _ in 0..copies(fate) {
             let mut copy = self.commons.buffer();
             copy.extend_from_slice(datagram);
-            member.inbound.push_back((at, copy));
+            alter(fate, &mut copy);
+            // Only where some are overtaken is this another place than the end.
+            let place = member.inbound.partition_point(|(other, _)| *other <= at);
+            member.inbound.insert(place, (at, copy));
         }
     }
 
@@ -125,7 +126,11 @@ impl Fleet {
                 return;
             }
             self.due.pop();
-            self.run_inbound(now, hub);
+            // An entry may have been overtaken by one that came to lie before it.
+            let inbound = &self.members[hub.0 as usize].inbound;
+            if inbound.front().is_some_and(|(first, _)| *first <= at) {
+                self.run_inbound(now, hub);
+            }
         }
     }
 
@@ -162,23 +167,37 @@ impl Fleet {
         Census::take(&self.members, self.traffic)
     }
 
+    /// Ends everything that goes wrong by itself: losses, outages, and all faults of the world. Homes that never had a
+    /// link, and firmware that does not come up, stay as they are.
+    pub fn calm(&mut self) {
+        for member in &mut self.members {
+            member.down.calm();
+            member.up.calm();
+            if let Some(faults) = &mut member.reply_faults {
+                faults.calm();
+            }
+            member.home.calm();
+        }
+    }
+
     /// Handles every datagram that has reached one hub by `now`.
     fn run_inbound(&mut self, now: Moment, hub: HubId) {
         let member = &mut self.members[hub.0 as usize];
         while let Some((at, datagram)) = member.inbound.pop_front_if(|(at, _)| *at <= now) {
             let mut reply = Vec::new();
             member.home.receive_wan(at, &datagram, &mut reply, &mut self.commons);
+            if let Some(faults) = &mut member.reply_faults {
+                faults.tamper(at, &datagram, &mut reply);
+            }
             self.commons.give_back(datagram);
             if reply.is_empty() {
                 continue;
             }
             let fate = member.up.judge(at, reply.len());
             self.traffic.up.count(fate, reply.len());
-            let (at, again) = match fate {
-                Fate::Deliver(at) => (at, None),
-                Fate::DeliverTwice(at) => (at, Some(reply.clone())),
-                Fate::Lost(_) => continue,
-            };
+            let Some(at) = fate.arrives_at() else { continue };
+            alter(fate, &mut reply);
+            let again = (copies(fate) == 2).then(|| reply.clone());
             for datagram in std::iter::once(reply).chain(again) {
                 self.sent += 1;
                 self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
@@ -187,6 +206,20 @@ impl Fleet {
         if let Some((at, _)) = member.inbound.front() {
             self.due.push(Reverse((*at, hub)));
         }
+    }
+}
+
+fn copies(fate: Fate) -> u32 {
+    match fate {
+        Fate::DeliverTwice(_) => 2,
+        Fate::Deliver(_) | Fate::DeliverLate(_) | Fate::DeliverWrong(..) => 1,
+        Fate::Lost(_) => 0,
+    }
+}
+
+fn alter(fate: Fate, datagram: &mut [u8]) {
+    if let Fate::DeliverWrong(_, flip) = fate {
+        flip.apply(datagram);
     }
 }
 

@@ -12,6 +12,7 @@
 //!   └────────────────┘  one queue   └───────┘
 //! ```
 
+use crate::faults::DeviceFaults;
 use crate::hub::Hub;
 use crate::link::HanLink;
 use crate::meter::Meter;
@@ -77,6 +78,8 @@ pub(crate) struct Home {
     han: HanLink,
     in_flight: VecDeque<Flight>,
     traffic: HanTraffic,
+    faults: Option<Box<DeviceFaults>>,
+    retired: Vec<Retired>,
 }
 
 struct HomeMeter {
@@ -96,6 +99,7 @@ struct Flight {
 /// Whose turn it is.
 #[derive(Clone, Copy)]
 enum Turn {
+    Fault,
     Arrival,
     Hub,
     Meter(usize),
@@ -117,6 +121,8 @@ impl Home {
             han,
             in_flight: VecDeque::new(),
             traffic: HanTraffic::default(),
+            faults: None,
+            retired: Vec::new(),
         };
         home.meters.shrink_to_fit();
         home
@@ -174,6 +180,11 @@ impl Home {
         if self.hub_due < next.0 {
             next = (self.hub_due, Turn::Hub);
         }
+        if let Some(faults) = &self.faults
+            && faults.next_at() < next.0
+        {
+            next = (faults.next_at(), Turn::Fault);
+        }
         for (index, member) in self.meters.iter().enumerate() {
             if member.due < next.0 {
                 next = (member.due, Turn::Meter(index));
@@ -184,6 +195,7 @@ impl Home {
 
     fn take_turn(&mut self, turn: Turn, now: Moment, commons: &mut Commons) {
         match turn {
+            Turn::Fault => self.strike(now, commons),
             Turn::Hub => {
                 self.hub.advance(now, &mut commons.pool);
                 self.collect_from_hub(now, commons);
@@ -276,6 +288,9 @@ impl Home {
 fn due(timeout: Option<Moment>) -> Moment {
     timeout.unwrap_or(Moment::MAX)
 }
+
+mod faults; // what a fault of a device does
+pub(crate) use faults::Retired;
 
 #[cfg(test)]
 mod tests;

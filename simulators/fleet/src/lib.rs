@@ -14,6 +14,8 @@ mod boot; // which image runs, which one is armed, how an attempt ends
 mod build; // from a plan to a home
 mod census; // what every device runs and has been through
 mod device_trust; // whom a device believes
+mod edges; // which steps of a life cycle were taken
+mod faults; // when which fault strikes whom
 mod flash; // sectors, erase before write, power cuts
 mod fleet; // all homes behind their links, polled like a network interface
 mod home; // one home, run up to the moment somebody asks
@@ -34,6 +36,8 @@ pub use board::BootFault;
 pub use boot::ActivationOutcome;
 pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
 pub use device_trust::DeviceTrust;
+pub use edges::Edges;
+pub use faults::{DeskNews, FaultCounts, FaultKind, Flip};
 pub use firmware_image::DeviceModel;
 pub use flash::{CutMode, FlashError, FlashFault, SECTOR_LEN};
 pub use fleet::Fleet;
@@ -49,6 +53,7 @@ pub use sector_pool::SectorPool;
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,
-    Evidence, EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing,
-    StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids, paperwork,
+    Evidence, EvidenceSpec, FaultSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, NotARate, Paperwork,
+    PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids,
+    paperwork,
 };

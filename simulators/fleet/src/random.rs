@@ -33,6 +33,32 @@ pub(crate) enum Purpose {
     Device = 5,
     /// The order of one deck of cards that is dealt to the homes.
     Deck = 6,
+    /// Datagrams that others overtake, in one direction of a link.
+    Reordering = 7,
+    /// Datagrams whose bits flip, in one direction of a link.
+    Corruption = 8,
+    /// When a link carries in one direction only.
+    HalfOpen = 9,
+    /// When a cell has too much to carry.
+    CellCongestion = 10,
+    /// When the rate of a link collapses.
+    RateCollapse = 11,
+    /// When a device starts again by itself.
+    Reboot = 12,
+    /// When the mains of a home fail.
+    PowerCut = 13,
+    /// When the clock of a device jumps, and how far.
+    ClockJump = 14,
+    /// When a device is replaced.
+    Swap = 15,
+    /// Which answers to activations are lost.
+    ActivationAnswer = 16,
+    /// When the hubs of one model storm.
+    Storm = 17,
+    /// When the supplier of a home changes.
+    SupplierChange = 18,
+    /// How far the clock of a hub is off at first.
+    ClockOffset = 19,
 }
 
 impl Stream {
