@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eligibility::{GateConfig, Inventory, Register};
+use eligibility::{ChangeError, DeviceChange, GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
@@ -214,6 +214,11 @@ impl Conductor {
     /// Replaces what the gate judges by. Devices under way are judged by it at their next step.
     pub fn set_desk(&mut self, desk: Desk) {
         self.desk = desk;
+    }
+
+    /// Takes note of what has changed about one device. What is under way for it is judged by it at its next step.
+    pub fn note_change(&mut self, device: Eui64, change: DeviceChange) -> Result<(), ChangeError> {
+        self.desk.inventory.note(device, change)
     }
 
     /// Returns a campaign.

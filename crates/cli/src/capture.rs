@@ -252,6 +252,9 @@ fn comment_on(fate: FrameFate) -> Option<&'static str> {
         FrameFate::Lost(LossReason::QueueFull) => Some("lost: the link's queue is full"),
         FrameFate::Lost(LossReason::Noise) => Some("lost: noise"),
         FrameFate::Lost(LossReason::Burst) => Some("lost: burst of noise"),
+        FrameFate::Lost(LossReason::Corrupted) => Some("lost: corrupted, the checksum shows it"),
+        FrameFate::Lost(LossReason::HalfOpen) => Some("lost: the link is open in one direction only"),
+        FrameFate::DeliveredWrong => Some("arrives with other bits, and the checksum does not show it"),
         FrameFate::Unheard => Some("lost: no receiver is on"),
     }
 }

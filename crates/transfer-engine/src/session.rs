@@ -81,7 +81,7 @@ pub struct HubLink {
 /// to each; more than this is a fault of the caller.
 pub const TASKS_PER_HUB: usize = 32;
 
-/// How often the hub may lose its association within one task.
+/// How often the hub may lose its association within one task, or leave it unsaid what became of an activation.
 const RESTARTS: u8 = 16;
 
 /// How many answers that make no sense are put down to chance: an answer to a request from before a restart may

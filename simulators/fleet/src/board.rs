@@ -85,6 +85,8 @@ pub(crate) struct Board {
     counted: Option<ActivationOutcome>,
     last_counted: u32,
     power_cuts: u64,
+    /// Those of them that came with the mains, and not in the middle of a flash operation.
+    mains_cuts: u64,
 }
 
 /// The supply and the boot, as a life cycle.
@@ -129,6 +131,7 @@ impl Board {
             counted: None,
             last_counted: 0,
             power_cuts: 0,
+            mains_cuts: 0,
         }
     }
 
@@ -188,6 +191,23 @@ impl Board {
     pub(crate) fn lose_power(&mut self, now: Moment) {
         self.power_cuts += 1;
         self.restart(now + OUTAGE);
+    }
+
+    /// Starts again when the supply is back.
+    pub(crate) fn cut_power(&mut self, now: Moment, lasts: Duration) {
+        self.power_cuts += 1;
+        self.mains_cuts += 1;
+        self.restart(now + lasts);
+    }
+
+    /// Returns how often the supply failed in the middle of a flash operation.
+    pub(crate) fn flash_cuts(&self) -> u64 {
+        self.power_cuts - self.mains_cuts
+    }
+
+    /// Whom the device was made to believe.
+    pub(crate) fn factory(&self) -> &Arc<DeviceTrust> {
+        &self.factory
     }
 
     /// Returns how often the supply failed, during boots too.

@@ -2,6 +2,7 @@
 
 use crate::board::BootFault;
 use crate::device_trust::DeviceTrust;
+use crate::faults::{DeviceFaults, LinkFaults, ReplyFaults};
 use crate::flash::{CutMode, FlashFault};
 use crate::fleet::Member;
 use crate::home::{HUB_ADDRESS, Home};
@@ -57,15 +58,30 @@ pub(crate) fn build_home(
         security,
         ..HubConfig::new(hub_record.eui, hub_record.firmware_version)
     };
-    let hub = Hub::new(config, Arc::clone(trust), start);
+    let mut hub = Hub::new(config, Arc::clone(trust), start);
+    if spec.faults.clock_off_most_s > 0 {
+        let mut stream = stream(Purpose::ClockOffset);
+        let off = stream.span(Duration::from_secs(spec.faults.clock_off_most_s.into()));
+        hub.jump_clock(off, stream.below(2) == 0);
+    }
     let han = HanLink::new(spec.han.profile(), stream(Purpose::Han));
-    let wan = |direction, purpose| Link::new(Arc::clone(&link), direction, outage_phase, stream(purpose));
+    let faults = &spec.faults;
+    let place = (hub_id, record.cell);
+    let wan = |direction, purpose| {
+        let mut link = Link::new(Arc::clone(&link), direction, outage_phase, stream(purpose));
+        link.set_faults(LinkFaults::open(faults, seed, start, place, direction));
+        link
+    };
+    let mut home = Home::new(hub_id, hub, meters, han);
+    let channels = record.devices.iter().map(|device| device.channel);
+    home.set_faults(DeviceFaults::open(faults, seed, start, hub_id, channels));
     Member {
         down: wan(Direction::Down, Purpose::WanDown),
         up: wan(Direction::Up, Purpose::WanUp),
-        home: Home::new(hub_id, hub, meters, han),
+        home,
         inbound: VecDeque::new(),
         due_at: Moment::MAX,
+        reply_faults: ReplyFaults::open(faults, seed, start, hub_id, record.storms),
         record,
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Plain numbers for reports; the words and the file formats are the reader's.
 
+use crate::attacks::AttackCounts;
 use crate::boot::ActivationOutcome;
+use crate::edges::Edges;
+use crate::faults::{DeviceFaults, FaultCounts, FaultKind, LinkFaults, ReplyFaults};
 use crate::fleet::Member;
-use crate::home::HanTraffic;
+use crate::home::{HanTraffic, Retired};
+use crate::hub::Hub;
 use crate::link::{Fate, LossReason};
 use crate::meter::Meter;
 use crate::world::{DeviceKind, DeviceRecord, DeviceTrouble};
@@ -20,6 +24,10 @@ pub struct Census {
     pub wan: WanTraffic,
     /// What the homes' radios carried.
     pub han: HanTraffic,
+    /// Devices that were replaced, as they were then.
+    pub retired: Vec<DeviceCensus>,
+    /// What went wrong by itself.
+    pub faults: FaultCounts,
 }
 
 /// One device.
@@ -51,8 +59,16 @@ pub struct DeviceCensus {
     pub duplicate_blocks: u64,
     /// Frames and datagrams that made no sense.
     pub malformed_frames: u64,
+    /// Images received in full and verified: by a hub from the WAN, by a meter from its hub.
+    pub images_taken: u64,
     /// Times the supply failed.
     pub power_cuts: u64,
+    /// Those of them that came in the middle of a flash operation.
+    pub flash_cuts: u64,
+    /// What it refused, by the attack it would have been.
+    pub attacks: AttackCounts,
+    /// Which steps it has taken: of a meter's stages, or of the image transfer status of any slot of a hub.
+    pub edges: Edges,
 }
 
 /// What the WAN links of a fleet carried, both ways.
@@ -83,6 +99,14 @@ pub struct LinkTraffic {
     pub lost_to_noise: u64,
     /// Lost in bad spells.
     pub lost_in_burst: u64,
+    /// Lost because the link carried in the other direction only.
+    pub lost_half_open: u64,
+    /// Lost because bits had flipped.
+    pub lost_corrupted: u64,
+    /// Delivered after others that had set off later, perhaps.
+    pub late: u64,
+    /// Delivered with flipped bits.
+    pub wrong: u64,
 }
 
 impl LinkTraffic {
@@ -99,7 +123,17 @@ impl LinkTraffic {
             Fate::Lost(LossReason::Outage) => self.lost_in_outage += 1,
             Fate::Lost(LossReason::QueueFull) => self.lost_to_queue += 1,
             Fate::Lost(LossReason::Noise) => self.lost_to_noise += 1,
+            Fate::DeliverLate(_) => {
+                self.delivered += 1;
+                self.late += 1;
+            }
+            Fate::DeliverWrong(..) => {
+                self.delivered += 1;
+                self.wrong += 1;
+            }
             Fate::Lost(LossReason::Burst) => self.lost_in_burst += 1,
+            Fate::Lost(LossReason::HalfOpen) => self.lost_half_open += 1,
+            Fate::Lost(LossReason::Corrupted) => self.lost_corrupted += 1,
         }
     }
 }
@@ -110,33 +144,79 @@ impl Census {
         self.devices.iter().map(count).sum()
     }
 
+    /// Returns every device there is or was.
+    pub fn everybody(&self) -> impl Iterator<Item = &DeviceCensus> {
+        self.devices.iter().chain(&self.retired)
+    }
+
     pub(crate) fn take(members: &[Member], wan: WanTraffic) -> Census {
-        let mut han = HanTraffic::default();
-        let mut devices = Vec::new();
+        let mut census = Census {
+            devices: Vec::new(),
+            wan,
+            han: HanTraffic::default(),
+            retired: Vec::new(),
+            faults: link_faults(&wan),
+        };
         for member in members {
-            han.add(member.home.traffic());
+            census.han.add(member.home.traffic());
             for record in &member.record.devices {
-                devices.extend(match record.kind {
-                    DeviceKind::Hub => Some(hub_census(member, record)),
+                census.devices.extend(match record.kind {
+                    DeviceKind::Hub => Some(hub_census(member.home.hub(), member, record)),
                     _ => member
                         .home
                         .meters()
-                        .find(|meter| meter.eui() == record.eui)
-                        .map(|meter| meter_census(member, record, meter)),
+                        .find(|meter| meter.short_address() == u16::from(record.channel))
+                        .map(|meter| meter_census(meter, member, record)),
                 });
             }
+            for retired in member.home.retired() {
+                census.retired.extend(match retired {
+                    Retired::Hub(hub) => Some(hub_census(hub, member, &member.record.devices[0])),
+                    Retired::Meter(meter) => {
+                        let mut records = member.record.devices.iter();
+                        let record =
+                            records.find(|record| meter.short_address() == u16::from(record.channel));
+                        record.map(|record| meter_census(meter, member, record))
+                    }
+                });
+            }
+            add_faults(&mut census.faults, member);
         }
-        Census { devices, wan, han }
+        let flash_cuts: u64 = census.everybody().map(|device| device.flash_cuts).sum();
+        census.faults.count(FaultKind::FlashCut, flash_cuts);
+        census
     }
 }
 
-fn meter_census(member: &Member, record: &DeviceRecord, meter: &Meter) -> DeviceCensus {
+/// Counts what the links did to datagrams by their own nature.
+fn link_faults(wan: &WanTraffic) -> FaultCounts {
+    let mut counts = FaultCounts::default();
+    for link in [&wan.down, &wan.up] {
+        counts.count(FaultKind::Noise, link.lost_to_noise);
+        counts.count(FaultKind::Burst, link.lost_in_burst);
+        counts.count(FaultKind::Duplicate, link.doubled);
+        counts.count(FaultKind::Outage, link.lost_in_outage);
+    }
+    counts
+}
+
+fn add_faults(counts: &mut FaultCounts, member: &Member) {
+    let links = [member.down.faults(), member.up.faults()];
+    let links = links.into_iter().flatten().map(LinkFaults::counts);
+    let replies = member.reply_faults.as_deref().map(ReplyFaults::counts);
+    let devices = member.home.faults().map(DeviceFaults::counts);
+    for more in links.chain(replies).chain(devices) {
+        counts.add(more);
+    }
+}
+
+fn meter_census(meter: &Meter, member: &Member, record: &DeviceRecord) -> DeviceCensus {
     let counters = meter.counters();
     DeviceCensus {
         hub: member.record.hub,
-        eui: record.eui,
+        eui: meter.eui(),
         kind: record.kind,
-        trouble: record.trouble,
+        trouble: record.trouble.filter(|_| meter.eui() == record.eui),
         running_version: meter.running_version(),
         activations: counters.activations,
         rollbacks: counters.rollbacks,
@@ -146,18 +226,21 @@ fn meter_census(member: &Member, record: &DeviceRecord, meter: &Meter) -> Device
         blocks_received: counters.blocks_received,
         duplicate_blocks: counters.stale_answers,
         malformed_frames: counters.malformed_frames,
+        images_taken: counters.downloads,
         power_cuts: counters.power_cuts,
+        flash_cuts: meter.board().flash_cuts(),
+        attacks: counters.attacks,
+        edges: counters.edges,
     }
 }
 
-fn hub_census(member: &Member, record: &DeviceRecord) -> DeviceCensus {
-    let hub = member.home.hub();
+fn hub_census(hub: &Hub, member: &Member, record: &DeviceRecord) -> DeviceCensus {
     let counters = hub.counters();
     DeviceCensus {
         hub: member.record.hub,
-        eui: record.eui,
+        eui: hub.eui(),
         kind: record.kind,
-        trouble: record.trouble,
+        trouble: record.trouble.filter(|_| hub.eui() == record.eui),
         running_version: hub.running_version(),
         activations: counters.activations,
         rollbacks: counters.rollbacks,
@@ -167,6 +250,10 @@ fn hub_census(member: &Member, record: &DeviceRecord) -> DeviceCensus {
         blocks_received: counters.blocks_received,
         duplicate_blocks: counters.duplicate_blocks,
         malformed_frames: counters.malformed_frames,
+        images_taken: counters.images_verified,
         power_cuts: counters.power_cuts,
+        flash_cuts: hub.board().flash_cuts(),
+        attacks: counters.attacks,
+        edges: hub.edges(),
     }
 }

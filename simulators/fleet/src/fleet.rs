@@ -16,6 +16,7 @@
 use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
+use crate::faults::ReplyFaults;
 use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
 use crate::link::{Direction, Fate, Link};
@@ -51,6 +52,18 @@ pub(crate) struct Member {
     pub(crate) inbound: VecDeque<(Moment, Datagram)>,
     /// When `due` brings it up; entries of other moments have been overtaken.
     pub(crate) due_at: Moment,
+    pub(crate) reply_faults: Option<Box<ReplyFaults>>,
+}
+
+impl Member {
+    /// Puts a datagram where it arrives; only where some are overtaken is this another place than the end.
+    fn queue(&mut self, at: Moment, datagram: Datagram) {
+        let place = match self.inbound.back() {
+            Some((last, _)) if at < *last => self.inbound.partition_point(|(other, _)| *other <= at),
+            _ => self.inbound.len(),
+        };
+        self.inbound.insert(place, (at, datagram));
+    }
 }
 
 /// A datagram on its way to a hub.
@@ -131,15 +144,12 @@ impl Fleet {
         let fate = member.down.judge(now, datagram.len());
         self.traffic.down.count(fate, datagram.len());
         self.commons.onlooker.see(on_wan(now, hub, Direction::Down, fate, datagram));
-        let (at, copies) = match fate {
-            Fate::Deliver(at) => (at, 1),
-            Fate::DeliverTwice(at) => (at, 2),
-            Fate::Lost(_) => return,
-        };
-        for _ in 0..copies {
+        let Some(at) = fate.arrives_at() else { return };
+        for _ in 0..copies(fate) {
             let mut copy = self.commons.buffer();
             copy.extend_from_slice(datagram);
-            member.inbound.push_back((at, Datagram::Question(copy)));
+            alter(fate, &mut copy);
+            member.queue(at, Datagram::Question(copy));
         }
         self.bring_up(at, hub);
     }
@@ -151,25 +161,31 @@ impl Fleet {
             return frames.chunks(frame_len).for_each(|frame| self.receive(now, hub, frame));
         }
         let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
+        let mut first_wrong = Moment::MAX;
         for start in (0..frames.len()).step_by(frame_len) {
             let frame = start..(start + frame_len).min(frames.len());
             let fate = member.down.judge(now, frame.len());
             self.traffic.down.count(fate, frame.len());
-            let (at, copies) = match fate {
-                Fate::Deliver(at) => (at, 1),
-                Fate::DeliverTwice(at) => (at, 2),
-                Fate::Lost(_) => continue,
-            };
-            for _ in 0..copies {
-                member.inbound.push_back((at, Datagram::Block(frames.slice(frame.clone()))));
+            let Some(at) = fate.arrives_at() else { continue };
+            for _ in 0..copies(fate) {
+                let block = match fate {
+                    Fate::DeliverWrong(_, flip) => {
+                        let mut wrong = frames[frame.clone()].to_vec();
+                        flip.apply(&mut wrong);
+                        // Whatever it says now, the hub may answer it.
+                        Datagram::Question(wrong)
+                    }
+                    _ => Datagram::Block(frames.slice(frame.clone())),
+                };
+                member.queue(at, block);
+            }
+            if let Fate::DeliverWrong(..) = fate {
+                first_wrong = first_wrong.min(at);
             }
         }
-        if member.inbound.len() >= MOST_BLOCKS_WAITING
-            && let Some((at, _)) = member.inbound.back()
-        {
-            let at = *at;
-            self.bring_up(at, hub);
-        }
+        let waiting = member.inbound.len() >= MOST_BLOCKS_WAITING;
+        let last = member.inbound.back().filter(|_| waiting).map_or(Moment::MAX, |(at, _)| *at);
+        self.bring_up(last.min(first_wrong), hub);
     }
 
     /// Makes sure that a hub is looked at by this moment.
@@ -236,6 +252,19 @@ impl Fleet {
         Census::take(&self.members, self.traffic)
     }
 
+    /// Ends everything that goes wrong by itself: losses, outages, and all faults of the world. Homes that never had a
+    /// link, and firmware that does not come up, stay as they are.
+    pub fn calm(&mut self) {
+        for member in &mut self.members {
+            member.down.calm();
+            member.up.calm();
+            if let Some(faults) = &mut member.reply_faults {
+                faults.calm();
+            }
+            member.home.calm();
+        }
+    }
+
     /// Handles every datagram that has reached one hub by `now`.
     fn take_inbound(&mut self, now: Moment, hub: HubId) {
         let mut member = &mut self.members[hub.0 as usize];
@@ -245,6 +274,9 @@ impl Fleet {
                 Datagram::Question(question) => {
                     let mut reply = Vec::new();
                     member.home.receive_wan(at, &question, &mut reply, &mut self.commons);
+                    if let Some(faults) = &mut member.reply_faults {
+                        faults.tamper(at, &question, &mut reply);
+                    }
                     self.commons.give_back(question);
                     if !reply.is_empty() {
                         self.answer(at, hub, reply);
@@ -256,15 +288,13 @@ impl Fleet {
     }
 
     /// Sends a hub's answer into its link towards the head-end.
-    fn answer(&mut self, now: Moment, hub: HubId, reply: Vec<u8>) {
+    fn answer(&mut self, now: Moment, hub: HubId, mut reply: Vec<u8>) {
         let fate = self.members[hub.0 as usize].up.judge(now, reply.len());
         self.traffic.up.count(fate, reply.len());
         self.commons.onlooker.see(on_wan(now, hub, Direction::Up, fate, &reply));
-        let (at, again) = match fate {
-            Fate::Deliver(at) => (at, None),
-            Fate::DeliverTwice(at) => (at, Some(reply.clone())),
-            Fate::Lost(_) => return,
-        };
+        let Some(at) = fate.arrives_at() else { return };
+        alter(fate, &mut reply);
+        let again = (copies(fate) == 2).then(|| reply.clone());
         for datagram in std::iter::once(reply).chain(again) {
             self.sent += 1;
             self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
@@ -274,6 +304,20 @@ impl Fleet {
 
 fn on_wan(sent_at: Moment, hub: HubId, direction: Direction, fate: Fate, bytes: &[u8]) -> SeenFrame<'_> {
     SeenFrame { sent_at, hub, leg: Leg::Wan(direction), fate: fate.into(), bytes }
+}
+
+fn copies(fate: Fate) -> u32 {
+    match fate {
+        Fate::DeliverTwice(_) => 2,
+        Fate::Deliver(_) | Fate::DeliverLate(_) | Fate::DeliverWrong(..) => 1,
+        Fate::Lost(_) => 0,
+    }
+}
+
+fn alter(fate: Fate, datagram: &mut [u8]) {
+    if let Fate::DeliverWrong(_, flip) = fate {
+        flip.apply(datagram);
+    }
 }
 
 #[cfg(test)]

@@ -12,10 +12,13 @@
 //!   └────────────────┘  one queue   └───────┘
 //! ```
 
+mod faults; // what a fault of a device does
 mod leap; // a run of blocks as one step
 
+pub(crate) use faults::Retired;
 pub(crate) use leap::{Fetch, Run};
 
+use crate::faults::DeviceFaults;
 use crate::hub::Hub;
 use crate::link::{HanLink, LossReason};
 use crate::meter::Meter;
@@ -95,6 +98,8 @@ pub(crate) struct Home {
     han: HanLink,
     in_flight: VecDeque<Flight>,
     traffic: HanTraffic,
+    faults: Option<Box<DeviceFaults>>,
+    retired: Vec<Retired>,
 }
 
 struct HomeMeter {
@@ -115,6 +120,7 @@ struct Flight {
 /// Whose turn it is.
 #[derive(Clone, Copy)]
 enum Turn {
+    Fault,
     Arrival,
     Hub,
     Meter(usize),
@@ -137,6 +143,8 @@ impl Home {
             han,
             in_flight: VecDeque::new(),
             traffic: HanTraffic::default(),
+            faults: None,
+            retired: Vec::new(),
         };
         home.meters.shrink_to_fit();
         home
@@ -207,6 +215,11 @@ impl Home {
         if self.hub_due < next.0 {
             next = (self.hub_due, Turn::Hub);
         }
+        if let Some(faults) = &self.faults
+            && faults.next_at() < next.0
+        {
+            next = (faults.next_at(), Turn::Fault);
+        }
         for (index, member) in self.meters.iter().enumerate() {
             if member.due < next.0 {
                 next = (member.due, Turn::Meter(index));
@@ -217,6 +230,7 @@ impl Home {
 
     fn take_turn(&mut self, turn: Turn, now: Moment, commons: &mut Commons) {
         match turn {
+            Turn::Fault => self.strike(now, commons),
             Turn::Hub => {
                 self.hub.advance(now, &mut commons.pool);
                 self.collect_from_hub(now, commons);

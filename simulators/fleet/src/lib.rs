@@ -14,6 +14,8 @@ mod boot; // which image runs, which one is armed, how an attempt ends
 mod build; // from a plan to a home
 mod census; // what every device runs and has been through
 mod device_trust; // whom a device believes
+mod edges; // which steps of a life cycle were taken
+mod faults; // when which fault strikes whom
 mod flash; // sectors, erase before write, power cuts
 mod fleet; // all homes behind their links, polled like a network interface
 mod home; // one home, run up to the moment somebody asks
@@ -36,6 +38,8 @@ pub use board::BootFault;
 pub use boot::ActivationOutcome;
 pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
 pub use device_trust::DeviceTrust;
+pub use edges::Edges;
+pub use faults::{DeskNews, FaultCounts, FaultKind, Flip};
 pub use firmware_image::DeviceModel;
 pub use flash::{
     CutMode, FlashError, FlashFault, FlashFaults, FlashLayout, FlashPlace, LayoutError, Wear, WornSector,
@@ -48,13 +52,14 @@ pub use link::{
 };
 pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
 pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
-pub use random::{NotAShare, Share};
+pub use random::{NotAShare, Share, region_seed};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;
 pub use security_log::{SecurityEntry, SecurityEvent};
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
     CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,
-    Evidence, EvidenceSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, Paperwork, Standing,
-    StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids, paperwork,
+    Evidence, EvidenceSpec, FaultSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, NotARate, Paperwork,
+    PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids,
+    paperwork,
 };

@@ -2,12 +2,15 @@
 //!
 //! A WAN link is two independent directions. Each one serialises datagrams at its rate behind a bounded queue,
 //! delays them, and may lose or double them. Order is kept: GPRS delivers in sequence within a bearer (inference
-//! from acknowledged RLC mode), so jitter delays but does not overtake.
+//! from acknowledged RLC mode), so jitter delays but does not overtake. What goes wrong beyond that, reordering among it,
+//! is [`crate::faults`]' to draw.
 //!
 //! ```text
-//!  offered ──► outage? ──► queue full? ──► air time at the rate ──► noise or burst? ──► latency + jitter ──► delivered
+//!  offered ──► outage, half-open? ──► queue full? ──► air time at the rate ──► noise or burst? ──► latency + jitter
+//!                                                                  delivered ◄── corrupted, overtaken? ◄──┘
 //! ```
 
+use crate::faults::{Flip, LinkFaults, Strike};
 use crate::random::{Losses, Share, Stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,8 +99,25 @@ pub enum Fate {
     Deliver(Moment),
     /// It arrives twice, both times at this moment.
     DeliverTwice(Moment),
+    /// It arrives at this moment, and others that set off later may be there before it.
+    DeliverLate(Moment),
+    /// It arrives at this moment with flipped bits.
+    DeliverWrong(Moment, Flip),
     /// It does not arrive.
     Lost(LossReason),
+}
+
+impl Fate {
+    /// Returns when it arrives, if it does.
+    pub fn arrives_at(self) -> Option<Moment> {
+        match self {
+            Fate::Deliver(at)
+            | Fate::DeliverTwice(at)
+            | Fate::DeliverLate(at)
+            | Fate::DeliverWrong(at, _) => Some(at),
+            Fate::Lost(_) => None,
+        }
+    }
 }
 
 /// Why a datagram was lost.
@@ -111,6 +131,10 @@ pub enum LossReason {
     Noise,
     /// Loss in a bad spell.
     Burst,
+    /// The link carried in the other direction only.
+    HalfOpen,
+    /// Bits had flipped, and the checksum showed it.
+    Corrupted,
 }
 
 /// One direction of one hub's WAN link.
@@ -126,6 +150,7 @@ pub struct Link {
     in_bad_spell: bool,
     /// Where in its outage period this link was at moment zero.
     phase: Duration,
+    faults: Option<Box<LinkFaults>>,
 }
 
 impl Link {
@@ -148,6 +173,32 @@ impl Link {
             previous_arrival: Moment::default(),
             in_bad_spell: false,
             phase,
+            faults: None,
+        }
+    }
+
+    /// Gives this direction faults of its own.
+    pub(crate) fn set_faults(&mut self, faults: Option<Box<LinkFaults>>) {
+        self.faults = faults;
+    }
+
+    /// Returns the faults of this direction, if the world has any.
+    pub(crate) fn faults(&self) -> Option<&LinkFaults> {
+        self.faults.as_deref()
+    }
+
+    /// Ends losses, outages and faults; a link that was never there stays so.
+    pub(crate) fn calm(&mut self) {
+        let reach = match self.profile.reach {
+            Reach::Never => Reach::Never,
+            Reach::Always | Reach::Interrupted { .. } => Reach::Always,
+        };
+        let (loss, burst, duplicates) = (Share::NONE, None, Share::NONE);
+        let calm = LinkProfile { loss, burst, duplicates, reach, ..(*self.profile).clone() };
+        self.profile = Arc::new(calm);
+        self.in_bad_spell = false;
+        if let Some(faults) = &mut self.faults {
+            faults.calm();
         }
     }
 
@@ -156,13 +207,16 @@ impl Link {
         if !self.is_there(now) {
             return Fate::Lost(LossReason::Outage);
         }
-        let len = payload_len + DATAGRAM_OVERHEAD_LEN;
+        if self.faults.as_mut().is_some_and(|faults| faults.is_shut(now)) {
+            return Fate::Lost(LossReason::HalfOpen);
+        }
+        let air_time = self.air_time(now, payload_len + DATAGRAM_OVERHEAD_LEN);
         let waiting = self.free_at.saturating_since(now);
-        if waiting + self.rate.air_time(len) > self.rate.air_time(self.profile.queue_len as usize) {
+        if waiting + air_time > self.air_time(now, self.profile.queue_len as usize) {
             return Fate::Lost(LossReason::QueueFull);
         }
         // A datagram lost on the air has still used it.
-        let sent_at = self.free_at.max(now) + self.rate.air_time(len);
+        let sent_at = self.free_at.max(now) + air_time;
         self.free_at = sent_at;
         if self.spell_takes_it() {
             return Fate::Lost(LossReason::Burst);
@@ -175,6 +229,15 @@ impl Link {
             most => self.stream.span(most),
         };
         let arrival = (sent_at + self.profile.latency + jitter).max(self.previous_arrival);
+        match self.faults.as_mut().and_then(|faults| faults.strike(now)) {
+            None => {}
+            Some(Strike::Drop) => return Fate::Lost(LossReason::Corrupted),
+            Some(Strike::Delay(delay)) => return Fate::DeliverLate(arrival + delay),
+            Some(Strike::Alter(flip)) => {
+                self.previous_arrival = arrival;
+                return Fate::DeliverWrong(arrival, flip);
+            }
+        }
         self.previous_arrival = arrival;
         if self.stream.happens(self.profile.duplicates) {
             Fate::DeliverTwice(arrival)
@@ -186,6 +249,15 @@ impl Link {
     /// Returns the profile of the link.
     pub fn profile(&self) -> &LinkProfile {
         &self.profile
+    }
+
+    /// Returns how long so many bytes occupy the air if they set off now.
+    fn air_time(&mut self, now: Moment, len: usize) -> Duration {
+        let air_time = self.rate.air_time(len);
+        match &mut self.faults {
+            Some(faults) => faults.slowed(now, air_time),
+            None => air_time,
+        }
     }
 
     fn is_there(&self, now: Moment) -> bool {
@@ -228,6 +300,11 @@ pub(crate) struct HanLink {
 impl HanLink {
     pub(crate) fn new(profile: HanProfile, stream: Stream) -> HanLink {
         HanLink { latency: profile.latency, losses: Losses::new(profile.loss, stream) }
+    }
+
+    /// Ends losses.
+    pub(crate) fn calm(&mut self) {
+        self.losses.calm();
     }
 
     /// Decides when a frame sent at `now` arrives; `None` means never.

@@ -49,6 +49,8 @@ pub enum FrameFate {
     Delivered,
     /// It arrives twice.
     DeliveredTwice,
+    /// It arrives with other bits than were sent.
+    DeliveredWrong,
     /// It is lost on its way.
     Lost(LossReason),
     /// It arrives where every receiver is switched off.
@@ -58,7 +60,8 @@ pub enum FrameFate {
 impl From<Fate> for FrameFate {
     fn from(fate: Fate) -> FrameFate {
         match fate {
-            Fate::Deliver(_) => FrameFate::Delivered,
+            Fate::Deliver(_) | Fate::DeliverLate(_) => FrameFate::Delivered,
+            Fate::DeliverWrong(..) => FrameFate::DeliveredWrong,
             Fate::DeliverTwice(_) => FrameFate::DeliveredTwice,
             Fate::Lost(reason) => FrameFate::Lost(reason),
         }

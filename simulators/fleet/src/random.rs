@@ -36,6 +36,32 @@ pub(crate) enum Purpose {
     Device = 5,
     /// The order of one deck of cards that is dealt to the homes.
     Deck = 6,
+    /// Datagrams that others overtake, in one direction of a link.
+    Reordering = 7,
+    /// Datagrams whose bits flip, in one direction of a link.
+    Corruption = 8,
+    /// When a link carries in one direction only.
+    HalfOpen = 9,
+    /// When a cell has too much to carry.
+    CellCongestion = 10,
+    /// When the rate of a link collapses.
+    RateCollapse = 11,
+    /// When a device starts again by itself.
+    Reboot = 12,
+    /// When the mains of a home fail.
+    PowerCut = 13,
+    /// When the clock of a device jumps, and how far.
+    ClockJump = 14,
+    /// When a device is replaced.
+    Swap = 15,
+    /// Which answers to activations are lost.
+    ActivationAnswer = 16,
+    /// When the hubs of one model storm.
+    Storm = 17,
+    /// When the supplier of a home changes.
+    SupplierChange = 18,
+    /// How far the clock of a hub is off at first.
+    ClockOffset = 19,
 }
 
 impl Stream {
@@ -101,6 +127,16 @@ impl Stream {
     }
 }
 
+/// Returns the seed of a region of a world: regions share nothing but the world's seed.
+pub fn region_seed(seed: u64, region: u32) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(b"lamplighter/region/v1\0");
+    hash.update(seed.to_be_bytes());
+    hash.update(region.to_be_bytes());
+    let digest = hash.finalize();
+    u64::from_be_bytes(digest[..8].try_into().expect("a digest is longer than eight bytes"))
+}
+
 /// Losses that strike each frame of a link independently, drawn as gaps: how many frames pass until one is lost.
 ///
 /// A run of frames that nothing strikes is then one subtraction, and a frame costs a draw only when it is lost.
@@ -127,6 +163,12 @@ impl Losses {
         }
         self.pass(1);
         false
+    }
+
+    /// Ends losses.
+    pub(crate) fn calm(&mut self) {
+        self.share = Share::NONE;
+        self.clear = u64::MAX;
     }
 
     /// Returns how many frames will pass before one is lost.

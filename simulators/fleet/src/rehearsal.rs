@@ -15,6 +15,7 @@ use thiserror::Error;
 use transfer_engine::{ByteRate, EngineConfig, LineRate, Patience, Transport};
 
 use crate::device_trust::DeviceTrust;
+use crate::faults::DeskNews;
 use crate::fleet::Fleet;
 use crate::random::Share;
 use crate::world::{DeviceKind, Paperwork, WorldSpec, paperwork};
@@ -31,6 +32,8 @@ pub struct Rehearsal {
     pub settings: Settings,
     /// The images on offer.
     pub images: Vec<VerifiedImage>,
+    /// What the desk will hear while the campaign runs.
+    pub news: DeskNews,
 }
 
 /// What a rehearsal is made of.
@@ -79,7 +82,9 @@ impl Rehearsal {
             gate: GateConfig::AS_EXPECTED,
         };
         let settings = settings(spec, cast.order_key);
-        Ok(Rehearsal { fleet, desk, order, settings, images: cast.images.values().cloned().collect() })
+        let news = DeskNews::draw(spec, cast.seed, fleet.homes())?;
+        let images = cast.images.values().cloned().collect();
+        Ok(Rehearsal { fleet, desk, order, settings, images, news })
     }
 }
 

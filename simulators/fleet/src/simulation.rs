@@ -18,6 +18,7 @@ use thiserror::Error;
 use transfer_engine::{HubId, Moment, Transmit, Transport};
 
 use crate::census::Census;
+use crate::faults::{DeskNews, FaultKind};
 use crate::fleet::Fleet;
 use crate::observer::FrameObserver;
 use crate::rehearsal::Rehearsal;
@@ -29,6 +30,7 @@ pub struct Simulation {
     conductor: Conductor,
     ledger: Ledger<MemoryStore>,
     campaign: CampaignId,
+    news: DeskNews,
     port: u16,
     now: Moment,
     start: Moment,
@@ -65,14 +67,14 @@ pub enum SimulationError {
 impl Simulation {
     /// Hands in the images and the order; nothing has been sent yet.
     pub fn new(rehearsal: Rehearsal, start: Moment, port: u16) -> Result<Simulation, SimulationError> {
-        let Rehearsal { fleet, desk, order, settings, images } = rehearsal;
+        let Rehearsal { fleet, desk, order, settings, images, news } = rehearsal;
         let mut conductor = Conductor::new(settings, desk, start);
         for image in images {
             conductor.add_image(image);
         }
         conductor.create(start, &order)?;
         let ledger = Ledger::open(MemoryStore::new())?;
-        Ok(Simulation { fleet, conductor, ledger, campaign: order.id, port, now: start, start })
+        Ok(Simulation { fleet, conductor, ledger, campaign: order.id, news, port, now: start, start })
     }
 
     /// Shows every frame from now on to an observer, see [`Fleet::observe`].
@@ -86,10 +88,12 @@ impl Simulation {
     pub fn restart_head_end(
         &mut self,
         settings: Settings,
-        desk: Desk,
+        mut desk: Desk,
         images: Vec<VerifiedImage>,
         withdrawn: &[FileDigest],
     ) -> Result<(), SimulationError> {
+        // The inventory is a file: what it was told before is still there.
+        self.news.retell(&mut desk.inventory);
         let mut conductor = Conductor::new(settings, desk, self.now);
         for image in images {
             conductor.add_image(image);
@@ -134,10 +138,23 @@ impl Simulation {
         Ok(())
     }
 
+    /// Goes one step on: does what is due, then jumps to the next moment at which something is; `false` when every device
+    /// has its outcome.
+    pub fn step(&mut self) -> Result<bool, SimulationError> {
+        self.advance_once()
+    }
+
+    /// Ends everything that goes wrong in the fleet by itself; see [`Fleet::calm`]. The desk hears no more news.
+    pub fn calm(&mut self) {
+        self.fleet.calm();
+        self.news.calm();
+    }
+
     /// Does what is due, then jumps to the next moment at which something is; `false` when all is over.
     fn advance_once(&mut self) -> Result<bool, SimulationError> {
         self.settle_moment()?;
-        let next = [self.conductor.poll_timeout(), self.fleet.poll_timeout()].into_iter().flatten().min();
+        let due = [self.conductor.poll_timeout(), self.fleet.poll_timeout(), self.news.poll_timeout()];
+        let next = due.into_iter().flatten().min();
         let Some(next) = next.filter(|_| !self.is_over()) else { return Ok(false) };
         // Time never stands still: what is due in the past is done a microsecond from now.
         self.now = next.max(self.now + Duration::from_micros(1));
@@ -152,6 +169,10 @@ impl Simulation {
 
     /// Does everything that is due at this moment.
     fn settle_moment(&mut self) -> Result<(), SimulationError> {
+        while let Some((device, change)) = self.news.poll(self.now) {
+            // A device that has left the inventory has nothing to note.
+            let _ = self.conductor.note_change(device, change);
+        }
         self.keep()?;
         while let Some(transmit) = self.conductor.poll_transmit(self.now) {
             let hub = match transmit.address.ip() {
@@ -215,7 +236,14 @@ impl Simulation {
 
     /// Counts what the devices have been through.
     pub fn census(&self) -> Census {
-        self.fleet.census()
+        let mut census = self.fleet.census();
+        census.faults.count(FaultKind::SupplierChange, self.news.changes());
+        census
+    }
+
+    /// Returns the fleet.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     /// Returns the moment at which the simulation stands.

@@ -1,8 +1,11 @@
-//! Worlds: what a fleet is made of (`spec`), how a file that says it wrongly is answered (`error`), who lives in
-//! which home (`draw`, `record`), and the paperwork that the homes would have on an SMSO's desk (`paperwork`).
+//! Worlds: what a fleet is made of (`spec`, `checks`) and what goes wrong in it (`faults`), how a file that says it
+//! wrongly is answered (`error`), who lives in which home (`draw`, `record`), and the paperwork that the homes would have
+//! on an SMSO's desk (`paperwork`).
 
+mod checks;
 mod draw;
 mod error;
+mod faults;
 mod paperwork;
 mod record;
 mod spec;
@@ -10,6 +13,7 @@ mod spec;
 pub(crate) use draw::HomePlan;
 pub use draw::hub_ids;
 pub use error::WorldError;
+pub use faults::{FaultSpec, NotARate, PerDay};
 pub use paperwork::{Paperwork, paperwork};
 pub use record::{
     Cell, DeviceKind, DeviceRecord, DeviceTrouble, Evidence, HomeRecord, Standing, hub_address, hub_at,
@@ -21,5 +25,7 @@ pub use spec::{
 
 pub(crate) use draw::draw_homes;
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::errand::Errand;
 use super::step::Step;
 use super::survey::bitmap_of;
 use super::transfer::{Transfer, VERIFY_REPAIRS};
-use super::{Ending, Session, Surroundings, Turn, first_step};
+use super::{Ending, RESTARTS, Session, Surroundings, Turn, first_step};
 use crate::Moment;
 use crate::task::{Answer, Fault};
 
@@ -219,10 +219,15 @@ impl Session {
                 None
             }
             (Step::Verify, AccessResult::OtherReason) => self.on_verification_failed(now),
-            (Step::Activate, AccessResult::Success | AccessResult::TemporaryFailure) => {
-                self.finish(now, Ok(Answer::ActivationAccepted))
+            // Late is as good: it is under the invoke-id of the activation that we ask about meanwhile.
+            (
+                Step::Activate | Step::ReconcileActivation,
+                AccessResult::Success | AccessResult::TemporaryFailure,
+            ) => self.finish(now, Ok(Answer::ActivationAccepted)),
+            (Step::Activate | Step::ReconcileActivation, result) => {
+                self.finish(now, Err(Fault::Refused { request: Step::Activate.name(), result }))
             }
-            (Step::Initiate | Step::Verify | Step::Activate, result) => {
+            (Step::Initiate | Step::Verify, result) => {
                 self.finish(now, Err(Fault::Refused { request: step.name(), result }))
             }
             _ => None,
@@ -299,8 +304,15 @@ impl Session {
             Ok(ImageTransferStatus::ActivationInitiated | ImageTransferStatus::ActivationSuccessful) => {
                 self.finish(now, Ok(Answer::ActivationAccepted))
             }
-            // The request itself was lost: the slot still holds a verified image.
+            // The request itself was lost, or the answer that refused it: the slot still holds a verified image. It is
+            // sent again, but not for ever.
             Ok(ImageTransferStatus::VerificationSuccessful) => {
+                let active = self.active.as_mut()?;
+                active.restarts += 1;
+                if active.restarts > RESTARTS {
+                    let attempts = active.restarts;
+                    return self.finish(now, Err(Fault::Unreachable { attempts }));
+                }
                 self.go(now, Step::Activate);
                 None
             }

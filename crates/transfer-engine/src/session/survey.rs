@@ -171,7 +171,11 @@ impl Session {
             Some(ImageTransferStatus::NotInitiated) => Ok(Step::Initiate),
             // Verified, being verified, or further on: the look at attribute 6 is made again there.
             Some(_) => Ok(Step::AwaitVerify),
-            None => Err(Fault::Protocol { request: "GET image_transfer_status" }),
+            None => {
+                // The question is open again: an answer that makes no sense is put down to chance a few times.
+                active.survey.status = None;
+                Err(Fault::Protocol { request: "GET image_transfer_status" })
+            }
         }
     }
 

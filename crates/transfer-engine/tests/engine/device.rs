@@ -23,6 +23,12 @@ pub(crate) struct Device {
     pub(crate) bad_blocks: Vec<Vec<u32>>,
     /// Verification fails although nothing is missing.
     pub(crate) never_verifies: bool,
+    /// An attribute of the slot that it does not tell.
+    pub(crate) hides: Option<u8>,
+    /// How often it was told to activate, which it always refuses.
+    pub(crate) activations: u32,
+    /// It refuses in silence.
+    pub(crate) is_mute: bool,
     /// The initiate that began the image: invoke-id, name and size.
     begun_by: Option<(u8, Vec<u8>, u32)>,
     /// Answers far more than it is asked.
@@ -54,6 +60,9 @@ impl Device {
             initiates: 0,
             bad_blocks: Vec::new(),
             never_verifies: false,
+            hides: None,
+            activations: 0,
+            is_mute: false,
             begun_by: None,
             storm: None,
         }
@@ -89,7 +98,7 @@ impl Device {
             }
             Apdu::ActionRequest(action) => {
                 let result = self.act(action);
-                if !action.invoke.confirmed {
+                if !action.invoke.confirmed || (action.method.index == 4 && self.is_mute) {
                     return None;
                 }
                 Apdu::ActionResponse(ActionResponse { invoke: action.invoke, result, data: None })
@@ -118,6 +127,7 @@ impl Device {
             return Ok(());
         }
         match get.attribute.index {
+            hidden if self.hides == Some(hidden) => return Err(AccessResult::TemporaryFailure),
             2 => Data::Unsigned32(self.block_size).emit(value),
             3 => self.bitmap.as_ref().ok_or(AccessResult::OtherReason)?.emit_data(value),
             4 => {
@@ -162,6 +172,10 @@ impl Device {
             }
             (2, Some(parameter)) => self.store(&ImageBlock::parse_parameter(parameter).expect("sound")),
             (3, _) => self.verify(),
+            (4, _) => {
+                self.activations += 1;
+                AccessResult::ReadWriteDenied
+            }
             _ => AccessResult::OtherReason,
         }
     }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use transfer_engine::{
-    Answer, ByteRate, EngineConfig, Fault, HubId, LegReport, LineRate, Patience, Transport,
+    Answer, ByteRate, EngineConfig, Fault, HubId, LegReport, LineRate, Patience, Priority, Task, Transport,
 };
+use wire::{AccessResult, ImageTransferStatus};
 
+use crate::device::Device;
 use crate::net::Profile;
 use crate::rig::{Rig, address, ample};
 
@@ -163,4 +165,43 @@ fn a_task_that_is_taken_back_leaves_the_blocks_where_they_are() {
     let report = result(&mut rig).expect("it is staged");
     assert!(report.blocks_held > 10, "{report:?}");
     assert_eq!(rig.members[0].device.initiates, 1);
+}
+
+/// A hub whose slot held our image and that refused to say how far it was brought the engine down: there was nothing left
+/// to ask, and as many requests were divided by their number.
+#[test]
+fn a_hub_that_does_not_say_how_far_its_slot_is_is_asked_again_and_then_given_up() {
+    let (mut rig, _) = rig(ample(), UDP, Profile::gprs(0.0));
+    rig.members[0].device.image = Some((b"ours".to_vec(), IMAGE as u32));
+    rig.members[0].device.hides = Some(6);
+    assert!(matches!(result(&mut rig), Err(Fault::Protocol { .. })));
+}
+
+fn activation(patience: EngineConfig, prepare: impl FnOnce(&mut Device)) -> (Rig, Fault) {
+    let mut rig = Rig::new(patience, IMAGE, 7);
+    let cell = rig.cell();
+    let hub = rig.add(cell, UDP, UNKNOWN, Profile::gprs(0.0), 512);
+    rig.members[0].device.status = ImageTransferStatus::VerificationSuccessful;
+    prepare(&mut rig.members[0].device);
+    assert!(rig.engine.assign(rig.now, hub, Task::Activate { channel: 0, order: None }, Priority(0)));
+    rig.run_to_events(1);
+    let fault = rig.events.remove(0).1.result.expect_err("it always refuses");
+    (rig, fault)
+}
+
+/// The answer to an activation came a little later than it was waited for, while we asked what had become of it; nothing
+/// had, so we said it again, and so on: a hub that refused was told every few seconds for ever.
+#[test]
+fn an_activation_that_is_refused_late_is_refused() {
+    let hasty = patient(|patience| patience.first_timeout = Duration::from_millis(500));
+    let (rig, fault) = activation(hasty, |_| {});
+    assert!(matches!(fault, Fault::Refused { result: AccessResult::ReadWriteDenied, .. }), "{fault}");
+    assert_eq!(rig.members[0].device.activations, 1);
+}
+
+#[test]
+fn an_activation_that_is_refused_in_silence_is_not_said_for_ever() {
+    let (rig, fault) = activation(ample(), |device| device.is_mute = true);
+    assert!(matches!(fault, Fault::Unreachable { .. }), "{fault}");
+    assert!((2..20).contains(&rig.members[0].device.activations), "{}", rig.members[0].device.activations);
 }

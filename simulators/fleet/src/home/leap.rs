@@ -66,9 +66,10 @@ impl Home {
             return false;
         }
         let others = self.meters.iter().enumerate().filter(|(other, _)| *other != index);
+        let fault_at = self.faults.as_ref().map_or(Moment::MAX, |faults| faults.next_at());
         let disturbed_at = others
             .map(|(_, member)| member.due)
-            .chain([until, self.hub_due, fetch.disturbed_at])
+            .chain([until, self.hub_due, fetch.disturbed_at, fault_at])
             .min()
             .unwrap_or(until);
         let latency = self.han.latency();

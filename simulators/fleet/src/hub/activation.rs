@@ -190,7 +190,7 @@ impl Hub {
             let offset = u16::try_from(offset).unwrap_or(u16::MAX);
             self.send(to, Message::Fragment { kind: DocumentKind::Order, slot, offset });
         }
-        let time = zcl_time(now);
+        let time = zcl_time(self.clock(now));
         let word = Message::End(UpgradeEndResponse { key, current_time: time, upgrade_time: time });
         match transaction {
             Some(transaction) => self.send_as(to, transaction, word),

@@ -38,11 +38,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use firmware_image::{Eui64, FileDigest, FileVersion, HubGate, RootVersion};
 use transfer_engine::Moment;
-use wire::{AccessResult, DeviceChallenge, HanState, ImageBlock, ImageTransferStatus, WPort, ZclFrame};
+use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, WPort, ZclFrame};
 
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::DeviceTrust;
+use crate::edges::Edges;
 use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
@@ -88,6 +89,8 @@ pub struct Hub {
     transaction: u8,
     /// Where the value of a GET is put together.
     scratch: Vec<u8>,
+    /// How far its clock is off, microseconds.
+    clock_off_us: i64,
 }
 
 /// Why a file was not preloaded.
@@ -151,6 +154,7 @@ impl Hub {
             outbox: VecDeque::new(),
             transaction: 0,
             scratch: Vec::new(),
+            clock_off_us: 0,
         };
         hub.slots = (0..slot_count).map(|number| hub.open_slot(number)).collect();
         hub.open_secured();
@@ -162,16 +166,7 @@ impl Hub {
         let (log, bytes) = self.board.open_record(number);
         let commissioned =
             usize::from(number).checked_sub(1).and_then(|index| self.config.devices.get(index));
-        let device = commissioned.map(|device| DeviceRecord {
-            channel: device.channel,
-            eui: device.eui,
-            short_address: device.short_address,
-            commissioned: true,
-            state: HanState::Idle,
-            running_version: None,
-            image: None,
-            released: false,
-        });
+        let device = commissioned.map(DeviceRecord::commissioned);
         let record = bytes.as_deref().and_then(SlotRecord::from_bytes);
         let record = record.unwrap_or_else(|| SlotRecord::empty(device));
         let channel = record.device.as_ref().map_or(0, |device| device.channel);
@@ -283,6 +278,18 @@ impl Hub {
         self.board.is_dead()
     }
 
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Returns which steps of a transfer's life cycle its slots have taken, by the numbers of
+    /// [`ImageTransferStatus`].
+    pub fn edges(&self) -> Edges {
+        let mut all = Edges::default();
+        self.slots.iter().for_each(|slot| all.add(slot.edges));
+        all
+    }
+
     /// Returns what happened so far.
     pub fn counters(&self) -> &HubCounters {
         &self.counters
@@ -388,6 +395,7 @@ impl Hub {
             outbox: self.outbox.clone(),
             transaction: self.transaction,
             scratch: Vec::new(),
+            clock_off_us: self.clock_off_us,
         })
     }
 

@@ -143,7 +143,7 @@ impl Hub {
             Ok(paper) => paper,
             Err(attack) => return Ok(self.refuse_paper(attack, "no paper")),
         };
-        let (before, clock) = (self.board.papers(), utc_seconds(now));
+        let (before, clock) = (self.board.papers(), utc_seconds(self.clock(now)));
         let mut papers = before.clone();
         let taken = match &paper {
             Paper::Root(root) => gate.take_root(root),
@@ -214,7 +214,9 @@ impl Hub {
             self.refuse_paper(Attack::MixAndMatch, "the identification is no SHA-256");
             return false;
         };
-        match gate.require_released(utc_seconds(now), &firmware_image::FileDigest::from_bytes(digest)) {
+        match gate
+            .require_released(utc_seconds(self.clock(now)), &firmware_image::FileDigest::from_bytes(digest))
+        {
             Ok(_) => true,
             Err(error) => {
                 self.refuse_paper(error.attack(), error);

@@ -1,17 +1,69 @@
 //! The hub's supply and boots: what is forgotten, and what is found again in flash.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use firmware_image::Eui64;
 use transfer_engine::Moment;
 use wire::{BlockBitmap, HanState, ImageTransferStatus};
 
-use super::Hub;
+use super::slot::DeviceRecord;
+use super::{Hub, HubConfig};
+use crate::board::BootFault;
 use crate::boot::ActivationOutcome;
-use crate::flash::FlashError;
+use crate::flash::{FlashError, FlashFaults};
 use crate::sector_pool::SectorPool;
 
 impl Hub {
     /// Starts the hub again, as a short interruption of its supply would.
     pub fn reboot(&mut self, now: Moment) {
         self.restart(now);
+    }
+
+    /// Takes the supply away for so long.
+    pub fn cut_power(&mut self, now: Moment, lasts: Duration) {
+        self.restart(now);
+        self.board.cut_power(now, lasts);
+        self.counters.power_cuts = self.board.power_cuts();
+    }
+
+    /// Sets the clock by which the hub judges papers and tells its devices the time. Its timers do not hang on it.
+    pub fn jump_clock(&mut self, by: Duration, ahead: bool) {
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        let signed = if ahead { by } else { -by };
+        self.clock_off_us = self.clock_off_us.saturating_add(signed);
+    }
+
+    /// Returns what the hub's clock shows.
+    pub(super) fn clock(&self, now: Moment) -> Moment {
+        Moment::from_micros(now.as_micros().saturating_add_signed(self.clock_off_us))
+    }
+
+    /// Makes a hub fresh from the factory that takes this one's place.
+    pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Hub {
+        let config = HubConfig { eui, boot_fault: BootFault::None, flash_faults: FlashFaults::NONE, ..self.config.clone() };
+        Hub::new(config, Arc::clone(self.board.factory()), now)
+    }
+
+    /// Joins another device in the place of the one on a channel, as an installer does; returns whether that worked.
+    pub(crate) fn recommission(
+        &mut self,
+        now: Moment,
+        pool: &mut SectorPool,
+        channel: u8,
+        eui: Eui64,
+    ) -> bool {
+        let Some(slot) = self.slot_of(channel).filter(|slot| *slot > 0) else { return false };
+        let Some(device) = self.config.devices.iter_mut().find(|device| device.channel == channel) else {
+            return false;
+        };
+        device.eui = eui;
+        let joined = DeviceRecord::commissioned(device);
+        self.slots[slot].welcome(joined);
+        let stored = self.store_slot(pool, slot);
+        let worked = stored.is_ok();
+        self.settle(now, pool, stored);
+        worked
     }
 
     /// Restarts; associations, timers and waiting frames are gone, slots and orders are not.
@@ -80,7 +132,8 @@ impl Hub {
             None => {}
         }
         for number in 0..self.slots.len() {
-            let slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
+            let mut slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
+            slot.edges = self.slots[number].edges;
             self.slots[number] = slot;
             self.restore_bitmap(number);
             self.slots[number].peer.last_heard = Some(now);

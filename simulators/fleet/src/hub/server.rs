@@ -214,7 +214,7 @@ impl Hub {
         }
         let pace_ms = self.pace_ms();
         if request.minimum_block_period_ms.is_some_and(|own_ms| own_ms < pace_ms) {
-            let time = zcl_time(now);
+            let time = zcl_time(self.clock(now));
             let wait =
                 Message::Wait { current_time: time, request_time: time, minimum_block_period_ms: pace_ms };
             self.send_as(to, transaction, wait);
@@ -295,7 +295,7 @@ impl Hub {
     fn may_fetch(&mut self, now: Moment, to: u16, transaction: u8) -> bool {
         let free = self.seats.take(now, to, self.config.max_bulk_transfers);
         if !free {
-            let current_time = zcl_time(now);
+            let current_time = zcl_time(self.clock(now));
             let wait_s = u32::try_from(WAIT.as_secs()).unwrap_or(u32::MAX);
             let pace_ms = self.pace_ms();
             let wait = Message::Wait {
@@ -388,7 +388,7 @@ impl Hub {
         if activating.is_some_and(|activation| activation.key == request.key) {
             self.push_order(now, slot, request.key, Some(transaction));
         } else {
-            let current_time = zcl_time(now);
+            let current_time = zcl_time(self.clock(now));
             let wait = UpgradeEndResponse { key: request.key, current_time, upgrade_time: UPGRADE_WHEN_TOLD };
             self.send_as(to, transaction, Message::End(wait));
         }

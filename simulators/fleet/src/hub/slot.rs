@@ -6,8 +6,10 @@ use firmware_image::{Eui64, HardwareRange, HardwareVersion, ImageIdentity};
 use transfer_engine::Moment;
 use wire::{BlockBitmap, DeviceChallenge, HanState, ImageKey, ImageTransferStatus};
 
+use super::config::HanDevice;
 use super::peer::Peer;
 use crate::bank::BankId;
+use crate::edges::Edges;
 use crate::record::{FieldReader, FieldWriter, RecordLog};
 
 /// The longest image identification that is kept; ours are 32 bytes.
@@ -29,6 +31,8 @@ pub(crate) struct Slot {
     pub(super) verified_at: Option<Moment>,
     /// The invoke-id of the request that began the image; forgotten with a reboot, and when a client takes its leave.
     pub(super) begun_by: Option<u8>,
+    /// Which steps of the life cycle it has taken; bookkeeping of the simulator.
+    pub(super) edges: Edges,
     /// What the hub knows of the device only as long as it is up.
     pub(super) peer: Peer,
 }
@@ -99,6 +103,22 @@ pub(crate) struct DeviceRecord {
     pub(super) released: bool,
 }
 
+impl DeviceRecord {
+    /// What is known of a device that was just commissioned: who and where it is.
+    pub(super) fn commissioned(device: &HanDevice) -> DeviceRecord {
+        DeviceRecord {
+            channel: device.channel,
+            eui: device.eui,
+            short_address: device.short_address,
+            commissioned: true,
+            state: HanState::Idle,
+            running_version: None,
+            image: None,
+            released: false,
+        }
+    }
+}
+
 impl Offer {
     pub(super) fn of(identity: &ImageIdentity) -> Offer {
         let key = ImageKey {
@@ -143,7 +163,16 @@ pub(crate) fn may_become(from: ImageTransferStatus, to: ImageTransferStatus) -> 
 
 impl Slot {
     pub(super) fn new(channel: u8, log: RecordLog, record: SlotRecord) -> Slot {
-        Slot { channel, log, record, bitmap: None, verified_at: None, begun_by: None, peer: Peer::default() }
+        Slot {
+            channel,
+            log,
+            record,
+            bitmap: None,
+            verified_at: None,
+            begun_by: None,
+            edges: Edges::default(),
+            peer: Peer::default(),
+        }
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -152,7 +181,21 @@ impl Slot {
 
     pub(super) fn become_status(&mut self, next: ImageTransferStatus) {
         debug_assert!(may_become(self.record.status, next), "{:?} to {next:?}", self.record.status);
+        self.edges.take(self.record.status as u8, next as u8);
         self.record.status = next;
+    }
+
+    /// Forgets the device that was there, and what was meant for it, and takes another. The image stays: whoever takes
+    /// the place may fetch it.
+    pub(super) fn welcome(&mut self, device: DeviceRecord) {
+        if self.record.status == ImageTransferStatus::ActivationInitiated {
+            self.become_status(ImageTransferStatus::ActivationFailed);
+        }
+        self.peer = Peer::default();
+        self.record.order.clear();
+        self.record.challenge = None;
+        self.record.void_nonce = None;
+        self.record.device = Some(device);
     }
 
     /// Returns whether the image may be offered on the HAN.

@@ -287,7 +287,7 @@ impl Hub {
     /// Holds an image against the hub's papers, and one for the hub itself against its model and counter.
     fn judge(&self, now: Moment, slot: usize, image: AcceptedImage) -> Result<AcceptedImage, RefusedImage> {
         if let (Some(gate), Some(verified)) = (&self.gate, image.verified()) {
-            gate.require_current(utc_seconds(now), verified)?;
+            gate.require_current(utc_seconds(self.clock(now)), verified)?;
         }
         if slot == 0 && !self.is_foreign(&image) {
             self.board.admit(&image)?;

@@ -6,6 +6,7 @@ use firmware_image::{DeviceModel, Eui64, FileVersion};
 
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
+use crate::edges::Edges;
 use crate::flash::{FlashFaults, FlashLayout};
 
 /// How a device on the HAN behaves towards its radio.
@@ -122,4 +123,6 @@ pub struct MeterCounters {
     pub power_cuts: u64,
     /// What was refused, by the attack it would have been.
     pub attacks: AttackCounts,
+    /// Which steps of its life cycle it has taken, by the numbers of its stages.
+    pub edges: Edges,
 }

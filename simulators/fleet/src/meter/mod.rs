@@ -300,6 +300,10 @@ impl Meter {
         self.board.is_dead()
     }
 
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// Returns what happened so far.
     pub fn counters(&self) -> &MeterCounters {
         &self.counters
@@ -391,6 +395,7 @@ impl Meter {
             "{:?} to {next:?} is not in the life cycle",
             self.stage
         );
+        self.counters.edges.take(self.stage as u8, next as u8);
         self.stage = next;
         self.awaiting = false;
         self.repeats = 0;

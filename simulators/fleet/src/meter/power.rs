@@ -1,14 +1,17 @@
 //! The meter's supply, its boots and its sleep.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use firmware_image::Eui64;
 use transfer_engine::Moment;
 
 use super::spare::SpareImage;
 use super::stage::Stage;
-use super::{Meter, MeterKind};
+use super::{Meter, MeterConfig, MeterKind};
+use crate::board::BootFault;
 use crate::boot::ActivationOutcome;
-use crate::flash::FlashError;
+use crate::flash::{FlashError, FlashFaults};
 use crate::sector_pool::SectorPool;
 
 /// How long a gas meter listens at each wake, for frames its hub holds (assumption).
@@ -22,6 +25,38 @@ impl Meter {
     pub fn reboot(&mut self, now: Moment) {
         self.board.restart(now);
         self.forget();
+    }
+
+    /// Returns whether the meter lives on the mains of its home.
+    pub fn is_on_mains(&self) -> bool {
+        !matches!(self.config.kind, MeterKind::Gas { .. })
+    }
+
+    /// Takes the supply away for so long.
+    pub fn cut_power(&mut self, now: Moment, lasts: Duration) {
+        self.board.cut_power(now, lasts);
+        self.counters.power_cuts = self.board.power_cuts();
+        self.outbox.clear();
+        self.forget();
+    }
+
+    /// Sets the clock by which the meter wakes and asks; what it waits for now does not hang on it.
+    pub fn jump_clock(&mut self, by: Duration, ahead: bool) {
+        let moved = |moment: Moment| match ahead {
+            _ if moment == Moment::MAX => moment,
+            // What its clock has passed is due at once.
+            true => Moment::default() + moment.saturating_since(Moment::default() + by),
+            false => moment + by,
+        };
+        self.next_query = moved(self.next_query);
+        self.next_wake = moved(self.next_wake);
+    }
+
+    /// Makes a meter fresh from the factory that takes this one's place.
+    pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Meter {
+        let config =
+            MeterConfig { eui, boot_fault: BootFault::None, flash_faults: FlashFaults::NONE, ..self.config.clone() };
+        Meter::new(config, Arc::clone(self.board.factory()), now)
     }
 
     /// Deals with what flash said: a power cut ends everything, anything else ends the download.

@@ -32,6 +32,7 @@ enum Deck {
     Trouble = 4,
     Gas = 5,
     Display = 6,
+    Storm = 7,
 }
 
 /// What is wrong in a home, as it is dealt.
@@ -73,6 +74,7 @@ pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
         ),
         gas: dealer.deal(Deck::Gas, &[spec.gas_share.value()]),
         display: dealer.deal(Deck::Display, &[spec.display_share.value()]),
+        storm: dealer.deal(Deck::Storm, &[spec.faults.storm_hubs_share.value()]),
     };
     let profiles: Vec<Arc<LinkProfile>> = spec.links.iter().map(|link| Arc::new(link.profile())).collect();
     let unreachable: Vec<Arc<LinkProfile>> = spec
@@ -98,6 +100,7 @@ struct Cards {
     trouble: Option<HomeTrouble>,
     has_gas: bool,
     has_display: bool,
+    storms: bool,
 }
 
 struct Decks {
@@ -107,6 +110,7 @@ struct Decks {
     trouble: Vec<u8>,
     gas: Vec<u8>,
     display: Vec<u8>,
+    storm: Vec<u8>,
 }
 
 impl Decks {
@@ -131,6 +135,7 @@ impl Decks {
             },
             has_gas: self.gas[home] == 0,
             has_display: self.display[home] == 0,
+            storms: self.storm[home] == 0,
         }
     }
 }
@@ -155,6 +160,10 @@ impl Dealer {
         let whole = sum > 1.0 - 1e-6;
         let rest = if whole { parts.len().saturating_sub(1) } else { parts.len() };
         cards.resize(homes, rest as u8);
+        if cards.first() == cards.last() {
+            // All cards are alike.
+            return cards;
+        }
         let mut stream = Stream::open(self.seed, deck as u64, Purpose::Deck);
         for last in (1..homes).rev() {
             cards.swap(last, stream.below(last as u64 + 1) as usize);
@@ -189,6 +198,10 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
             device_record(spec, kind, index, supplier, is_active)
         })
         .collect();
+    let storm_model = spec.faults.storm_model.as_ref().filter(|_| cards.storms);
+    if let Some(model) = storm_model {
+        devices[0].model.clone_from(model);
+    }
     if let Some(HomeTrouble::Device(trouble)) = cards.trouble {
         // The hub is spared: its trouble would hide that of everything behind it.
         let victim = 1 + stream.below(devices.len() as u64 - 1) as usize;
@@ -205,7 +218,7 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
     let hub = HubId(index);
     let record = HomeRecord {
         hub,
-        installation: format!("INST-{:07}", index + 1),
+        installation: format!("INST-{:07}", spec.first_installation + index + 1),
         address: hub_address(hub),
         cell: Cell(
             (u64::from(index) * u64::from(spec.cells.get()) / u64::from(spec.installations.get())) as u32,
@@ -215,6 +228,7 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
         standing: cards.standing,
         evidence: cards.evidence,
         is_unreachable: link.reach == Reach::Never,
+        storms: cards.storms,
         devices,
     };
     HomePlan { record, link, outage_phase }
@@ -228,7 +242,7 @@ fn device_record(
     is_active: bool,
 ) -> DeviceRecord {
     let model = spec.device.of(kind);
-    let [a, b, c, d] = index.to_be_bytes();
+    let [a, b, c, d] = (spec.first_installation + index).to_be_bytes();
     let [first, second, third] = EUI_PREFIX;
     DeviceRecord {
         kind,

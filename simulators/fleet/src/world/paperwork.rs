@@ -57,6 +57,7 @@ pub fn paperwork<'a>(
     for kind in DeviceKind::ALL {
         desk.list_entries(spec, kind)?;
     }
+    desk.list_storm_model(spec)?;
     let mut inventory = Vec::new();
     let mut targets = BTreeMap::new();
     for home in homes {
@@ -96,6 +97,8 @@ struct Lists {
     cpl: Vec<CplEntry>,
     current: BTreeMap<DeviceKind, CplEntryId>,
     target: BTreeMap<DeviceKind, CplEntryId>,
+    /// What hubs of the model that storms run; no campaign brings them anything.
+    storm: Option<CplEntryId>,
 }
 
 struct Desk<'a> {
@@ -142,9 +145,24 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Lists the hub model that storms, under its own name, so that it is told apart as it would be.
+    fn list_storm_model(&mut self, spec: &WorldSpec) -> Result<(), TextError> {
+        let usual = self.lists.cpl.iter().find(|entry| entry.id == self.lists.current[&DeviceKind::Hub]);
+        if let (Some(name), Some(usual)) = (&spec.faults.storm_model, usual) {
+            let id = CplEntryId::new(&format!("{}-STORM", usual.id.as_str()))?;
+            let entry = CplEntry { id: id.clone(), model: ModelName::new(name)?, ..usual.clone() };
+            self.lists.storm = Some(id);
+            self.lists.cpl.push(entry);
+        }
+        Ok(())
+    }
+
     /// Finds the entry of what a device runs now.
-    fn entry_now(&self, device: &DeviceRecord) -> CplEntryId {
+    fn entry_now(&self, home: &HomeRecord, device: &DeviceRecord) -> CplEntryId {
         let kind = device.kind;
+        if let Some(entry) = self.lists.storm.as_ref().filter(|_| home.storms && kind == DeviceKind::Hub) {
+            return entry.clone();
+        }
         let target = &self.lists.target[&kind];
         let runs_target = self
             .lists
@@ -168,7 +186,7 @@ impl Desk<'_> {
             installation: InstallationId::new(&home.installation)?,
             hub: home.hub_eui(),
             channel: HanChannel(device.channel),
-            entry: self.entry_now(device),
+            entry: self.entry_now(home, device),
             hardware: device.hardware,
             supplier: SupplierId::new(&device.supplier)?,
             status,
@@ -188,6 +206,7 @@ impl Desk<'_> {
         home.devices
             .iter()
             .filter(|device| self.images.contains_key(&device.kind))
+            .filter(|device| !(home.storms && device.kind == DeviceKind::Hub && self.lists.storm.is_some()))
             .filter(|device| !dormant_only || !device.is_active)
             .map(|device| (device.eui, self.lists.target[&device.kind].clone()))
             .collect()
@@ -197,7 +216,7 @@ impl Desk<'_> {
     fn propose(&mut self, home: &HomeRecord, ordered: &BTreeMap<Eui64, CplEntryId>) -> Result<(), TextError> {
         let place = |kind| {
             let device = home.device(kind)?;
-            Some(ordered.get(&device.eui).cloned().unwrap_or_else(|| self.entry_now(device)))
+            Some(ordered.get(&device.eui).cloned().unwrap_or_else(|| self.entry_now(home, device)))
         };
         let combination = Combination {
             group: GroupId::new(GROUP)?,

@@ -27,6 +27,11 @@ impl DeviceKind {
         self as u8
     }
 
+    /// Returns whether it is a meter, which a supplier answers for.
+    pub const fn is_meter(self) -> bool {
+        matches!(self, DeviceKind::Electricity | DeviceKind::Gas)
+    }
+
     /// Returns the abbreviation that DUIS uses (fact).
     pub const fn duis_name(self) -> &'static str {
         match self {
@@ -144,6 +149,8 @@ pub struct HomeRecord {
     pub evidence: Evidence,
     /// Whether the hub has no WAN although the inventory does not know.
     pub is_unreachable: bool,
+    /// Whether its hub is of the model that storms.
+    pub storms: bool,
     /// Its devices; the hub first.
     pub devices: Vec<DeviceRecord>,
 }
@@ -169,7 +176,7 @@ const FIRST_NET: u32 = 16;
 ///
 /// # Panics
 ///
-/// Beyond [`super::spec::MOST_INSTALLATIONS`], which no checked world reaches.
+/// Beyond [`super::checks::MOST_INSTALLATIONS`], which no checked world reaches.
 pub fn hub_address(hub: HubId) -> Ipv4Addr {
     let (net, host) = (hub.0 / HOSTS, hub.0 % HOSTS + 1);
     let second = FIRST_NET + net / 256;

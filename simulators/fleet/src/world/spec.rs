@@ -4,21 +4,21 @@
 //! Firmware images are no part of it; they come with the campaign. What each device runs now, and which version
 //! the campaign aims at, is.
 
+use super::checks::{
+    all, burst, campaign, evidence, image_bytes, installations, links, one, standing, start, trouble,
+};
 use super::error::WorldError;
+use super::faults::{FaultSpec, faults};
 use super::record::DeviceKind;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
 use firmware_image::{
     FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 use transfer_engine::Moment;
-
-/// The most installations a world may have: every hub has its own loopback address, and these are the usable
-/// ones of 127.16.0.0 to 127.255.255.255.
-pub const MOST_INSTALLATIONS: u32 = 240 * 256 * 254;
 
 /// A fleet to simulate and the campaign to run on it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -34,6 +34,12 @@ pub struct WorldSpec {
     pub start: Moment,
     /// WAN cells; homes are spread evenly, neighbours share a cell.
     pub cells: NonZeroU32,
+    /// Parts into which the homes are cut by whole cells, as many in each; every one is a campaign of its own.
+    #[serde(default = "one")]
+    pub regions: NonZeroU32,
+    /// Homes of the world before the first of this one, where it is a region of a larger one.
+    #[serde(skip)]
+    pub first_installation: u32,
     /// Homes with a gas meter.
     pub gas_share: Share,
     /// Homes with an in-home display.
@@ -54,6 +60,9 @@ pub struct WorldSpec {
     /// What is wrong in the homes.
     #[serde(deserialize_with = "trouble")]
     pub trouble: TroubleSpec,
+    /// What goes wrong while the campaign runs; nothing by default.
+    #[serde(default, deserialize_with = "faults")]
+    pub faults: FaultSpec,
     /// How the campaign is run.
     #[serde(deserialize_with = "campaign")]
     pub campaign: CampaignSpec,
@@ -62,7 +71,31 @@ pub struct WorldSpec {
 impl WorldSpec {
     /// Reads and checks a world file.
     pub fn parse(text: &str) -> Result<WorldSpec, WorldError> {
-        toml::from_str(text).map_err(|error| WorldError::locate(text, &error))
+        let spec: WorldSpec = toml::from_str(text).map_err(|error| WorldError::locate(text, &error))?;
+        if !spec.cells.get().is_multiple_of(spec.regions.get()) {
+            let expected = format!(
+                "expected a number that divides the {} cells into equal parts, found {}",
+                spec.cells, spec.regions
+            );
+            return Err(WorldError::of_key(text, "regions", expected));
+        }
+        Ok(spec)
+    }
+
+    /// Returns a region as a world of its own; `number` counts from zero and is below `regions`. Its budgets are those of
+    /// the file: every region has a head-end to itself.
+    pub fn region(&self, number: u32) -> WorldSpec {
+        let regions = u64::from(self.regions.get());
+        let until = |number: u32| (u64::from(self.installations.get()) * u64::from(number) / regions) as u32;
+        let (first, end) = (until(number), until(number + 1));
+        WorldSpec {
+            name: format!("{}-{:03}", self.name, number + 1),
+            installations: NonZeroU32::new(end - first).unwrap_or(NonZeroU32::MIN),
+            cells: NonZeroU32::new(self.cells.get() / self.regions.get()).unwrap_or(NonZeroU32::MIN),
+            regions: NonZeroU32::MIN,
+            first_installation: self.first_installation + first,
+            ..self.clone()
+        }
     }
 
     /// Makes the devices of `kind` the ones that `image` is meant for: same model, a hardware revision that it
@@ -192,7 +225,8 @@ impl Devices {
         }
     }
 
-    fn of_mut(&mut self, kind: DeviceKind) -> &mut DeviceSpec {
+    /// Returns the model of one kind, to be changed.
+    pub fn of_mut(&mut self, kind: DeviceKind) -> &mut DeviceSpec {
         match kind {
             DeviceKind::Hub => &mut self.hub.model,
             DeviceKind::Electricity => &mut self.electricity.model,
@@ -220,6 +254,10 @@ pub struct DeviceSpec {
     pub running_version: u32,
     /// File version that the campaign brings; devices that are already current run it.
     pub target_version: u32,
+    /// Payload of the campaign's image. Absent: a meter's is as long as the sample image, and for hubs and displays
+    /// there is none.
+    #[serde(default, deserialize_with = "image_bytes")]
+    pub image_bytes: Option<NonZeroU32>,
 }
 
 impl DeviceSpec {
@@ -373,103 +411,4 @@ pub struct CampaignSpec {
     pub poll_interval_s: NonZeroU32,
     /// How long the HAN leg of one device may take before it is given up.
     pub han_deadline_s: NonZeroU32,
-}
-
-/// 50 ms, as of a head-end that is configured no further.
-fn burst() -> NonZeroU32 {
-    NonZeroU32::new(50).expect("50 is not zero")
-}
-
-fn all() -> Share {
-    Share::ALL
-}
-
-fn installations<'de, D: Deserializer<'de>>(source: D) -> Result<NonZeroU32, D::Error> {
-    let count = NonZeroU32::deserialize(source)?;
-    if count.get() > MOST_INSTALLATIONS {
-        return Err(D::Error::custom(format_args!("expected at most {MOST_INSTALLATIONS} installations")));
-    }
-    Ok(count)
-}
-
-fn start<'de, D: Deserializer<'de>>(source: D) -> Result<Moment, D::Error> {
-    const EXPECTED: &str = "expected a UTC date-time such as 2020-10-05T00:00:00Z, not before 1970";
-    let written = toml::value::Datetime::deserialize(source)?.to_string();
-    let instant: jiff::Timestamp = written.parse().map_err(|_| D::Error::custom(EXPECTED))?;
-    let micros = u64::try_from(instant.as_microsecond()).map_err(|_| D::Error::custom(EXPECTED))?;
-    Ok(Moment::from_micros(micros))
-}
-
-/// Shares in a file are decimal fractions; this much is forgiven when they should add up to 1.
-const ROUNDING: f64 = 1e-6;
-
-fn is_whole(sum: f64) -> bool {
-    (sum - 1.0).abs() < ROUNDING
-}
-
-fn links<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<LinkSpec>, D::Error> {
-    let links = Vec::<LinkSpec>::deserialize(source)?;
-    let sum: f64 = links.iter().map(|link| link.share.value()).sum();
-    if !is_whole(sum) {
-        return Err(D::Error::custom(format_args!("expected link shares that add up to 1, found {sum:.3}")));
-    }
-    for link in &links {
-        if link.outage_every_s.is_some_and(|every| link.outage_s >= every.get()) {
-            return Err(D::Error::custom(format_args!(
-                "expected link `{}` to have outage_s below outage_every_s",
-                link.name
-            )));
-        }
-    }
-    Ok(links)
-}
-
-fn standing<'de, D: Deserializer<'de>>(source: D) -> Result<StandingSpec, D::Error> {
-    let spec = StandingSpec::deserialize(source)?;
-    let parts = [spec.active_share, spec.mixed_share, spec.enrolled_share, spec.excluded_share];
-    at_most_one(&parts).map_err(D::Error::custom)?;
-    Ok(spec)
-}
-
-fn evidence<'de, D: Deserializer<'de>>(source: D) -> Result<EvidenceSpec, D::Error> {
-    let spec = EvidenceSpec::deserialize(source)?;
-    let sum = spec.weights().iter().sum::<f64>();
-    if !is_whole(sum) {
-        return Err(D::Error::custom(format_args!(
-            "expected evidence shares that add up to 1, found {sum:.3}"
-        )));
-    }
-    Ok(spec)
-}
-
-fn trouble<'de, D: Deserializer<'de>>(source: D) -> Result<TroubleSpec, D::Error> {
-    let spec = TroubleSpec::deserialize(source)?;
-    let parts = [
-        spec.already_current_share,
-        spec.wrong_hardware_share,
-        spec.does_not_come_up_share,
-        spec.flash_defect_share,
-        spec.unreachable_share,
-    ];
-    at_most_one(&parts).map_err(D::Error::custom)?;
-    Ok(spec)
-}
-
-fn campaign<'de, D: Deserializer<'de>>(source: D) -> Result<CampaignSpec, D::Error> {
-    let spec = CampaignSpec::deserialize(source)?;
-    let sum = spec.pilot_share.value() + spec.wave_shares.iter().map(|share| share.value()).sum::<f64>();
-    if !is_whole(sum) {
-        return Err(D::Error::custom(format_args!(
-            "expected pilot_share and wave_shares that add up to 1, found {sum:.3}"
-        )));
-    }
-    Ok(spec)
-}
-
-fn at_most_one(parts: &[Share]) -> Result<(), String> {
-    let sum: f64 = parts.iter().map(|part| part.value()).sum();
-    if sum > 1.0 + ROUNDING {
-        return Err(format!("expected shares that add up to at most 1, found {sum:.3}"));
-    }
-    Ok(())
 }

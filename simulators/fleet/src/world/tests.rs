@@ -42,6 +42,39 @@ fn the_worlds_that_are_shipped_are_sound() {
     assert_eq!(street().start.as_micros(), 1_601_856_000 * 1_000_000);
     assert_eq!(WorldSpec::parse(TOWN).expect("town.toml is sound").installations.get(), 2_000);
     assert_eq!(WorldSpec::parse(DEMO).expect("demo.toml is sound").installations.get(), 1_000);
+    for (world, installations, regions) in [
+        (include_str!("../../../fleets/city.toml"), 100_000, 10),
+        (include_str!("../../../fleets/nation.toml"), 1_000_000, 100),
+        (include_str!("../../../fleets/dormant-two-years.toml"), 500, 1),
+        (include_str!("../../../fleets/one-cohort-down.toml"), 1_000, 1),
+        (include_str!("../../../fleets/gas-heavy.toml"), 1_000, 1),
+    ] {
+        let spec = WorldSpec::parse(world).expect("a committed world is sound");
+        assert_eq!((spec.installations.get(), spec.regions.get()), (installations, regions), "{}", spec.name);
+        assert!(spec.device.of(DeviceKind::Electricity).image_bytes.is_some(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn hubs_of_the_model_that_storms_are_on_file_under_its_name() {
+    let spec = WorldSpec::parse(include_str!("../../../fleets/one-cohort-down.toml")).expect("it is sound");
+    let homes: Vec<HomeRecord> = draw_homes(&spec, 3).into_iter().map(|plan| plan.record).collect();
+    assert_eq!(homes.iter().filter(|home| home.storms).count(), 200);
+    let images = images(&spec, &[DeviceKind::Electricity, DeviceKind::Hub]);
+    let Paperwork { register, inventory, targets } =
+        paperwork(&spec, &homes, &images, 4059).expect("the names fit");
+    let register = Register::from_rows(register).expect("the lists agree");
+    let inventory = Inventory::from_rows(inventory).expect("the inventory agrees");
+    for home in &homes {
+        let entry = &inventory.device(home.hub_eui()).expect("it is on file").entry;
+        let model = register.entry(entry).expect("it is listed").model.to_string();
+        assert_eq!(model, if home.storms { "Lantern CH0" } else { "Lantern CH1" });
+        let is_ordered = targets.contains_key(&home.hub_eui());
+        assert!(
+            is_ordered != home.storms || home.standing == Standing::Mixed,
+            "only hubs that an image is for"
+        );
+    }
 }
 
 #[test]
@@ -55,10 +88,10 @@ fn a_wrong_value_is_named_with_line_column_key_and_expectation() {
         line_of("installations"),
         17,
         "installations",
-        "nonzero",
+        "from 1",
     );
     let latency = line_of("latency_ms");
-    check_refused("latency_ms = 400", "latency_ms = -4", latency, 14, "link.latency_ms", "expected u32");
+    check_refused("latency_ms = 400", "latency_ms = -4", latency, 14, "link.latency_ms", "milliseconds");
     check_refused("latency_ms = 400", "latency = 400", latency, 1, "link.latency", "`latency_ms`");
     let start = line_of("start");
     check_refused("2020-10-05T00:00:00Z", "2020-10-05", start, 9, "start", "UTC date-time");
@@ -102,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn every_hub_has_its_own_address(index in 0..super::spec::MOST_INSTALLATIONS) {
+    fn every_hub_has_its_own_address(index in 0..super::checks::MOST_INSTALLATIONS) {
         let address = hub_address(HubId(index));
         prop_assert_eq!(hub_at(address), Some(HubId(index)));
         prop_assert!(address.is_loopback() && address.octets()[3] != 0 && address.octets()[3] != 255);
@@ -232,4 +265,17 @@ fn the_gate_answers_every_home_as_its_paperwork_says() {
     ] {
         assert!(tally.contains_key(word), "{tally:?}");
     }
+}
+
+#[test]
+fn the_regions_of_a_world_are_worlds_that_share_no_home() {
+    let text = STREET.replacen("cells = 1 ", "cells = 4\nregions = 4\n#", 1);
+    let spec = WorldSpec::parse(&text).expect("it is sound");
+    let regions: Vec<WorldSpec> = (0..4).map(|number| spec.region(number)).collect();
+    let homes: u32 = regions.iter().map(|region| region.installations.get()).sum();
+    assert_eq!(homes, spec.installations.get());
+    let mut hubs: Vec<_> = regions.iter().flat_map(|region| hub_ids(region, 7)).collect();
+    hubs.sort_unstable();
+    assert_eq!(hubs, hub_ids(&spec, 7), "the regions have the homes of the whole");
+    assert_ne!(crate::random::region_seed(7, 0), crate::random::region_seed(7, 1));
 }
