@@ -15,6 +15,7 @@ mod delivery;
 mod devices;
 mod page;
 mod progress;
+mod regions;
 mod summary;
 mod table;
 #[cfg(test)]
@@ -32,7 +33,8 @@ use crate::files::{Destination, Overwrite};
 
 pub(crate) use devices::devices_csv;
 pub(crate) use page::render;
-pub(crate) use summary::Summary;
+pub(crate) use regions::{Region, Regions};
+pub(crate) use summary::{LedgerSummary, Summary, Wave};
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -79,6 +81,20 @@ pub(crate) fn write(dir: &Path, input: &ReportInput<'_>) -> Result<ReportFiles, 
         Destination::new(path, Overwrite::Replace, &[])?.write(bytes)?;
     }
     Ok(files)
+}
+
+/// Writes the report of a world of several regions: the page and the summary. Devices are not listed.
+pub(crate) fn write_regions(dir: &Path, regions: &Regions) -> Result<PathBuf, Failure> {
+    let html = page::render_regions(regions)?;
+    let mut summary =
+        serde_json::to_vec_pretty(&regions.summary).or_fail(ExitCode::Failed, "the summary as JSON")?;
+    summary.push(b'\n');
+    fs::create_dir_all(dir).or_bad_input(format_args!("{}: cannot be made a folder", dir.display()))?;
+    let page = dir.join("report.html");
+    for (path, bytes) in [(&page, html.as_bytes()), (&dir.join("summary.json"), &summary)] {
+        Destination::new(path, Overwrite::Replace, &[])?.write(bytes)?;
+    }
+    Ok(page)
 }
 
 impl Summary {

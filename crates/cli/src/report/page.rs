@@ -2,6 +2,8 @@
 //!
 //! The template escapes every text; only drawings go in as they are.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use campaign::CampaignState;
 use minijinja::syntax::SyntaxConfig;
@@ -12,12 +14,21 @@ use serde::Serialize;
 use super::charts::{self, Figure};
 use super::delivery::{self, Histogram};
 use super::progress::{BAR_STEPS, LINE_STEPS, Progress, TABLE_STEPS, Window};
+use super::regions::Regions;
 use super::table::Table;
 use super::{ReportInput, breakdown, summary, units};
 
 /// Makes the page: one HTML file that needs nothing else.
 pub(crate) fn render(input: &ReportInput<'_>) -> anyhow::Result<String> {
-    let page = Page::of(input)?;
+    render_page(Page::of(input)?)
+}
+
+/// Makes the page of a world of several regions.
+pub(crate) fn render_regions(regions: &Regions) -> anyhow::Result<String> {
+    render_page(Page::of_regions(regions)?)
+}
+
+fn render_page(page: Page<'_>) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // A line of the template that only directs leaves no line on the page.
@@ -92,6 +103,77 @@ impl<'a> Page<'a> {
             entries: units::count(input.head.count),
         })
     }
+}
+
+impl<'a> Page<'a> {
+    fn of_regions(regions: &'a Regions) -> anyhow::Result<Page<'a>> {
+        let whole = &regions.summary.whole;
+        let sums = [whole.done, whole.failed, whole.excluded, whole.pending].map(units::count);
+        let equation = format!(
+            "{} ordered = {} done + {} failed + {} excluded + {} pending",
+            units::count(whole.ordered),
+            sums[0],
+            sums[1],
+            sums[2],
+            sums[3]
+        );
+        let [done, failed, excluded, pending] = sums;
+        let mut facts = vec![
+            ("Regions", units::count(regions.summary.regions.len())),
+            ("Slowest took", units::span(Duration::from_secs(whole.makespan_s))),
+            ("Success of attempts", units::percent(whole.success_permille)),
+            ("Sent to hubs", units::bytes(whole.wan_bytes)),
+        ];
+        facts.extend(whole.seed.map(|seed| ("Seed", seed.to_string())));
+        Ok(Page {
+            title: &regions.title,
+            campaign: &whole.campaign,
+            phase: whole.phase,
+            halted_because: whole.halted_because.as_deref(),
+            headline: format!(
+                "Of {} devices ordered, {done} run the target firmware, {failed} were tried and failed, {excluded} \
+                 were excluded by rule.",
+                units::count(whole.ordered)
+            ),
+            equation,
+            sums: [("done", done), ("failed", failed), ("excluded", excluded), ("pending", pending)],
+            facts,
+            sections: sections_of(regions)?,
+            head: whole.ledger.head.clone(),
+            entries: units::count(whole.ledger.entries),
+        })
+    }
+}
+
+/// The drawings of several regions, and the regions one by one.
+fn sections_of(regions: &Regions) -> anyhow::Result<Vec<Section>> {
+    let mut sections = Vec::new();
+    if let Some(progress) = &regions.progress {
+        sections.push(Section {
+            id: "time",
+            heading: "Over time",
+            notes: vec!["Times are UTC, in steps of ten minutes, summed over the regions."],
+            parts: vec![Part { figure: Some(charts::progress(progress)?), table: None }],
+        });
+    }
+    if let Some(histogram) = Histogram::of(&regions.times) {
+        sections.push(Section {
+            id: "delivery",
+            heading: "How long it took",
+            notes: vec!["From the instruction until the device held the verified image."],
+            parts: vec![Part {
+                figure: Some(charts::delivery(&histogram)?),
+                table: Some(delivery::table(&regions.times)),
+            }],
+        });
+    }
+    sections.push(Section {
+        id: "regions",
+        heading: "Regions",
+        notes: vec!["Each region is a campaign with an order, a head-end and a ledger of its own."],
+        parts: vec![Part { figure: None, table: Some(regions.table()) }],
+    });
+    Ok(sections)
 }
 
 fn facts<'a>(input: &'a ReportInput<'_>) -> Vec<(&'a str, String)> {
