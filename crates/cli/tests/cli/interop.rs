@@ -4,22 +4,17 @@
 //! says so in a line and is skipped. What they show is told in `simulators/host/README.md`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, say};
 
 /// The house's root.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Says something past the test runner's capture: a skipped test must not look like a passed one.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "interop: {line}").unwrap();
 }
 
 /// Returns a Python that has all of `packages`; says which is missing otherwise.
@@ -29,7 +24,7 @@ fn python(packages: &[&str]) -> Option<PathBuf> {
     for package in packages {
         let found = Command::new(&python).args(["-c", &format!("import {package}")]).output();
         if !found.is_ok_and(|output| output.status.success()) {
-            say(&format!("skipped: {} has no {package}", python.display()));
+            say(&format!("interop skipped: {} has no {package}", python.display()));
             return None;
         }
     }
@@ -129,6 +124,17 @@ fn sends_over_udp_and_tcp(client: &str, package: &str) {
 #[test]
 fn gurux_sends_an_image_to_a_hub_over_udp_and_tcp() {
     sends_over_udp_and_tcp("dlms_gurux.py", "gurux_dlms");
+}
+
+#[test]
+fn gurux_has_a_hub_run_what_it_has_sent() {
+    let Some(python) = python(&["gurux_dlms"]) else { return };
+    let desk = Desk::with_signed_image();
+    let mut hub = Speaker::device(&desk, "hub --listen 127.0.0.1:0 --accept-unsigned --speed 10");
+    let address = hub.event("listening", "address");
+    passes(&desk, &python, &format!("dlms_gurux.py --to {address} --image signed.ota --activate"));
+    assert_eq!(hub.event("runs", "version"), "01020304");
+    hub.stop();
 }
 
 #[test]
