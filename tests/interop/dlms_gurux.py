@@ -3,7 +3,8 @@
     python dlms_gurux.py --to 127.0.0.1:4059 --transport udp --image firmware-images/gsme.ota
 
 Made for gurux-dlms 1.0.203 (PyPI; GPL-2, run as it is and never copied). Gurux makes and reads every frame; sockets and
-the order of steps are ours. Exits with 0 when the device says that it holds exactly this image and has verified it.
+the order of steps are ours. Exits with 0 when the device says that it holds exactly this image and has verified it, and with
+--activate that it runs it. A hub of Lamplighter activates without a signed order under --accept-unsigned only.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from gurux_dlms.objects.enums import ImageTransferStatus
 # IEC 62056-6-2, image_transfer: "temporary failure" says that verification is going on.
 TEMPORARY_FAILURE = 2
 VERIFICATION_TRIES = 100
+RESTART_TRIES = 120
+RESTART_PAUSE_S = 0.5
 ANSWER_TIMEOUT_S = 10
 
 
@@ -37,14 +40,12 @@ class Line:
         self.client = GXDLMSClient(True, 16, 1, Authentication.NONE, None, InterfaceType.WRAPPER)
         # Larger than a block with its headers.
         self.client.maxReceivePDUSize = 0xFFFF
-        self.frames = 0
 
     def ask(self, request):
         """Sends one request, which may be several frames, and returns what came."""
         reply = GXReplyData()
         for frame in request:
             self.socket.send(bytes(frame))
-            self.frames += 1
             received = GXByteBuffer()
             reply.clear()
             while not self.client.getData(received, reply, None):
@@ -81,7 +82,7 @@ def check(condition, what):
 
 
 def transfer(line, slot, image):
-    """The seven steps of the standard, but for the activation, which an order of its own must precede here."""
+    """Steps 1 to 6 of the standard: everything but the activation."""
     # Gurux takes identifications that are text, and no others; the standard allows any bytes.
     identification = hashlib.sha256(image).hexdigest()
     # 1: is it enabled, and how large are blocks?
@@ -125,22 +126,46 @@ def verify(line, slot):
     check(slot.imageTransferStatus == ImageTransferStatus.IMAGE_VERIFICATION_SUCCESSFUL, "the verification")
 
 
+def activate(address, transport, instance, line, slot):
+    """Step 7: the device restarts; where it stands is read as soon as it can be asked again."""
+    line.ask(slot.imageActivate(line.client))
+    line.socket.close()
+    for _ in range(RESTART_TRIES):
+        time.sleep(RESTART_PAUSE_S)
+        line, slot = Line(address, transport), GXDLMSImageTransfer(instance)
+        line.socket.settimeout(RESTART_PAUSE_S)
+        try:
+            line.associate()
+            line.read(slot, 6)
+        except (TimeoutError, ConnectionError):
+            continue
+        if slot.imageTransferStatus != ImageTransferStatus.IMAGE_ACTIVATION_INITIATED:
+            break
+    done = slot.imageTransferStatus == ImageTransferStatus.IMAGE_ACTIVATION_SUCCESSFUL
+    check(done, f"the activation ended as {slot.imageTransferStatus!r}")
+    return line
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", required=True, help="HOST:PORT of the device")
     parser.add_argument("--transport", choices=["udp", "tcp"], default="udp")
     parser.add_argument("--image", required=True, type=pathlib.Path)
     parser.add_argument("--instance", default="0.0.44.0.0.255", help="logical name of the image transfer object")
+    parser.add_argument("--activate", action="store_true", help="have the device run the image")
     arguments = parser.parse_args()
     host, port = arguments.to.rsplit(":", 1)
     image = arguments.image.read_bytes()
-    line = Line((host, int(port)), arguments.transport)
+    address, slot = (host, int(port)), GXDLMSImageTransfer(arguments.instance)
+    line = Line(address, arguments.transport)
     line.associate()
-    blocks = transfer(line, GXDLMSImageTransfer(arguments.instance), image)
+    blocks = transfer(line, slot, image)
+    if arguments.activate:
+        line = activate(address, arguments.transport, arguments.instance, line, slot)
     line.release()
     print(
         f"passed: gurux-dlms {version('gurux-dlms')} over {arguments.transport}: "
-        f"{len(image)} bytes in {blocks} blocks, {line.frames} requests, verified"
+        f"{len(image)} bytes in {blocks} blocks, verified" + ", activated" * arguments.activate
     )
 
 

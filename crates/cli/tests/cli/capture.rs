@@ -7,7 +7,7 @@ use std::process::Command;
 
 use wire::{Apdu, HanFrame, WanFrame, ZclFrame};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, say};
 
 /// Three homes of the street: enough for losses on both legs, and a few seconds for tshark.
 fn street() -> Desk {
@@ -178,7 +178,7 @@ fn tshark_decodes_every_frame_of_a_capture_down_to_image_blocks() {
         tshark.args(["-e", field]);
     }
     let Ok(decoded) = tshark.output() else {
-        eprintln!("skipped: tshark is not installed");
+        say("capture skipped: tshark is not installed");
         return;
     };
     assert!(decoded.status.success(), "{}", String::from_utf8_lossy(&decoded.stderr));
@@ -206,6 +206,6 @@ fn tshark_decodes_every_frame_of_a_capture_down_to_image_blocks() {
     assert!(offsets > 20_000);
     assert!(dlms == 0 || dlms == frames[0], "{dlms} of {frames:?}");
     if dlms == 0 {
-        eprintln!("skipped in part: this tshark knows no DLMS; Wireshark 4.6 does");
+        say("capture skipped in part: this tshark knows no DLMS; Wireshark 4.6 does");
     }
 }

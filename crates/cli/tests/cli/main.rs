@@ -12,6 +12,7 @@ mod image_keys_token;
 mod image_mcuboot;
 mod image_refused;
 mod image_sound;
+mod interop;
 mod ledger;
 mod running;
 mod serve;
