@@ -56,6 +56,8 @@ struct Page<'a> {
     sections: Vec<Section>,
     head: String,
     entries: String,
+    /// True where the head is the digest of several ledgers' heads, and devices are not listed.
+    is_of_regions: bool,
 }
 
 /// A heading with what belongs beneath it.
@@ -101,6 +103,7 @@ impl<'a> Page<'a> {
             sections: sections(state)?,
             head: input.head.to_string(),
             entries: units::count(input.head.count),
+            is_of_regions: false,
         })
     }
 }
@@ -141,6 +144,7 @@ impl<'a> Page<'a> {
             sections: sections_of(regions)?,
             head: whole.ledger.head.clone(),
             entries: units::count(whole.ledger.entries),
+            is_of_regions: true,
         })
     }
 }

@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use campaign::{CampaignState, Outcome, OutcomeClass, Stage};
+use firmware_image::FileDigest;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use transfer_engine::Moment;
 
 use super::delivery::{self, Percentiles};
@@ -190,7 +190,7 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
     let mut by_outcome = BTreeMap::new();
     let mut by_refusal = BTreeMap::new();
     let mut waves: BTreeMap<u16, Wave> = BTreeMap::new();
-    let mut heads = Sha256::new();
+    let mut heads = String::new();
     for part in parts {
         part.by_outcome.iter().for_each(|(word, count)| *by_outcome.entry(*word).or_default() += count);
         part.by_refusal.iter().for_each(|(code, count)| *by_refusal.entry(code.clone()).or_default() += count);
@@ -204,10 +204,10 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
             // ISO 8601 in UTC sorts as text.
             sum.opened_at = [sum.opened_at.take(), wave.opened_at.clone()].into_iter().flatten().min();
         }
-        heads.update(part.ledger.head.as_bytes());
-        heads.update(b"\n");
+        heads += &part.ledger.head;
+        heads.push('\n');
     }
-    let digest: String = heads.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = FileDigest::of(heads.as_bytes()).to_string();
     let halted = parts.iter().find(|part| part.halted_because.is_some());
     Summary {
         campaign: name.to_owned(),
