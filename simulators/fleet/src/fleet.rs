@@ -21,11 +21,11 @@ use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
 use crate::link::{Direction, Fate, Link};
 use crate::observer::{FrameObserver, Leg, Onlooker, SeenFrame};
+use crate::queue::EventQueue;
 use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
 use bytes::Bytes;
 use firmware_image::Eui64;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use transfer_engine::{HubId, Moment};
 
@@ -34,8 +34,11 @@ pub struct Fleet {
     members: Vec<Member>,
     commons: Commons,
     /// When the first waiting datagram of each hub is due; hubs with none have no entry.
-    due: BinaryHeap<Reverse<(Moment, HubId)>>,
-    arrivals: BinaryHeap<Reverse<Arrival>>,
+    due: EventQueue<HubId>,
+    arrivals: EventQueue<Arrival>,
+    /// The datagrams on their way to the head-end, and which places are free.
+    letters: Vec<Vec<u8>>,
+    free: Vec<u32>,
     /// How many datagrams have been sent to the head-end; orders those of one hub and moment.
     sent: u64,
     /// The home that [`Fleet::settle`] goes on with.
@@ -78,12 +81,12 @@ pub(crate) enum Datagram {
 const MOST_BLOCKS_WAITING: usize = 64;
 
 /// A datagram on its way to the head-end.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrival {
-    at: Moment,
     hub: HubId,
     number: u64,
-    datagram: Vec<u8>,
+    /// Where it lies among the letters.
+    letter: u32,
 }
 
 impl Fleet {
@@ -108,8 +111,10 @@ impl Fleet {
         Fleet {
             members: plans.into_iter().map(&mut build).collect(),
             commons: Commons::default(),
-            due: BinaryHeap::new(),
-            arrivals: BinaryHeap::new(),
+            due: EventQueue::new(start),
+            arrivals: EventQueue::new(start),
+            letters: Vec::new(),
+            free: Vec::new(),
             sent: 0,
             next_to_settle: 0,
             traffic: WanTraffic::default(),
@@ -193,13 +198,13 @@ impl Fleet {
         let member = &mut self.members[hub.0 as usize];
         if at < member.due_at {
             member.due_at = at;
-            self.due.push(Reverse((at, hub)));
+            self.due.push(at, hub);
         }
     }
 
     /// Lets time pass to `now`: everything that reaches a hub by then is handled, and its answers set off.
     pub fn advance(&mut self, now: Moment) {
-        while let Some(Reverse((at, hub))) = self.due.peek().copied() {
+        while let Some((at, hub)) = self.due.peek() {
             if at > now {
                 break;
             }
@@ -221,16 +226,19 @@ impl Fleet {
 
     /// Returns a datagram that has arrived at the head-end by `now`, with the hub that sent it.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<(HubId, Vec<u8>)> {
-        if self.arrivals.peek()?.0.at > now {
+        let (at, arrival) = self.arrivals.peek()?;
+        if at > now {
             return None;
         }
-        self.arrivals.pop().map(|Reverse(arrival)| (arrival.hub, arrival.datagram))
+        self.arrivals.pop();
+        self.free.push(arrival.letter);
+        Some((arrival.hub, std::mem::take(&mut self.letters[arrival.letter as usize])))
     }
 
     /// Returns when the next datagram reaches a hub or the head-end.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let inbound = self.due.peek().map(|Reverse((at, _))| *at);
-        let outbound = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
+        let inbound = self.due.peek().map(|(at, _)| at);
+        let outbound = self.arrivals.peek().map(|(at, _)| at);
         inbound.into_iter().chain(outbound).min()
     }
 
@@ -287,6 +295,20 @@ impl Fleet {
         }
     }
 
+    /// Keeps a datagram until it arrives.
+    fn keep(&mut self, datagram: Vec<u8>) -> u32 {
+        match self.free.pop() {
+            Some(place) => {
+                self.letters[place as usize] = datagram;
+                place
+            }
+            None => {
+                self.letters.push(datagram);
+                u32::try_from(self.letters.len() - 1).expect("fewer datagrams are under way than a world has hubs")
+            }
+        }
+    }
+
     /// Sends a hub's answer into its link towards the head-end.
     fn answer(&mut self, now: Moment, hub: HubId, mut reply: Vec<u8>) {
         let fate = self.members[hub.0 as usize].up.judge(now, reply.len());
@@ -297,7 +319,8 @@ impl Fleet {
         let again = (copies(fate) == 2).then(|| reply.clone());
         for datagram in std::iter::once(reply).chain(again) {
             self.sent += 1;
-            self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
+            let letter = self.keep(datagram);
+            self.arrivals.push(at, Arrival { hub, number: self.sent, letter });
         }
     }
 }

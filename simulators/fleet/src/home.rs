@@ -256,7 +256,10 @@ impl Home {
         if flight.to == HUB_ADDRESS {
             let heard = self.hub.is_up(now);
             if heard {
-                self.hub.receive_han(now, &mut commons.pool, flight.from, &flight.frame);
+                if self.hub_due <= now {
+                    self.hub.advance(now, &mut commons.pool);
+                }
+                self.hub.hear_han(now, &mut commons.pool, flight.from, &flight.frame);
                 self.collect_from_hub(now, commons);
             }
             return heard;
@@ -273,10 +276,10 @@ impl Home {
                 continue;
             }
             heard = true;
-            match is_broadcast {
-                true => member.meter.receive_han_broadcast(now, &mut commons.pool, &flight.frame),
-                false => member.meter.receive_han(now, &mut commons.pool, &flight.frame),
+            if member.due <= now {
+                member.meter.advance(now, &mut commons.pool);
             }
+            member.meter.hear(now, &mut commons.pool, &flight.frame, is_broadcast);
             self.collect_from_meter(index, now, commons);
         }
         heard

@@ -24,6 +24,7 @@ mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
 mod nonce; // what a device draws for its next order
 mod observer; // who watches the frames
+mod queue; // what happens next
 mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
@@ -52,6 +53,7 @@ pub use link::{
 };
 pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
 pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
+pub use queue::EventQueue;
 pub use random::{NotAShare, Share, region_seed};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;

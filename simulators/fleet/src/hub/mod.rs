@@ -202,6 +202,11 @@ impl Hub {
     /// Takes a ZCL frame that a device sent to this hub.
     pub fn receive_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) {
         self.advance(now, pool);
+        self.hear_han(now, pool, from, zcl);
+    }
+
+    /// Takes such a frame at a moment before which nothing is due.
+    pub(crate) fn hear_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) {
         if !self.board.is_up() {
             return;
         }
@@ -256,7 +261,9 @@ impl Hub {
 
     fn due(&self) -> Option<Moment> {
         let mut due = None;
-        for (number, slot) in self.slots.iter().enumerate() {
+        // Vacant slots come last, and have nothing to do.
+        let in_use = |(number, slot): &(usize, &Slot)| *number == 0 || slot.record.device.is_some();
+        for (number, slot) in self.slots.iter().enumerate().take_while(in_use) {
             let page = slot.peer.page.map(|page| page.next_at);
             let notice = slot.peer.notice.map(|notice| notice.next_at);
             let roots = slot.peer.roots.next_at();

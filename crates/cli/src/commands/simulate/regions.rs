@@ -11,7 +11,7 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleet::{Fidelity, Rehearsal, Simulation, WorldSpec, region_seed};
 
@@ -55,6 +55,7 @@ pub(super) fn run(
     };
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(count as usize);
     output.talk(format_args!("{count} regions, {threads} at a time"));
+    let began = Instant::now();
     let mut teller = Teller::new(count as usize, output);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.go())).collect();
@@ -66,6 +67,8 @@ pub(super) fn run(
         }
     });
     teller.finish();
+    let memory = peak_memory().map_or(String::new(), |bytes| format!(", {} MB of memory at most", bytes / 1_000_000));
+    output.talk(format_args!("took {:.1} s{memory}", began.elapsed().as_secs_f64()));
     let mut done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(number, _)| *number);
     let regions = done.into_iter().map(|(_, region)| region).collect::<Result<Vec<Region>, Failure>>()?;
@@ -79,6 +82,14 @@ pub(super) fn run(
     let whole = &regions.summary.whole;
     let threshold = (spec.campaign.success_threshold.value() * 1_000.0).round() as u16;
     judge_success(whole.halted_because.as_deref(), whole.success_permille, threshold)
+}
+
+/// Returns the most memory that this process has held, where the system says so.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kibibytes * 1_024)
 }
 
 impl Work<'_> {
