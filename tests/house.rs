@@ -12,5 +12,6 @@ mod hash_backend;
 mod restarts;
 mod rotations;
 mod storms;
+mod strangers;
 mod street;
 mod withdrawals;

@@ -70,7 +70,8 @@ pub(super) fn run(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> R
 }
 
 async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Result<Ending, Failure> {
-    let Rehearsal { fleet, desk, order, settings, images } = rehearsal;
+    // On real sockets no supplier changes: the desk is read once.
+    let Rehearsal { fleet, desk, order, settings, images, news: _ } = rehearsal;
     let start = stage.spec.start;
     let began = Instant::now();
     let clock = Arc::new(CompressedClock::new(start, stage.speed, SLACK, 2));
