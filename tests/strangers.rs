@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use campaign::{Outcome, Phase};
 use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
-use fleet::{Cast, DeviceKind, DeviceTrust, FaultKind, PerDay, Rehearsal, Share, Simulation, WorldSpec};
+use fleet::{
+    Cast, DeviceKind, DeviceTrust, FaultKind, PerDay, Rehearsal, Share, Simulation, WatchRules, WorldSpec,
+};
 
 use crate::street::{PORT, STREET, world};
 
@@ -103,4 +105,15 @@ fn a_meter_whose_supplier_changes_under_way_keeps_its_image_unactivated() {
         simulation.ledger().verify().expect("the ledger verifies");
     }
     assert!(held > 10, "{held}");
+}
+
+/// Whoever watches must be able to see: with no image on the list, the first one that runs is a stranger's.
+#[test]
+fn an_image_that_is_on_nobodys_list_is_seen_as_soon_as_it_runs() {
+    let spec = plain_street();
+    let mut simulation = simulation(&spec, 1, &[DeviceKind::Electricity]);
+    simulation.watch(WatchRules::new([], 1 << 30, 1 << 30));
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    let broken = simulation.fleet().broken().next().expect("meters run the new image");
+    assert_eq!(broken.invariant, "what runs was signed for the model that runs it");
 }
