@@ -15,3 +15,4 @@ mod storms;
 mod strangers;
 mod street;
 mod withdrawals;
+mod worlds;
