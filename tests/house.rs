@@ -13,5 +13,7 @@ mod onlookers;
 mod restarts;
 mod rotations;
 mod storms;
+mod strangers;
 mod street;
 mod withdrawals;
+mod worlds;

@@ -16,13 +16,14 @@
 use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
-use crate::faults::ReplyFaults;
+use crate::faults::{FaultCounts, ReplyFaults};
 use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
-use crate::link::{Direction, Fate, Link};
+use crate::invariants::{Broken, HomeWitness, WatchRules};
+use crate::link::{DATAGRAM_OVERHEAD_LEN, Direction, Fate, Link};
 use crate::observer::{FrameObserver, Leg, Onlooker, SeenFrame};
 use crate::queue::EventQueue;
-use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
+use crate::world::{Cell, HomePlan, HomeRecord, WorldSpec, draw_homes};
 use bytes::Bytes;
 use firmware_image::Eui64;
 use std::collections::VecDeque;
@@ -146,6 +147,7 @@ impl Fleet {
     /// Sends a datagram from the head-end into the link towards a hub; one for no hub of ours vanishes.
     pub fn receive(&mut self, now: Moment, hub: HubId, datagram: &[u8]) {
         let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
+        member.home.note_offered(now, datagram.len() + DATAGRAM_OVERHEAD_LEN);
         let fate = member.down.judge(now, datagram.len());
         self.traffic.down.count(fate, datagram.len());
         self.commons.onlooker.see(on_wan(now, hub, Direction::Down, fate, datagram));
@@ -169,6 +171,7 @@ impl Fleet {
         let mut first_wrong = Moment::MAX;
         for start in (0..frames.len()).step_by(frame_len) {
             let frame = start..(start + frame_len).min(frames.len());
+            member.home.note_offered(now, frame.len() + DATAGRAM_OVERHEAD_LEN);
             let fate = member.down.judge(now, frame.len());
             self.traffic.down.count(fate, frame.len());
             let Some(at) = fate.arrives_at() else { continue };
@@ -258,6 +261,44 @@ impl Fleet {
     /// Counts what each device runs and has been through, as of when it was last run.
     pub fn census(&self) -> Census {
         Census::take(&self.members, self.traffic)
+    }
+
+    /// Has every home watched from now on: after each of its events all invariants of its devices are checked.
+    pub fn watch(&mut self, rules: WatchRules) {
+        let rules = Arc::new(rules);
+        for member in &mut self.members {
+            member.home.watch(HomeWitness::new(Arc::clone(&rules)));
+        }
+    }
+
+    /// Returns the first broken invariant of each home that has one.
+    pub fn broken(&self) -> impl Iterator<Item = &Broken> {
+        self.members.iter().filter_map(|member| member.home.witness()?.broken())
+    }
+
+    /// Returns how often homes were looked at, all together: once for every event in one that is watched.
+    pub fn looks(&self) -> u64 {
+        self.members.iter().filter_map(|member| member.home.witness()).map(HomeWitness::looks).sum()
+    }
+
+    /// Returns how often an invariant was checked in watched homes.
+    pub fn checks(&self) -> u64 {
+        self.members.iter().filter_map(|member| member.home.witness()).map(HomeWitness::checks).sum()
+    }
+
+    /// Returns what the head-end has offered to each watched home, in bytes with headers, by cell.
+    pub fn offered(&self) -> impl Iterator<Item = (Cell, u64)> {
+        let homes = self.members.iter();
+        homes.filter_map(|member| Some((member.record.cell, member.home.witness()?.offered_bytes())))
+    }
+
+    /// Returns what struck one home.
+    pub fn faults_of(&self, hub: HubId) -> FaultCounts {
+        let mut counts = FaultCounts::default();
+        if let Some(member) = self.members.get(hub.0 as usize) {
+            crate::census::add_faults(&mut counts, member);
+        }
+        counts
     }
 
     /// Ends everything that goes wrong by itself: losses, outages, and all faults of the world. Homes that never had a

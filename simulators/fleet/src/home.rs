@@ -20,6 +20,7 @@ pub(crate) use leap::{Fetch, Run};
 
 use crate::faults::DeviceFaults;
 use crate::hub::Hub;
+use crate::invariants::HomeWitness;
 use crate::link::{HanLink, LossReason};
 use crate::meter::Meter;
 use crate::observer::{FrameFate, Leg, Onlooker, SeenFrame};
@@ -99,7 +100,10 @@ pub(crate) struct Home {
     in_flight: VecDeque<Flight>,
     traffic: HanTraffic,
     faults: Option<Box<DeviceFaults>>,
+    /// When the mains are back.
+    dark_until: Moment,
     retired: Vec<Retired>,
+    witness: Option<Box<HomeWitness>>,
 }
 
 struct HomeMeter {
@@ -144,7 +148,9 @@ impl Home {
             in_flight: VecDeque::new(),
             traffic: HanTraffic::default(),
             faults: None,
+            dark_until: Moment::default(),
             retired: Vec::new(),
+            witness: None,
         };
         home.meters.shrink_to_fit();
         home
@@ -181,6 +187,32 @@ impl Home {
             turns += 1;
             assert!(turns < TURNS_PER_MOMENT, "a device of a home asks to be woken at {at} for ever");
             self.take_turn(turn, at, commons);
+            self.testify(at, commons);
+        }
+    }
+
+    /// Lets whoever watches the home look at it.
+    fn testify(&mut self, now: Moment, commons: &mut Commons) {
+        if let Some(witness) = &mut self.witness {
+            let meters = self.meters.iter().map(|member| &member.meter);
+            witness.look(now, &mut commons.pool, &self.hub, meters);
+        }
+    }
+
+    /// Has the home watched from now on.
+    pub(crate) fn watch(&mut self, witness: HomeWitness) {
+        self.witness = Some(Box::new(witness));
+    }
+
+    /// Returns who watches the home.
+    pub(crate) fn witness(&self) -> Option<&HomeWitness> {
+        self.witness.as_deref()
+    }
+
+    /// Notes a datagram of so many bytes, headers included, that was offered to the home's link.
+    pub(crate) fn note_offered(&mut self, now: Moment, len: usize) {
+        if let Some(witness) = &mut self.witness {
+            witness.offered(now, self.hub.eui(), len as u64);
         }
     }
 
@@ -195,6 +227,7 @@ impl Home {
         self.run(now, commons);
         self.hub.receive_wan(now, &mut commons.pool, frame, reply);
         self.collect_from_hub(now, commons);
+        self.testify(now, commons);
     }
 
     /// Hands the hub an image block from the WAN, which it does not answer.

@@ -20,6 +20,7 @@ mod flash; // sectors, erase before write, power cuts
 mod fleet; // all homes behind their links, polled like a network interface
 mod home; // one home, run up to the moment somebody asks
 mod hub; // a DLMS server towards the WAN, an OTA server towards the home
+mod invariants; // what must hold in a home, whatever goes wrong
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
 mod nonce; // what a device draws for its next order
@@ -48,6 +49,7 @@ pub use flash::{
 pub use fleet::Fleet;
 pub use home::{Fidelity, HanTraffic};
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, HubSecurity, StageError};
+pub use invariants::{Broken, Fill, WatchRules};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };

@@ -20,6 +20,7 @@ use transfer_engine::{HubId, Moment, Transmit, Transport};
 use crate::census::Census;
 use crate::faults::{DeskNews, FaultKind};
 use crate::fleet::Fleet;
+use crate::invariants::WatchRules;
 use crate::observer::FrameObserver;
 use crate::rehearsal::Rehearsal;
 use crate::world::{hub_address, hub_at};
@@ -142,6 +143,11 @@ impl Simulation {
     /// has its outcome.
     pub fn step(&mut self) -> Result<bool, SimulationError> {
         self.advance_once()
+    }
+
+    /// Has the fleet watched; see [`Fleet::watch`].
+    pub fn watch(&mut self, rules: WatchRules) {
+        self.fleet.watch(rules);
     }
 
     /// Ends everything that goes wrong in the fleet by itself; see [`Fleet::calm`]. The desk hears no more news.

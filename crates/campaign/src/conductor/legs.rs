@@ -96,9 +96,9 @@ impl Conductor {
         tracing::debug!(%campaign, %device, hub = hub.0, blocks = report.blocks_sent, "staged");
         self.record(now, &campaign, &Record::Staged(StagedRecord::new(device, report)), None);
         if self.is_hub(device) {
-            // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry.
+            // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry, and its
+            // row says so, and that it is the one we mean.
             self.note_challenge(device, None);
-            self.on_delivered(now, device);
             if !self.assign(now, hub, Task::ReadHanStatus, 0) {
                 self.watch(now, hub);
             }

@@ -168,8 +168,11 @@ impl Conductor {
         );
         if unknown {
             self.on_hub_row(now, hub, None);
-            for (_, device) in self.devices_of(hub) {
+            for (channel, device) in self.devices_of(hub) {
                 self.note_challenge(device, Some(ANYTHING));
+                if channel == 0 {
+                    self.on_delivered(now, device);
+                }
                 self.order_activation(now, device);
             }
         } else if self.hub_entry(hub).is_some_and(|entry| entry.papers == HubPapers::Asked) {

@@ -56,8 +56,8 @@ impl Conductor {
             if self.is_overdue(now, &campaign, device, stage) {
                 continue;
             }
-            let at_work = matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
-            han |= at_work && (channel != 0 || stage == Stage::Delivered);
+            // Of a hub itself too: its row says whether it is the one we mean.
+            han |= matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
             itself |= stage == Stage::Ordered && channel == 0;
         }
         if han {
@@ -89,7 +89,9 @@ impl Conductor {
     }
 
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
-        self.on_hub_row(now, hub, devices.iter().find(|status| status.channel == 0));
+        let own = devices.iter().find(|status| status.channel == 0);
+        self.on_identity(now, hub, own);
+        self.on_hub_row(now, hub, own);
         for status in devices {
             let Some(device) = self.device_on(hub, status.channel) else { continue };
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
@@ -103,6 +105,21 @@ impl Conductor {
         }
     }
 
+    /// Ends what is under way for a hub in whose place another one answers: it will never be heard of again. The devices
+    /// behind it are looked for behind the new one.
+    fn on_identity(&mut self, now: Moment, hub: HubId, own: Option<&HanDeviceStatus>) {
+        let (Some(device), Some(own)) = (self.device_on(hub, 0), own) else { return };
+        let Some((campaign, stage)) = self.under_way(device).filter(|_| device.to_bytes() != own.device)
+        else {
+            return;
+        };
+        let outcome =
+            if stage == Stage::Ordered { Outcome::ActivationUnconfirmed } else { Outcome::TransferFailed };
+        let stranger = Eui64::from_bytes(own.device);
+        let reason = format!("another hub, {stranger}, answers at its address");
+        self.end(now, &campaign, device, outcome, reason, None);
+    }
+
     fn on_device_status(&mut self, now: Moment, hub: HubId, device: Eui64, status: &HanDeviceStatus) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
         let Some(target) = self.target_version(&campaign, device) else { return };
@@ -112,7 +129,10 @@ impl Conductor {
         self.note_challenge(device, status.challenge);
         let runs_target = status.running_version == target.0;
         match (stage, status.state) {
-            (Stage::Staged, HanState::Verified) if status.staged_version == target.0 => {
+            // A hub names no version of its own slot; that the image is ours it has confirmed when it was staged.
+            (Stage::Staged, HanState::Verified)
+                if status.channel == 0 || status.staged_version == target.0 =>
+            {
                 self.on_delivered(now, device);
             }
             (Stage::Delivered, HanState::Verified) => self.order_activation(now, device),
@@ -133,7 +153,8 @@ impl Conductor {
             (Stage::Staged | Stage::Ordered, _) if runs_target => {
                 self.read_back(now, hub, device, status.channel)
             }
-            (Stage::Ordered, HanState::Verified) => self.on_idle_look(now, device),
+            // A hub is asked for its version instead.
+            (Stage::Ordered, HanState::Verified) if status.channel != 0 => self.on_idle_look(now, device),
             _ => {}
         }
     }

@@ -56,9 +56,15 @@ impl Home {
     /// Does what a fault does; returns whether it happened at all.
     fn suffer(&mut self, now: Moment, fault: DeviceFault, commons: &mut Commons) -> bool {
         match fault {
+            // What has no power does not start.
+            DeviceFault::Reboot { channel } if now < self.dark_until && self.is_on_mains(channel) => {
+                return false;
+            }
             DeviceFault::Reboot { channel: 0 } => self.hub.reboot(now),
             DeviceFault::Reboot { channel } => self.each_meter(channel, |meter| meter.reboot(now)),
             DeviceFault::PowerCut { lasts } => {
+                self.dark_until = self.dark_until.max(now + lasts);
+                let lasts = self.dark_until.saturating_since(now);
                 self.hub.cut_power(now, lasts);
                 for member in self.meters.iter_mut().filter(|member| member.meter.is_on_mains()) {
                     member.meter.cut_power(now, lasts);
@@ -73,6 +79,11 @@ impl Home {
             DeviceFault::Swap { channel } => return self.swap_meter(now, channel, commons),
         }
         true
+    }
+
+    fn is_on_mains(&self, channel: u8) -> bool {
+        let mut others = self.meters.iter().filter(|member| member.address == u16::from(channel));
+        others.all(|member| member.meter.is_on_mains())
     }
 
     fn each_meter(&mut self, channel: u8, mut act: impl FnMut(&mut Meter)) {

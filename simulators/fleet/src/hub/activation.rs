@@ -223,7 +223,12 @@ impl Hub {
                 activation.next_at = now + Duration::from_secs(1);
                 Ok(())
             }
-            ZclStatus::InvalidImage => self.conclude(pool, slot, HanState::ActivationFailed),
+            // It holds no such image: perhaps because it runs it, and restarted while we did. What it runs decides.
+            ZclStatus::InvalidImage => {
+                activation.acknowledged_at.get_or_insert(now);
+                activation.next_at = now + RESTART_GRACE + Duration::from_secs(1);
+                Ok(())
+            }
             _ => {
                 activation.next_at = now + Duration::from_secs(1);
                 Ok(())

@@ -36,6 +36,32 @@ fn a_valid_order_activates_the_meter_and_the_meter_says_so() {
     assert_eq!(home.meter().counters().downloads, 1, "it does not fetch again what it runs");
 }
 
+/// The mains failed just after the meter had obeyed, and came back later at the hub. The hub said the order again; the
+/// meter, which ran the image by then, answered that it held none, and was put down as failed for good.
+#[test]
+fn a_meter_that_runs_its_image_is_not_put_down_as_failed_by_a_hub_that_was_away() {
+    let mut home = Home::usual();
+    let file = with_verified_meter(&mut home);
+    let order = home.order(meter_eui(1), file.image_digest(), 1);
+    assert_eq!(home.order_activation(1, &order), AccessResult::TemporaryFailure);
+    home.run_for(Duration::from_millis(1_500));
+    home.hub.cut_power(home.now, Duration::from_secs(600));
+    home.run_minutes(9);
+    assert_eq!(home.meter().running_version(), NEW, "it activated while its hub was away");
+    for minute in 0..10 {
+        home.run_minutes(1);
+        if home.hub.is_up(home.now) {
+            home.associate();
+            let state = home.han_status()[0].state;
+            assert!(
+                matches!(state, HanState::Activating | HanState::Activated),
+                "minute {minute}: {state:?}"
+            );
+        }
+    }
+    assert_eq!(home.status(1), ImageTransferStatus::ActivationSuccessful);
+}
+
 #[test]
 fn nothing_activates_without_an_order() {
     let mut home = Home::usual();
