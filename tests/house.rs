@@ -8,6 +8,7 @@ mod caps;
 #[expect(dead_code, reason = "the devices' tests use more of it")]
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
+mod fidelities;
 mod hash_backend;
 mod onlookers;
 mod restarts;

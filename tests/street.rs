@@ -33,11 +33,11 @@ const SMALL: [usize; 2] = [9_000, 7_000];
 
 /// Small signed images for the world's meters.
 pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, VerifiedImage> {
-    images_of(spec, seed, SMALL)
+    sized_images(spec, seed, SMALL)
 }
 
 /// Signed images of these sizes for the electricity and the gas meter.
-fn images_of(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
+fn sized_images(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
     let key = key(seed, 1);
     let trust = TrustStore::new(vec![key.public()]);
     [DeviceKind::Electricity, DeviceKind::Gas]
@@ -66,7 +66,7 @@ pub(crate) fn rehearsal_with(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> 
     Rehearsal::new(Cast {
         spec,
         seed,
-        images: &images_of(spec, seed, sizes),
+        images: &sized_images(spec, seed, sizes),
         trust: Arc::new(trust),
         order_key: key(seed, 2),
         hub_port: PORT,
