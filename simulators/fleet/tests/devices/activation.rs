@@ -8,7 +8,7 @@ use wire::{AccessResult, HanState, ImageTransferStatus};
 
 use crate::home::{HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui};
 
-fn with_verified_meter(home: &mut Home) -> OtaFile {
+pub fn with_verified_meter(home: &mut Home) -> OtaFile {
     let file = Recipe::new(METER_TYPE).signed();
     assert_eq!(home.stage(1, file.bytes()), ImageTransferStatus::VerificationSuccessful);
     home.run_minutes(60 * 12);
@@ -95,6 +95,14 @@ fn an_order_with_anything_wrong_is_refused_by_the_hub() {
 
 /// Tells the meter directly what a hub that checks nothing would tell it.
 pub fn tell_meter(home: &mut Home, order: &[u8]) {
+    tell_order(home, order);
+    let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
+    let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };
+    hub_says(home, wire::OtaCommand::UpgradeEndResponse(response));
+}
+
+/// Hands the meter an order without the word to obey it.
+pub fn tell_order(home: &mut Home, order: &[u8]) {
     let offsets = (0..order.len()).step_by(48);
     for offset in offsets {
         let bytes = &order[offset..(offset + 48).min(order.len())];
@@ -109,12 +117,9 @@ pub fn tell_meter(home: &mut Home, order: &[u8]) {
             }),
         );
     }
-    let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
-    let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };
-    hub_says(home, wire::OtaCommand::UpgradeEndResponse(response));
 }
 
-fn hub_says(home: &mut Home, command: wire::OtaCommand<'_>) {
+pub fn hub_says(home: &mut Home, command: wire::OtaCommand<'_>) {
     let mut zcl = Vec::new();
     let disable_default_response = false;
     wire::ZclFrame { transaction: 9, from_server: true, disable_default_response, command }.emit(&mut zcl);
