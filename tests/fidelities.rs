@@ -26,7 +26,8 @@ const WORLDS: [(&str, &str); 8] = [
 #[test]
 fn frame_by_frame_or_in_leaps_every_committed_world_comes_out_the_same() {
     let files = std::fs::read_dir("simulators/fleets").expect("the worlds are there");
-    let files = files.filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|e| e == "toml")));
+    let files = files
+        .filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|e| e == "toml")));
     assert_eq!(files.count(), WORLDS.len(), "a world is missing here");
     for (name, text) in WORLDS {
         for seed in 0..3 {

@@ -31,11 +31,6 @@ fn key(seed: u64, purpose: u8) -> SigningKey {
 /// Payloads that let a debug build take seconds, bytes.
 const SMALL: [usize; 2] = [9_000, 7_000];
 
-/// Small signed images for the world's meters.
-pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, VerifiedImage> {
-    sized_images(spec, seed, SMALL)
-}
-
 /// Signed images of these sizes for the electricity and the gas meter.
 fn sized_images(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
     let key = key(seed, 1);

@@ -353,12 +353,8 @@ impl Conductor {
         if !self.hubs.contains_key(&hub) {
             let model = self.model_of(hub);
             let cell = self.cell_of(now, &carrier, &cell);
-            let link = HubLink {
-                address,
-                transport: self.settings.transport,
-                cell,
-                rate: self.settings.link_rate,
-            };
+            let link =
+                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
             let id = self.engine.add_hub(now, link);
             self.engine.set_protection(id, self.protection);
             self.engine.set_model(id, model);

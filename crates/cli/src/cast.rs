@@ -103,7 +103,8 @@ mod tests {
             spec.device.of_mut(kind).image_bytes = NonZeroU32::new(241_000);
         }
         let images = signed_samples(&spec, &SigningKey::generate_from_seed([1; 32])).expect("they are made");
-        let digests: std::collections::BTreeSet<_> = images.values().map(|image| image.image_digest()).collect();
+        let digests: std::collections::BTreeSet<_> =
+            images.values().map(|image| image.image_digest()).collect();
         assert_eq!(digests.len(), DeviceKind::ALL.len());
     }
 }

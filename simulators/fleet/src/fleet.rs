@@ -345,7 +345,8 @@ impl Fleet {
             }
             None => {
                 self.letters.push(datagram);
-                u32::try_from(self.letters.len() - 1).expect("fewer datagrams are under way than a world has hubs")
+                u32::try_from(self.letters.len() - 1)
+                    .expect("fewer datagrams are under way than a world has hubs")
             }
         }
     }

@@ -181,7 +181,10 @@ impl Home {
                 moment = at;
                 turns = 0;
             }
-            if matches!(turn, Turn::Arrival) && commons.fidelity == Fidelity::Batched && self.leap(until, commons) {
+            if matches!(turn, Turn::Arrival)
+                && commons.fidelity == Fidelity::Batched
+                && self.leap(until, commons)
+            {
                 continue;
             }
             turns += 1;

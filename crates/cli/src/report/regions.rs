@@ -193,7 +193,9 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
     let mut heads = String::new();
     for part in parts {
         part.by_outcome.iter().for_each(|(word, count)| *by_outcome.entry(*word).or_default() += count);
-        part.by_refusal.iter().for_each(|(code, count)| *by_refusal.entry(code.clone()).or_default() += count);
+        part.by_refusal
+            .iter()
+            .for_each(|(code, count)| *by_refusal.entry(code.clone()).or_default() += count);
         for wave in &part.waves {
             let sum = waves.entry(wave.wave).or_insert_with(|| Wave { wave: wave.wave, ..Wave::default() });
             sum.size += wave.size;
@@ -239,8 +241,7 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
 fn progress(parts: &[Region]) -> Option<Progress> {
     let from = parts.first()?.from;
     let steps = parts.iter().map(|part| part.steps.len()).max().filter(|steps| *steps > 0)?;
-    let mut point =
-        Point { at: from, staged: 0, delivered: 0, activated: 0, failed: 0, wan_bytes: 0 };
+    let mut point = Point { at: from, staged: 0, delivered: 0, activated: 0, failed: 0, wan_bytes: 0 };
     let mut points = vec![point];
     for number in 0..steps {
         point.at = point.at + STEP;

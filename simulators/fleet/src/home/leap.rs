@@ -74,7 +74,8 @@ impl Home {
             .unwrap_or(until);
         let latency = self.han.latency();
         let cycle = latency * 2 + fetch.pause;
-        let Some(blocks) = sure_blocks(&fetch, arrives_at, disturbed_at, cycle, self.han.losses().clear_run())
+        let Some(blocks) =
+            sure_blocks(&fetch, arrives_at, disturbed_at, cycle, self.han.losses().clear_run())
         else {
             return false;
         };

@@ -41,7 +41,12 @@ impl Hub {
 
     /// Makes a hub fresh from the factory that takes this one's place.
     pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Hub {
-        let config = HubConfig { eui, boot_fault: BootFault::None, flash_faults: FlashFaults::NONE, ..self.config.clone() };
+        let config = HubConfig {
+            eui,
+            boot_fault: BootFault::None,
+            flash_faults: FlashFaults::NONE,
+            ..self.config.clone()
+        };
         Hub::new(config, Arc::clone(self.board.factory()), now)
     }
 

@@ -187,10 +187,18 @@ impl Hub {
             self.slots[slot].become_status(ImageTransferStatus::Initiated);
             self.store_slot(pool, slot)?;
         }
-        match bank.write_as(&mut self.board.flash, pool, range.start, block.bytes, known.as_deref().unwrap_or(&[])) {
+        match bank.write_as(
+            &mut self.board.flash,
+            pool,
+            range.start,
+            block.bytes,
+            known.as_deref().unwrap_or(&[]),
+        ) {
             Err(FlashError::NotErased) => {
                 // Something else lies there: a block torn by a power cut, or a wrong one whose repair was cut.
-                let Some(image) = self.slots[slot].record.image.clone() else { return Ok(AccessResult::OtherReason) };
+                let Some(image) = self.slots[slot].record.image.clone() else {
+                    return Ok(AccessResult::OtherReason);
+                };
                 let wrong = BTreeSet::from([block.number]);
                 self.clear_blocks(pool, slot, &image, &wrong)?;
                 bank.write(&mut self.board.flash, pool, range.start, block.bytes)?;

@@ -67,7 +67,8 @@ pub(super) fn run(
         }
     });
     teller.finish();
-    let memory = peak_memory().map_or(String::new(), |bytes| format!(", {} MB of memory at most", bytes / 1_000_000));
+    let memory =
+        peak_memory().map_or(String::new(), |bytes| format!(", {} MB of memory at most", bytes / 1_000_000));
     output.talk(format_args!("took {:.1} s{memory}", began.elapsed().as_secs_f64()));
     let mut done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(number, _)| *number);
