@@ -70,7 +70,7 @@ impl Hub {
             return Ok(AccessResult::ObjectUnavailable);
         };
         let expected = Expected { device: device.eui, image: digest, nonce };
-        if let Err(error) = trust.permit(self.order_of(slot), &memory, &expected) {
+        if let Err(error) = trust.permit(pool, self.order_of(slot), &memory, &expected) {
             self.note_refused_order(device.eui, Some(&error));
             return Ok(AccessResult::ReadWriteDenied);
         }

@@ -331,7 +331,7 @@ impl Hub {
             self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
             return self.fail_own_activation(pool);
         };
-        let permit = match self.board.permit(self.order_of(0), image.image_digest()) {
+        let permit = match self.board.permit(pool, self.order_of(0), image.image_digest()) {
             Ok(permit) if !self.is_foreign(&image) => permit,
             refused => {
                 self.note_refused_order(self.board.eui(), refused.err().as_ref());
