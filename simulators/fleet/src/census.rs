@@ -255,6 +255,6 @@ fn hub_census(hub: &Hub, member: &Member, record: &DeviceRecord) -> DeviceCensus
         power_cuts: counters.power_cuts,
         flash_cuts: hub.board().flash_cuts(),
         attacks: counters.attacks,
-        edges: hub.edges(),
+        edges: counters.edges,
     }
 }

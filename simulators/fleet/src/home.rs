@@ -16,9 +16,9 @@ mod faults; // what a fault of a device does
 mod leap; // a run of blocks as one step
 
 pub(crate) use faults::Retired;
+use faults::Troubles;
 pub(crate) use leap::{Fetch, Run};
 
-use crate::faults::DeviceFaults;
 use crate::hub::Hub;
 use crate::invariants::HomeWitness;
 use crate::link::{HanLink, LossReason};
@@ -99,10 +99,7 @@ pub(crate) struct Home {
     han: HanLink,
     in_flight: VecDeque<Flight>,
     traffic: HanTraffic,
-    faults: Option<Box<DeviceFaults>>,
-    /// When the mains are back.
-    dark_until: Moment,
-    retired: Vec<Retired>,
+    troubles: Option<Box<Troubles>>,
     witness: Option<Box<HomeWitness>>,
 }
 
@@ -147,9 +144,7 @@ impl Home {
             han,
             in_flight: VecDeque::new(),
             traffic: HanTraffic::default(),
-            faults: None,
-            dark_until: Moment::default(),
-            retired: Vec::new(),
+            troubles: None,
             witness: None,
         };
         home.meters.shrink_to_fit();
@@ -251,10 +246,10 @@ impl Home {
         if self.hub_due < next.0 {
             next = (self.hub_due, Turn::Hub);
         }
-        if let Some(faults) = &self.faults
-            && faults.next_at() < next.0
+        if let Some(troubles) = &self.troubles
+            && troubles.next_at() < next.0
         {
-            next = (faults.next_at(), Turn::Fault);
+            next = (troubles.next_at(), Turn::Fault);
         }
         for (index, member) in self.meters.iter().enumerate() {
             if member.due < next.0 {

@@ -74,7 +74,7 @@ impl Hub {
             self.note_refused_order(device.eui, Some(&error));
             return Ok(AccessResult::ReadWriteDenied);
         }
-        self.slots[slot].become_status(ImageTransferStatus::ActivationInitiated);
+        self.slots[slot].become_status(&mut self.counters.edges, ImageTransferStatus::ActivationInitiated);
         self.release(pool, slot)?;
         self.begin_activation(now, slot);
         Ok(AccessResult::TemporaryFailure)
@@ -276,7 +276,7 @@ impl Hub {
             _ => ImageTransferStatus::ActivationFailed,
         };
         if super::slot::may_become(slot_state.record.status, status) {
-            slot_state.become_status(status);
+            slot_state.become_status(&mut self.counters.edges, status);
         }
         self.store_slot(pool, slot)
     }

@@ -43,7 +43,6 @@ use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, WPort
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::DeviceTrust;
-use crate::edges::Edges;
 use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
@@ -287,14 +286,6 @@ impl Hub {
 
     pub(crate) fn board(&self) -> &Board {
         &self.board
-    }
-
-    /// Returns which steps of a transfer's life cycle its slots have taken, by the numbers of
-    /// [`ImageTransferStatus`].
-    pub fn edges(&self) -> Edges {
-        let mut all = Edges::default();
-        self.slots.iter().for_each(|slot| all.add(slot.edges));
-        all
     }
 
     /// Returns what happened so far.
