@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use campaign::{ChainPapers, Conductor, Desk, Settings};
 use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
-use fleet::{Cast, Census, DeviceKind, DeviceTrust, FaultCounts, Rehearsal, Simulation, WatchRules};
+use fleet::{
+    Cast, Census, DeviceKind, DeviceTrust, FaultCounts, Fidelity, Rehearsal, Simulation, WatchRules,
+};
 use ledger::Head;
 use transfer_engine::Moment;
 
@@ -149,8 +151,13 @@ enum Blow {
 pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
     let crew = Crew::of(plan);
     let start = plan.spec.start;
-    let mut simulation =
-        Simulation::new(crew.rehearsal(start, 1)?, start, PORT).map_err(|error| error.to_string())?;
+    let mut rehearsal = crew.rehearsal(start, 1)?;
+    // Both fidelities must stand all of this; that they agree has a test of its own.
+    rehearsal.fleet.set_fidelity(match plan.seed.is_multiple_of(2) {
+        true => Fidelity::Batched,
+        false => Fidelity::Exact,
+    });
+    let mut simulation = Simulation::new(rehearsal, start, PORT).map_err(|error| error.to_string())?;
     let allowance = crate::checker::link_allowance(&plan.spec);
     let rate = plan.spec.campaign.link_rate_bytes_per_s.get();
     simulation.watch(WatchRules::new(crew.images.values(), rate, allowance));
