@@ -12,7 +12,8 @@ const LIMIT: Duration = Duration::from_secs(120 * 86_400);
 /// Longer images than the other scenarios have, so that there is something to leap over, bytes.
 const PAYLOADS: [usize; 2] = [40_000, 30_000];
 
-const WORLDS: [(&str, &str); 8] = [
+/// Every committed world, by its name.
+pub(crate) const WORLDS: [(&str, &str); 8] = [
     ("street", include_str!("../simulators/fleets/street.toml")),
     ("demo", include_str!("../simulators/fleets/demo.toml")),
     ("town", include_str!("../simulators/fleets/town.toml")),

@@ -9,6 +9,7 @@ mod caps;
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
 mod fidelities;
+mod forecasts;
 mod hash_backend;
 mod onlookers;
 mod restarts;

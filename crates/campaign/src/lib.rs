@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Read in this order: `order` (what is asked), `stage` (how far a device has come and how it ends), `record`
-//! (what is written), `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all).
+//! (what is written), `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and, apart from
+//! these, `forecast` (how early it can all be over).
 
 mod conductor;
+mod forecast;
 mod order;
 mod papers;
 mod plan;
@@ -20,6 +22,9 @@ mod state;
 pub use conductor::{
     BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Conductor, Desk, HubName, LinkDoubt,
     ReplayError, Settings, Traffic,
+};
+pub use forecast::{
+    Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,
 };
 pub use order::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,

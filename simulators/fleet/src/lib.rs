@@ -18,6 +18,7 @@ mod edges; // which steps of a life cycle were taken
 mod faults; // when which fault strikes whom
 mod flash; // sectors, erase before write, power cuts
 mod fleet; // all homes behind their links, polled like a network interface
+mod forecast; // what a forecast must know of a world
 mod home; // one home, run up to the moment somebody asks
 mod hub; // a DLMS server towards the WAN, an OTA server towards the home
 mod invariants; // what must hold in a home, whatever goes wrong
