@@ -11,6 +11,7 @@ mod chain;
 mod fidelities;
 mod hash_backend;
 mod onlookers;
+mod pauses;
 mod restarts;
 mod rotations;
 mod storms;
