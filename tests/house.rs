@@ -12,6 +12,7 @@ mod fidelities;
 mod forecasts;
 mod hash_backend;
 mod onlookers;
+mod pauses;
 mod restarts;
 mod rotations;
 mod storms;

@@ -16,6 +16,7 @@
 
 mod activation;
 mod budgets;
+mod command;
 mod intake;
 mod legs;
 mod links;
@@ -51,6 +52,7 @@ use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
 pub use budgets::{BudgetBook, CarrierTraffic};
+pub use command::{Command, CommandError, Heeded};
 pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
@@ -88,6 +90,7 @@ pub struct Settings {
 enum Act {
     Stage(Eui64),
     Activate(Eui64),
+    GoOn(CampaignId),
 }
 
 /// What a timer is for.
@@ -124,6 +127,10 @@ struct Errand {
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
     activation_sent: bool,
+    /// It was sent, or not, before the head-end died.
+    sent_in_doubt: bool,
+    /// When it was last seen to wait for an operator.
+    held_at: Option<Moment>,
     reading_version: bool,
     rolled_back: bool,
     /// What its next order must carry, as its hub last told.
@@ -154,6 +161,8 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// Campaigns that go on as soon as that is durable.
+    resuming: BTreeSet<CampaignId>,
     /// How frames to hubs are protected.
     protection: Protection,
     models: Models,
@@ -181,6 +190,7 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            resuming: BTreeSet::new(),
             protection: Protection::Clear,
             models: Models::default(),
             agreed: Agreed::default(),
@@ -274,6 +284,7 @@ impl Conductor {
             match act {
                 Act::Stage(device) => self.stage(now, device),
                 Act::Activate(device) => self.activate(now, device),
+                Act::GoOn(campaign) => self.go_on(now, &campaign),
             }
         }
         self.turn(now);

@@ -4,6 +4,8 @@
 //! beside it in the entry, so that `ledger show` can be read by people and by any program. The formats are
 //! ours. Records are only ever added to: a new field must have a default.
 
+use std::fmt;
+
 use eligibility::{SmsoId, Verdict};
 use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce};
 use ledger::{Entry, NewEntry};
@@ -36,6 +38,12 @@ pub enum Record {
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
     Halted(HaltedRecord),
+    /// An operator has everything wait.
+    Paused(CommandRecord),
+    /// It goes on.
+    Resumed(CommandRecord),
+    /// An operator ended it.
+    Aborted(CommandRecord),
     /// Every device has an outcome.
     Finished(FinishedRecord),
 }
@@ -243,6 +251,21 @@ pub struct HaltedRecord {
     pub reason: String,
 }
 
+/// What an operator asked for; see [`Record::Paused`], [`Record::Resumed`] and [`Record::Aborted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// Who asked, as the one who passed it on knows.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+impl fmt::Display for CommandRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.by, self.reason)
+    }
+}
+
 /// See [`Record::Finished`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinishedRecord {
@@ -267,6 +290,9 @@ impl Record {
             Record::Ordered(_) => "activation-ordered",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
+            Record::Paused(_) => "paused",
+            Record::Resumed(_) => "resumed",
+            Record::Aborted(_) => "aborted",
             Record::Finished(_) => "finished",
         }
     }
@@ -283,6 +309,7 @@ impl Record {
             Record::Ordered(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
+            Record::Paused(body) | Record::Resumed(body) | Record::Aborted(body) => serde_json::to_vec(body),
             Record::Finished(body) => serde_json::to_vec(body),
         };
         NewEntry {
@@ -312,6 +339,9 @@ impl Record {
             "activation-ordered" => Record::Ordered(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
+            "paused" => Record::Paused(body(entry)?),
+            "resumed" => Record::Resumed(body(entry)?),
+            "aborted" => Record::Aborted(body(entry)?),
             "finished" => Record::Finished(body(entry)?),
             _ => return Err(RecordError::Kind { index: entry.index.0, kind: entry.kind.clone() }),
         })

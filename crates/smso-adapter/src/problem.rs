@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use campaign::OrderError;
+use campaign::{CommandError, OrderError};
 use firmware_image::IntakeError;
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{CreateError, TakeImageError, Unavailable};
+use crate::desk::{CommandFailure, CreateError, TakeImageError, Unavailable};
 
 /// A problem object, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub enum ProblemKind {
     CampaignExists,
     /// There is no such campaign.
     UnknownCampaign,
+    /// The campaign is over.
+    CampaignOver,
     /// Too many requests are under way.
     Busy,
     /// The engine does not answer.
@@ -65,7 +67,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds.
-    pub const ALL: [ProblemKind; 16] = [
+    pub const ALL: [ProblemKind; 17] = [
         ProblemKind::UnknownRoute,
         ProblemKind::MethodNotAllowed,
         ProblemKind::UnknownHost,
@@ -79,6 +81,7 @@ impl ProblemKind {
         ProblemKind::InvalidOrder,
         ProblemKind::CampaignExists,
         ProblemKind::UnknownCampaign,
+        ProblemKind::CampaignOver,
         ProblemKind::Busy,
         ProblemKind::EngineUnavailable,
         ProblemKind::NotStored,
@@ -129,6 +132,9 @@ impl ProblemKind {
             }
             ProblemKind::UnknownCampaign => {
                 ("/problems/unknown-campaign", Status::NOT_FOUND, "no such campaign")
+            }
+            ProblemKind::CampaignOver => {
+                ("/problems/campaign-over", Status::CONFLICT, "the campaign is over")
             }
             ProblemKind::Busy => {
                 ("/problems/busy", Status::SERVICE_UNAVAILABLE, "too many requests are under way")
@@ -194,6 +200,21 @@ impl From<OrderError> for Problem {
         let kind = match error {
             OrderError::Exists(_) => ProblemKind::CampaignExists,
             _ => ProblemKind::InvalidOrder,
+        };
+        kind.because(error.to_string())
+    }
+}
+
+impl From<CommandFailure> for Problem {
+    fn from(failure: CommandFailure) -> Problem {
+        let error = match failure {
+            CommandFailure::Command(error) => error,
+            CommandFailure::Unavailable(unavailable) => return unavailable.into(),
+        };
+        let kind = match error {
+            CommandError::Unknown(_) => ProblemKind::UnknownCampaign,
+            CommandError::Over { .. } => ProblemKind::CampaignOver,
+            CommandError::Words { .. } => ProblemKind::InvalidRequest,
         };
         kind.because(error.to_string())
     }

@@ -1,6 +1,7 @@
 //! Who answers what.
 
 mod campaigns;
+mod commands;
 mod devices;
 mod health;
 mod images;
@@ -35,6 +36,9 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
         .route("/v1/campaigns/{id}", get(campaigns::show::<D>))
         .route("/v1/campaigns/{id}/devices", get(devices::page::<D>))
         .route("/v1/campaigns/{id}/rejections", get(campaigns::rejections::<D>))
+        .route("/v1/campaigns/{id}/pause", post(commands::pause::<D>))
+        .route("/v1/campaigns/{id}/resume", post(commands::resume::<D>))
+        .route("/v1/campaigns/{id}/abort", post(commands::abort::<D>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<D>))
         .route("/metrics", get(metrics::scrape::<D>))

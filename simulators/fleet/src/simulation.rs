@@ -115,6 +115,13 @@ impl Simulation {
         self.conductor.withdraw_image(self.now, image);
     }
 
+    /// Asks the running head-end for something, as its operator does; what it changed is durable when this returns.
+    pub fn ask<R>(&mut self, ask: impl FnOnce(&mut Conductor, Moment) -> R) -> Result<R, SimulationError> {
+        let answer = ask(&mut self.conductor, self.now);
+        self.keep()?;
+        Ok(answer)
+    }
+
     /// Runs up to a moment, or until every device has its outcome.
     pub fn run_until(&mut self, until: Moment) -> Result<(), SimulationError> {
         while self.now < until && self.advance_once()? {}

@@ -59,6 +59,9 @@ impl Conductor {
     /// Has the engine bring the image to the device's hub. The instruction is durable.
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
+        if !self.goes_on(&campaign) {
+            return;
+        }
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if !self.holds_papers(now, hub, device) {
             return;

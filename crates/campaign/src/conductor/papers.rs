@@ -201,7 +201,8 @@ impl Conductor {
             return false;
         }
         let under_way = !matches!(self.under_way(device), Some((_, Stage::Instructed)) | None);
-        let Some(errand) = self.errands.get_mut(&device).filter(|_| under_way) else { return true };
+        let served = self.under_way(device).is_some_and(|(campaign, _)| self.goes_on(&campaign));
+        let Some(errand) = self.errands.get_mut(&device).filter(|_| under_way && served) else { return true };
         let lead = &mut errand.lead;
         if lead.from != held {
             lead.looks = 0;

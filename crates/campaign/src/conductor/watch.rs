@@ -58,7 +58,9 @@ impl Conductor {
             }
             // Of a hub itself too: its row says whether it is the one we mean.
             han |= matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
-            itself |= stage == Stage::Ordered && channel == 0;
+            // One that was told nothing yet still runs what it ran.
+            let told = self.errands.get(&device).is_some_and(|errand| errand.activation_sent);
+            itself |= stage == Stage::Ordered && channel == 0 && told;
         }
         if han {
             self.assign(now, hub, Task::ReadHanStatus, 0);
@@ -79,7 +81,15 @@ impl Conductor {
             Stage::Ordered => (policy.activation_deadline_s, Outcome::ActivationUnconfirmed),
             _ => return false,
         };
-        let since = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
+        let reached = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
+        let waits = stage != Stage::Staged && state.phase.is_open() && !self.goes_on(campaign);
+        let errand = self.errands.entry(device).or_default();
+        if waits {
+            // A device is not late because an operator had it wait; the hub works on by itself, and may be.
+            errand.held_at = Some(now);
+            return false;
+        }
+        let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
         if now.saturating_since(since) < Duration::from_secs(u64::from(limit_s)) {
             return false;
         }
@@ -162,8 +172,8 @@ impl Conductor {
     /// The device holds the image and is not activating although it was told to.
     fn on_idle_look(&mut self, now: Moment, device: Eui64) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
-        errand.idle_looks += 1;
-        if errand.idle_looks >= IDLE_LOOKS {
+        errand.idle_looks = errand.idle_looks.saturating_add(1);
+        if errand.idle_looks >= IDLE_LOOKS || !errand.activation_sent {
             self.activate(now, device);
         }
     }
@@ -196,8 +206,13 @@ impl Conductor {
                 let reason = "the new firmware did not come up".to_owned();
                 self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
             }
+            // It may never have been told: it obeys once, however often it is.
+            Some(_) if channel == 0 && errand.sent_in_doubt => {
+                self.activate(now, device);
+                self.watch(now, hub);
+            }
             Some(running) if channel == 0 => {
-                errand.idle_looks += 1;
+                errand.idle_looks = errand.idle_looks.saturating_add(1);
                 if errand.idle_looks >= OLD_VERSION_LOOKS {
                     let reason = "the hub came back with its old firmware".to_owned();
                     self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));

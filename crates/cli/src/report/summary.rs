@@ -168,8 +168,9 @@ pub(crate) fn headline(state: &CampaignState) -> String {
     }
     let devices = if tally.ordered == 1 { "device" } else { "devices" };
     let phase = match state.phase {
-        Phase::Running => "so far ",
+        Phase::Running | Phase::Paused => "so far ",
         Phase::Halted => "until the campaign was halted, ",
+        Phase::Aborted => "until the campaign was aborted, ",
         Phase::Finished => "",
     };
     format!("Of {} {devices} ordered, {phase}{}.", units::count(tally.ordered), parts.join(", "))

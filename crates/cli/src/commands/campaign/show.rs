@@ -112,8 +112,10 @@ fn progress(campaign: &CampaignView) -> String {
     let tally = &campaign.summary.tally;
     let opened = campaign.waves.iter().filter(|wave| wave.opened_at.is_some()).count();
     let at = |stage: &str| campaign.by_stage.get(stage).copied().unwrap_or(0);
+    let phase =
+        if campaign.summary.phase == "running" { "" } else { &format!("{} · ", campaign.summary.phase) };
     format!(
-        "wave {opened}/{} · {} done · {} failed · {} on the WAN · {} on the HAN · {} hubs busy",
+        "{phase}wave {opened}/{} · {} done · {} failed · {} on the WAN · {} on the HAN · {} hubs busy",
         campaign.waves.len(),
         tally.done,
         tally.failed,
@@ -147,7 +149,12 @@ impl fmt::Display for ShowReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CampaignView { summary, waves, ledger, counters, .. } = &self.campaign;
         let tally = &summary.tally;
-        let because = summary.halted_because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let because = summary
+            .halted_because
+            .as_ref()
+            .or(summary.paused_because.as_ref())
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
         writeln!(f, "campaign  {}, {}{because}", summary.id, summary.phase)?;
         writeln!(f, "ordered   {} by {}", summary.ordered_at, self.campaign.instructing_party)?;
         writeln!(
