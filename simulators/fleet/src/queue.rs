@@ -1,25 +1,31 @@
 //! The event queue: what happens next, in total order of moment and event.
 //!
 //! ```text
-//!  push ─► open slot (sorted, the next event last)      within the millisecond that is being worked off
-//!       ├► ring of slots, unsorted                      within the next 16.8 s
-//!       └► heap                                         later; comes into the ring as that turns
+//!  push ─► open slot, sorted, the next event last      the millisecond that is being worked off
+//!       ├► 32 fine slots of a millisecond, unsorted    the rest of the window that is being worked off
+//!       ├► 512 windows of 33 ms, unsorted              the next 16.8 s
+//!       └► heap                                        later; comes into a window when that is in reach
 //! ```
 //!
-//! Sketch: an event is written once into the slot of its millisecond and sorted once with the few that share it, so at a
-//! million pending events it costs two cache lines and a short sort where a heap takes twenty comparisons in as many
-//! lines. Buffers of slots are kept: nothing is allocated once the ring has been round.
+//! Sketch: an event is appended to its window, appended once more to its millisecond when the window is opened, and
+//! sorted with the few that share it. The ends of all windows and slots together fit the first cache, and whole windows
+//! are read in order: a heap of a million events takes twenty comparisons in as many distant lines instead. Buffers are
+//! kept; nothing is allocated once all windows have been used.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use transfer_engine::Moment;
 
-/// A slot is 2^10 µs long: few enough events share one, and few enough slots are empty.
+/// A slot is 2^10 µs long: few enough events share one to be sorted in no time.
 const SLOT_BITS: u32 = 10;
 
-/// 2^14 slots are 16.8 s: longer than any datagram is on its way.
-const RING: u64 = 1 << 14;
+/// Slots of a window: one bit each of a word says which have events.
+const SLOTS: usize = 1 << SLOTS_BITS;
+const SLOTS_BITS: u32 = 5;
+
+/// Windows in reach, 16.8 s: longer than any datagram is on its way.
+const WINDOWS: u64 = 1 << 9;
 
 const WORD_BITS: usize = u64::BITS as usize;
 
@@ -30,12 +36,15 @@ pub struct EventQueue<E> {
     open: Vec<(Moment, E)>,
     /// The number of the open slot, counted from the epoch: the first that has events.
     open_slot: u64,
-    /// The slot of the event that was taken last. The ring reaches from here.
+    /// The slot of the event that was taken last: nothing comes before it.
     base: u64,
-    ring: Box<[Vec<(Moment, E)>]>,
-    /// One bit for each slot of the ring that has events.
-    occupied: Box<[u64]>,
-    in_ring: usize,
+    /// The other slots of the open slot's window, and one bit for each that has events.
+    fine: Box<[Vec<(Moment, E)>]>,
+    fine_occupied: u32,
+    /// The windows behind it, and one bit for each that has events.
+    windows: Box<[Vec<(Moment, E)>]>,
+    occupied: [u64; WINDOWS as usize / WORD_BITS],
+    in_windows: usize,
     later: BinaryHeap<Reverse<(Moment, E)>>,
 }
 
@@ -46,21 +55,24 @@ impl<E: Copy + Ord> EventQueue<E> {
             open: Vec::new(),
             open_slot: slot_of(now),
             base: slot_of(now),
-            ring: (0..RING).map(|_| Vec::new()).collect(),
-            occupied: vec![0; RING as usize / WORD_BITS].into_boxed_slice(),
-            in_ring: 0,
+            fine: (0..SLOTS).map(|_| Vec::new()).collect(),
+            fine_occupied: 0,
+            windows: (0..WINDOWS).map(|_| Vec::new()).collect(),
+            occupied: [0; WINDOWS as usize / WORD_BITS],
+            in_windows: 0,
             later: BinaryHeap::new(),
         }
     }
 
     /// Returns how many events wait.
     pub fn len(&self) -> usize {
-        self.open.len() + self.in_ring + self.later.len()
+        let fine: usize = self.fine.iter().map(Vec::len).sum();
+        self.open.len() + fine + self.in_windows + self.later.len()
     }
 
     /// Returns whether no event waits.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.open.is_empty()
     }
 
     /// Adds an event. What should have happened before the event that was taken last happens next.
@@ -73,7 +85,7 @@ impl<E: Copy + Ord> EventQueue<E> {
             let place = self.open.partition_point(|other| *other > (at, event));
             self.open.insert(place, (at, event));
         } else if slot < self.open_slot {
-            self.close();
+            self.close(slot);
             self.open_slot = slot;
             self.open.push((at, event));
         } else {
@@ -90,8 +102,11 @@ impl<E: Copy + Ord> EventQueue<E> {
     pub fn pop(&mut self) -> Option<(Moment, E)> {
         let next = self.open.pop()?;
         if self.base < self.open_slot {
+            let before = window_of(self.base);
             self.base = self.open_slot;
-            self.take_from_later();
+            if before < window_of(self.base) && !self.later.is_empty() {
+                self.take_from_later();
+            }
         }
         if self.open.is_empty() {
             self.turn();
@@ -99,68 +114,113 @@ impl<E: Copy + Ord> EventQueue<E> {
         Some(next)
     }
 
+    /// Puts an event behind the open slot.
     fn put(&mut self, slot: u64, at: Moment, event: E) {
-        if slot >= self.base + RING {
-            return self.later.push(Reverse((at, event)));
+        let window = window_of(slot);
+        if window == window_of(self.open_slot) {
+            let index = slot as usize % SLOTS;
+            self.fine[index].push((at, event));
+            self.fine_occupied |= 1 << index;
+        } else if window < window_of(self.base) + WINDOWS {
+            let index = (window % WINDOWS) as usize;
+            self.windows[index].push((at, event));
+            self.occupied[index / WORD_BITS] |= 1 << (index % WORD_BITS);
+            self.in_windows += 1;
+        } else {
+            self.later.push(Reverse((at, event)));
         }
-        let index = (slot % RING) as usize;
-        self.ring[index].push((at, event));
-        self.occupied[index / WORD_BITS] |= 1 << (index % WORD_BITS);
-        self.in_ring += 1;
     }
 
-    /// Puts the open slot back, because an earlier one is about to be opened.
-    fn close(&mut self) {
-        if self.open_slot >= self.base + RING {
-            self.later.extend(self.open.drain(..).map(Reverse));
+    /// Puts the open slot back, because an earlier one is about to be opened; the rest of its window, too, if that lies
+    /// in another one.
+    fn close(&mut self, earlier: u64) {
+        let index = self.open_slot as usize % SLOTS;
+        std::mem::swap(&mut self.open, &mut self.fine[index]);
+        self.fine_occupied |= 1 << index;
+        let window = window_of(self.open_slot);
+        if window == window_of(earlier) {
             return;
         }
-        let index = (self.open_slot % RING) as usize;
-        self.in_ring += self.open.len();
-        self.ring[index].append(&mut self.open);
-        self.occupied[index / WORD_BITS] |= 1 << (index % WORD_BITS);
+        // From here on, no slot of that window is the open one's neighbour.
+        let (in_reach, index) = (window < window_of(self.base) + WINDOWS, (window % WINDOWS) as usize);
+        for slot in &mut self.fine {
+            if in_reach {
+                self.in_windows += slot.len();
+                self.windows[index].append(slot);
+            } else {
+                self.later.extend(slot.drain(..).map(Reverse));
+            }
+        }
+        self.fine_occupied = 0;
+        if in_reach {
+            self.occupied[index / WORD_BITS] |= 1 << (index % WORD_BITS);
+        }
     }
 
     /// Opens the next slot that has events; the open one has none left.
     fn turn(&mut self) {
-        if self.in_ring == 0 {
-            let Some(Reverse((first, _))) = self.later.peek() else { return };
-            self.open_slot = slot_of(*first);
-            while let Some(Reverse(next)) = self.later.peek().copied()
-                && slot_of(next.0) == self.open_slot
-            {
-                self.later.pop();
-                self.open.push(next);
-            }
-            self.open.reverse();
+        if self.fine_occupied == 0 && !self.spread() {
             return;
         }
-        let from = (self.base + 1) % RING;
-        self.open_slot = self.base + 1 + self.next_occupied(from as usize);
-        let index = (self.open_slot % RING) as usize;
-        std::mem::swap(&mut self.open, &mut self.ring[index]);
-        self.occupied[index / WORD_BITS] &= !(1 << (index % WORD_BITS));
-        self.in_ring -= self.open.len();
+        let index = self.fine_occupied.trailing_zeros() as usize;
+        self.fine_occupied &= !(1 << index);
+        self.open_slot = window_of(self.open_slot) * SLOTS as u64 + index as u64;
+        std::mem::swap(&mut self.open, &mut self.fine[index]);
         self.open.sort_unstable_by(|one, other| other.cmp(one));
     }
 
-    /// Brings what has come within the ring's reach into it.
+    /// Spreads the next window that has events over its slots, and returns whether there is one.
+    fn spread(&mut self) -> bool {
+        if self.in_windows == 0 {
+            let Some(Reverse((first, _))) = self.later.peek() else { return false };
+            self.open_slot = slot_of(*first);
+            let window = window_of(self.open_slot);
+            while let Some(Reverse((at, event))) = self.later.peek().copied()
+                && window_of(slot_of(at)) == window
+            {
+                self.later.pop();
+                self.put(slot_of(at), at, event);
+            }
+            return true;
+        }
+        let next = window_of(self.base) + 1;
+        let window = next + self.next_occupied((next % WINDOWS) as usize);
+        let index = (window % WINDOWS) as usize;
+        self.occupied[index / WORD_BITS] &= !(1 << (index % WORD_BITS));
+        self.open_slot = window * SLOTS as u64;
+        let mut events = std::mem::take(&mut self.windows[index]);
+        self.in_windows -= events.len();
+        for (at, event) in events.drain(..) {
+            let slot = slot_of(at) as usize % SLOTS;
+            self.fine[slot].push((at, event));
+            self.fine_occupied |= 1 << slot;
+        }
+        self.windows[index] = events;
+        true
+    }
+
+    /// Brings what has come within reach into its window.
     fn take_from_later(&mut self) {
         while let Some(Reverse((at, event))) = self.later.peek().copied()
-            && slot_of(at) < self.base + RING
+            && window_of(slot_of(at)) < window_of(self.base) + WINDOWS
         {
             self.later.pop();
-            let slot = slot_of(at);
-            if slot == self.open_slot {
-                let place = self.open.partition_point(|other| *other > (at, event));
-                self.open.insert(place, (at, event));
-            } else {
-                self.put(slot, at, event);
-            }
+            self.push_ahead(at, event);
         }
     }
 
-    /// Returns how many empty slots lie before the first one with events, going round from `from`.
+    /// Adds an event that lies at or behind the open slot, or in it.
+    fn push_ahead(&mut self, at: Moment, event: E) {
+        let slot = slot_of(at);
+        if slot == self.open_slot {
+            let place = self.open.partition_point(|other| *other > (at, event));
+            self.open.insert(place, (at, event));
+        } else {
+            self.put(slot, at, event);
+        }
+    }
+
+    /// Returns how many empty windows lie before the first one with events, going round from `from`.
     fn next_occupied(&self, from: usize) -> u64 {
         let words = self.occupied.len();
         let (word, bit) = (from / WORD_BITS, from % WORD_BITS);
@@ -176,12 +236,16 @@ impl<E: Copy + Ord> EventQueue<E> {
             }
             ahead += WORD_BITS;
         }
-        unreachable!("the ring has events")
+        unreachable!("some window has events")
     }
 }
 
 fn slot_of(at: Moment) -> u64 {
     at.as_micros() >> SLOT_BITS
+}
+
+fn window_of(slot: u64) -> u64 {
+    slot >> SLOTS_BITS
 }
 
 #[cfg(test)]
