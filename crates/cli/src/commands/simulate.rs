@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use campaign::{Bound, Phase, lower_bound};
 use clap::Args;
 use firmware_image::{FileDigest, SigningKey, TrustStore, VerifiedImage};
 use fleet::{Cast, DeviceKind, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
@@ -52,7 +53,7 @@ pub(crate) struct SimulateArguments {
 pub(crate) const WORLD_FILE_MAX: usize = 1 << 20;
 
 /// Any port: nothing listens in a simulation, but inventories name addresses.
-const HUB_PORT: u16 = 4059;
+pub(super) const HUB_PORT: u16 = 4059;
 
 /// Reads a world file.
 pub(crate) fn read_world(path: &std::path::Path) -> Result<WorldSpec, Failure> {
@@ -68,14 +69,14 @@ fn key(seed: u64, purpose: &str) -> SigningKey {
 }
 
 /// Who takes part besides the homes: keys and images, the same in all regions.
-struct Actors {
+pub(super) struct Actors {
     images: BTreeMap<DeviceKind, VerifiedImage>,
     trust: Arc<DeviceTrust>,
     seed: u64,
 }
 
 impl Actors {
-    fn new(spec: &WorldSpec, seed: u64) -> Result<Actors, Failure> {
+    pub(super) fn new(spec: &WorldSpec, seed: u64) -> Result<Actors, Failure> {
         let image_key = key(seed, "images");
         let images = cast::signed_samples(spec, &image_key)?;
         let orders = vec![key(seed, "orders").public()];
@@ -83,7 +84,7 @@ impl Actors {
         Ok(Actors { images, trust: Arc::new(trust), seed })
     }
 
-    fn cast<'a>(&'a self, spec: &'a WorldSpec, seed: u64) -> Cast<'a> {
+    pub(super) fn cast<'a>(&'a self, spec: &'a WorldSpec, seed: u64) -> Cast<'a> {
         Cast {
             spec,
             seed,
@@ -155,6 +156,7 @@ fn finish(
         title: format!("Simulated campaign on {}", spec.name),
         seed: Some(arguments.seed),
         state: simulation.state(),
+        bound: bound_of(spec, simulation),
         facts: vec![
             ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
             ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
@@ -167,6 +169,16 @@ fn finish(
         output.talk(format_args!("report  {}", files.html.display()));
     }
     judge(simulation.state())
+}
+
+/// Returns what no order of sending could have beaten with the bytes and the tails as they were, unless the campaign was
+/// halted: then there is no end to speak of.
+fn bound_of(spec: &WorldSpec, simulation: &Simulation) -> Option<Bound> {
+    let state = simulation.state();
+    if state.phase != Phase::Finished {
+        return None;
+    }
+    lower_bound(&simulation.network_as_run(spec), state.order.policy.open_next_at)
 }
 
 /// A campaign that was halted, or that stayed below its threshold, is no success: exit code 5.

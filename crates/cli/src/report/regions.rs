@@ -14,6 +14,7 @@ use firmware_image::FileDigest;
 use serde::Serialize;
 use transfer_engine::Moment;
 
+use super::bound::Measured;
 use super::delivery::{self, Percentiles};
 use super::progress::{Point, Progress};
 use super::table::{Kind, Table};
@@ -101,6 +102,8 @@ pub(crate) struct RegionLine {
     pub(crate) pending: usize,
     /// Seconds from its order to its last record.
     pub(crate) makespan_s: u64,
+    /// What no order of sending could have beaten.
+    pub(crate) bound: Option<Measured>,
     /// Its ledger's head.
     pub(crate) head: String,
 }
@@ -164,6 +167,7 @@ impl RegionLine {
             excluded: summary.excluded,
             pending: summary.pending,
             makespan_s: summary.makespan_s,
+            bound: summary.bound.clone(),
             head: summary.ledger.head.clone(),
         }
     }
@@ -211,6 +215,8 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
     }
     let digest = FileDigest::of(heads.as_bytes()).to_string();
     let halted = parts.iter().find(|part| part.halted_because.is_some());
+    let makespan_s = parts.iter().map(|part| part.makespan_s).max().unwrap_or(0);
+    let bounds = parts.iter().filter_map(|part| part.bound.clone());
     Summary {
         campaign: name.to_owned(),
         seed: parts.first().and_then(|part| part.seed),
@@ -232,7 +238,8 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
         blocks_repaired: parts.iter().map(|part| part.blocks_repaired).sum(),
         ordered_at: parts.iter().map(|part| part.ordered_at.clone()).min().unwrap_or_default(),
         updated_at: parts.iter().map(|part| part.updated_at.clone()).max().unwrap_or_default(),
-        makespan_s: parts.iter().map(|part| part.makespan_s).max().unwrap_or(0),
+        makespan_s,
+        bound: Measured::greatest(bounds, Duration::from_secs(makespan_s)),
         ledger: LedgerSummary { entries: parts.iter().map(|part| part.ledger.entries).sum(), head: digest },
     }
 }

@@ -128,6 +128,7 @@ impl Work<'_> {
             title: String::new(),
             seed: Some(self.arguments.seed),
             state,
+            bound: super::bound_of(&spec, &simulation),
             facts: Vec::new(),
             head: simulation.head(),
         };
