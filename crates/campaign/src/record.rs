@@ -115,13 +115,13 @@ pub struct Judgement {
     pub detail: String,
 }
 
-impl From<&Verdict> for Judgement {
-    fn from(verdict: &Verdict) -> Judgement {
+impl From<&Verdict<'_>> for Judgement {
+    fn from(verdict: &Verdict<'_>) -> Judgement {
         let record = verdict.record();
         let evidence =
             record.evidence.into_iter().chain(record.reference.map(|dmc| format!("equivalent to {dmc}")));
         Judgement {
-            allowed: matches!(verdict, Verdict::Allow(_)),
+            allowed: verdict.is_allowed(),
             row: record.row.to_owned(),
             code: record.code.to_owned(),
             dmc: record.dmc,

@@ -1,14 +1,18 @@
 //! Device Model Combinations: listed as eligible (`epcl.csv`) or proposed (`ppcl.csv`).
 //!
 //! ```text
-//! epcl.csv  dmc_id, group, smso, comms_provider, esme_entry, gsme_entry, ch_entry, ppmid_entry, ihd_entry, date_added
+//! epcl.csv  dmc_id, group, smso, comms_provider, esme_entry, gsme_entry, ch_entry, ppmid_entry, ihd_entry, date_added,
+//!           date_removed (may be left out)
 //! ppcl.csv  the same up to ihd_entry, date_proposed, uneconomic (true or false)
 //! ```
 //!
-//! Sourced: the Eligible Product Combinations List names models and communication services provider with the date each
-//! entry was first added, and a list of pending combinations stands beside it. Ours: the columns, that a combination
-//! also belongs to an SMSO and a group, and that `uneconomic` (the DCC's exclusion category for a combination that
-//! would cost too much to test) stands with the proposal. An empty cell means that the home has no such device.
+//! `[S12]` The Eligible Product Combinations List names models and communication services provider with the date each
+//! entry was first added, and a list of pending combinations stands beside it. Ours: the columns, that an entry which
+//! was removed stays with the day of its removal, that a combination also belongs to an SMSO and a group, and that
+//! `uneconomic` (`[S6]`, the DCC's exclusion category for a combination that would cost too much to test) stands with
+//! the proposal. An empty cell means that the home has no such device.
+
+use std::fmt;
 
 use jiff::civil::Date;
 
@@ -49,24 +53,38 @@ impl Combination {
         }
     }
 
-    pub(crate) fn set_place(&mut self, device_type: DeviceType, entry: CplEntryId) {
-        let place = match device_type {
-            DeviceType::Esme => &mut self.esme,
-            DeviceType::Gsme => &mut self.gsme,
-            DeviceType::Chf => &mut self.hub,
-            DeviceType::Ppmid => &mut self.ppmid,
-            DeviceType::Ihd => &mut self.ihd,
-        };
-        *place = Some(entry);
+    pub(crate) fn view(&self) -> CombinationView<'_> {
+        CombinationView {
+            group: &self.group,
+            smso: &self.smso,
+            comms_provider: &self.comms_provider,
+            places: DeviceType::IN_ORDER.map(|device_type| self.place(device_type)),
+        }
     }
+}
 
-    /// Returns the entries as people write them: `ESME E2 + CHF C1`.
-    pub(crate) fn in_words(&self) -> String {
-        let places = DeviceType::ALL
-            .iter()
-            .filter_map(|device_type| self.place(*device_type).map(|entry| format!("{device_type} {entry}")));
-        let models = places.collect::<Vec<_>>().join(" + ");
-        format!("{models} (SMSO {}, group {}, {})", self.smso, self.group, self.comms_provider)
+/// The same by reference, so that a combination can be looked for without being written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CombinationView<'a> {
+    pub(crate) group: &'a GroupId,
+    pub(crate) smso: &'a SmsoId,
+    pub(crate) comms_provider: &'a CommsProviderId,
+    /// In the order of [`DeviceType::IN_ORDER`].
+    pub(crate) places: [Option<&'a CplEntryId>; DeviceType::IN_ORDER.len()],
+}
+
+/// As people write it: `ESME E2 + CHF C1 (SMSO SMSO-1, group GROUP-1, CSP-1)`.
+impl fmt::Display for CombinationView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present = DeviceType::IN_ORDER.iter().zip(self.places);
+        let mut separator = "";
+        for (device_type, entry) in present {
+            if let Some(entry) = entry {
+                write!(f, "{separator}{device_type} {entry}")?;
+                separator = " + ";
+            }
+        }
+        write!(f, " (SMSO {}, group {}, {})", self.smso, self.group, self.comms_provider)
     }
 }
 
@@ -79,6 +97,8 @@ pub struct EpclEntry {
     pub combination: Combination,
     /// When it was first added.
     pub date_added: Date,
+    /// From which day on it is not there any more.
+    pub date_removed: Option<Date>,
 }
 
 /// A combination proposed for that list.
@@ -153,19 +173,28 @@ impl Table for EpclEntry {
         "ppmid_entry",
         "ihd_entry",
         "date_added",
+        "date_removed",
     ];
+    const OPTIONAL: &'static [&'static str] = &["date_removed"];
 
     fn read(row: &mut RowReader<'_>) -> Option<Self> {
         let id = row.cell("dmc_id");
         let combination = read_combination(row);
         let date_added = row.cell("date_added");
-        Some(Self { id: id?, combination: combination?, date_added: date_added? })
+        let date_removed = row.cell("date_removed");
+        let (date_added, date_removed): (Date, Option<Date>) = (date_added?, date_removed?);
+        if let Some(removed) = date_removed.filter(|removed| *removed < date_added) {
+            row.refuse("date_removed", "nothing, or a day not before date_added", &removed.to_string());
+            return None;
+        }
+        Some(Self { id: id?, combination: combination?, date_added, date_removed })
     }
 
     fn write(&self, row: &mut RowWriter) {
         row.cell("dmc_id", &self.id);
         write_combination(&self.combination, row);
         row.cell("date_added", &self.date_added);
+        row.cell("date_removed", &self.date_removed);
     }
 }
 

@@ -5,8 +5,8 @@
 //! image_size (bytes), smets_version, status, predecessors (entry ids with `;` between them, N/A, or empty)
 //! ```
 //!
-//! That a product list exists, with the four states and with predecessors (SEC modification MP231), is sourced; the
-//! columns and their spelling are ours. `image_sha256` and `image_size` are those of the payload, and may both be
+//! `[S14]` `[S22]` `[S23]` That a product list exists, with the four states and with predecessors (SEC modification
+//! MP231); the columns and their spelling are ours. `image_sha256` and `image_size` are those of the payload, and may both be
 //! empty for a version whose image nobody holds any more: it can be updated from, never to.
 
 use std::collections::BTreeSet;
@@ -99,6 +99,15 @@ impl Predecessors {
             Predecessors::Any => true,
             Predecessors::These(entries) => entries.contains(current),
         }
+    }
+
+    /// Returns the versions that are named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &CplEntryId> {
+        let named = match self {
+            Predecessors::Any => None,
+            Predecessors::These(entries) => Some(entries),
+        };
+        named.into_iter().flatten()
     }
 }
 

@@ -8,10 +8,10 @@
 
 use firmware_image::{Eui64, HardwareVersion};
 
+use crate::exclusion::Exclusion;
 use crate::table::{Cell, FileKind, RowReader, RowWriter, Table, cell_from_text, cell_from_words};
 use crate::text::{
-    CellId, CommsProviderId, CplEntryId, ExclusionReason, GroupId, HubAddress, InstallationId, SharedTexts,
-    SmsoId, SupplierId,
+    CellId, CommsProviderId, CplEntryId, GroupId, HubAddress, InstallationId, SharedTexts, SmsoId, SupplierId,
 };
 
 /// One device and what is known of it now.
@@ -67,6 +67,21 @@ pub enum DeviceType {
 }
 
 impl DeviceType {
+    /// All types, in the order of the combination files.
+    pub(crate) const IN_ORDER: [DeviceType; 5] =
+        [DeviceType::Esme, DeviceType::Gsme, DeviceType::Chf, DeviceType::Ppmid, DeviceType::Ihd];
+
+    /// Returns its place in that order.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            DeviceType::Esme => 0,
+            DeviceType::Gsme => 1,
+            DeviceType::Chf => 2,
+            DeviceType::Ppmid => 3,
+            DeviceType::Ihd => 4,
+        }
+    }
+
     /// Says whether it is a meter: only meters are Dormant or Active.
     pub fn is_meter(self) -> bool {
         matches!(self, DeviceType::Esme | DeviceType::Gsme)
@@ -102,73 +117,6 @@ pub struct HanChannel(pub u8);
 impl HanChannel {
     /// The hub itself.
     pub const HUB: HanChannel = HanChannel(0);
-}
-
-/// Why nothing is to be done with a device now.
-///
-/// Sourced: the categories, which the DCC consulted on for *migration* in November 2021 and May 2022. Our inference:
-/// that they hold for firmware. The words in the file are ours.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Exclusion {
-    /// The master keys are missing.
-    MissingMasterKeys,
-    /// No WAN communications before migration.
-    NoWanBeforeMigration,
-    /// No WAN communications during a migration attempt.
-    NoWanDuringMigration,
-    /// At least five failed migration attempts.
-    FiveFailedAttempts,
-    /// The gas meter is left out for a HAN error (GT01) and only the electricity side goes on.
-    GasMeterHanError,
-    /// The combination is uneconomic to test.
-    DmcUneconomic,
-    /// Dormant through the end of a contract, and the supplier believes that migration cannot succeed.
-    SupplierBelief,
-    /// For another reason, in the SMSO's words.
-    Other(ExclusionReason),
-}
-
-impl Exclusion {
-    const NAMED: [(Exclusion, &'static str); 7] = [
-        (Exclusion::MissingMasterKeys, "missing-master-keys"),
-        (Exclusion::NoWanBeforeMigration, "no-wan-before-migration"),
-        (Exclusion::NoWanDuringMigration, "no-wan-during-migration"),
-        (Exclusion::FiveFailedAttempts, "five-failed-attempts"),
-        (Exclusion::GasMeterHanError, "gas-meter-han-error"),
-        (Exclusion::DmcUneconomic, "dmc-uneconomic"),
-        (Exclusion::SupplierBelief, "supplier-belief"),
-    ];
-
-    /// Returns the word that stands in the file, or the SMSO's own words.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Exclusion::Other(reason) => reason.as_str(),
-            named => Self::NAMED.iter().find(|(known, _)| known == named).map_or("", |(_, word)| word),
-        }
-    }
-
-    /// Says whether one device with this reason excludes its whole installation. Only the gas category does not: it
-    /// exists so that the rest of the home can go on.
-    pub fn is_of_installation(&self) -> bool {
-        *self != Exclusion::GasMeterHanError
-    }
-}
-
-impl Cell for Exclusion {
-    fn expected() -> String {
-        ExclusionReason::EXPECTED.to_string()
-    }
-
-    fn parse(text: &str, shared: &mut SharedTexts) -> Option<Self> {
-        if let Some((named, _)) = Self::NAMED.iter().find(|(_, word)| *word == text) {
-            return Some(named.clone());
-        }
-        ExclusionReason::shared(text, shared).ok().map(Exclusion::Other)
-    }
-
-    fn print(&self) -> String {
-        self.as_str().to_string()
-    }
 }
 
 impl Cell for HanChannel {

@@ -1,19 +1,21 @@
 //! Evidence about a combination: tests and reports, one row of `evidence.csv` each.
 //!
 //! ```text
-//! dmc_id, kind, state, date, doc_ref, equivalent_to (the tested combination, for a report by substantive equivalence)
+//! dmc_id, kind, state, date, doc_ref, equivalent_to (the tested combination, for a report by substantive equivalence),
+//! open_objections (how many; may be left out)
 //! ```
 //!
 //! The file holds the present state of each document, and `date` is the date of that state; history is the ledger's.
 //! A combination has at most one row in force of each kind, and any number of withdrawn ones.
 //!
-//! Sourced: the kinds, and that a report counts once it is issued, after objections to an equivalence are settled. Ours:
-//! the states. A report that is `complete` is a draft: written, not issued, or issued only once an objection is settled.
+//! `[S1]` The kinds, and that a report counts once it is issued, after objections to an equivalence are settled. Ours:
+//! the states, and that open objections are counted in a column. A report that is `complete` is a draft: written, not
+//! issued. One that is issued while an objection is open does not count either.
 
 use jiff::civil::Date;
 
-use crate::table::{FileKind, RowReader, RowWriter, Table, cell_from_text, cell_from_words};
-use crate::text::{DmcId, DocRef};
+use crate::table::{Cell, FileKind, RowReader, RowWriter, Table, cell_from_text, cell_from_words};
+use crate::text::{DmcId, DocRef, SharedTexts};
 
 /// One document about one combination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,13 @@ pub struct Evidence {
     pub doc_ref: DocRef,
     /// The combination whose tests it relies on, when it is a report by substantive equivalence.
     pub equivalent_to: Option<DmcId>,
+    /// How many objections against that equivalence are open on the day of the file.
+    pub open_objections: ObjectionCount,
 }
+
+/// How many objections are open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectionCount(pub u16);
 
 impl Evidence {
     /// Says whether this counts on a day: tests complete, report issued, and not in the future.
@@ -42,10 +50,6 @@ impl Evidence {
             EvidenceKind::DmctEpclReport => EvidenceState::Issued,
         };
         self.state == done && self.date <= today
-    }
-
-    pub(crate) fn reference(&self) -> EvidenceRef {
-        EvidenceRef { dmc: self.dmc.clone(), kind: self.kind, date: self.date, doc_ref: self.doc_ref.clone() }
     }
 }
 
@@ -86,24 +90,45 @@ cell_from_words!(EvidenceState {
     Withdrawn = "withdrawn",
 });
 
-/// What a verdict keeps of a piece of evidence.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EvidenceRef {
-    /// The combination the document speaks of; for equivalence also the one relied on.
-    pub dmc: DmcId,
-    /// What it is.
-    pub kind: EvidenceKind,
-    /// The date of its state.
-    pub date: Date,
-    /// Where it stands.
-    pub doc_ref: DocRef,
+impl EvidenceKind {
+    /// Returns the place of this kind where one document of each is kept.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            EvidenceKind::MigrationTesting => 0,
+            EvidenceKind::SystemIntegrationTesting => 1,
+            EvidenceKind::DmctEpclReport => 2,
+        }
+    }
+}
+
+impl Cell for ObjectionCount {
+    fn expected() -> String {
+        "nothing, or how many objections are open".to_string()
+    }
+
+    fn parse(text: &str, _: &mut SharedTexts) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).map(ObjectionCount)
+    }
+
+    fn print(&self) -> String {
+        match self.0 {
+            0 => String::new(),
+            count => count.to_string(),
+        }
+    }
 }
 
 cell_from_text!(DocRef);
 
 impl Table for Evidence {
     const FILE: FileKind = FileKind::Evidence;
-    const COLUMNS: &'static [&'static str] = &["dmc_id", "kind", "state", "date", "doc_ref", "equivalent_to"];
+    const COLUMNS: &'static [&'static str] =
+        &["dmc_id", "kind", "state", "date", "doc_ref", "equivalent_to", "open_objections"];
+    const OPTIONAL: &'static [&'static str] = &["open_objections"];
 
     fn read(row: &mut RowReader<'_>) -> Option<Self> {
         let dmc = row.cell("dmc_id");
@@ -112,6 +137,7 @@ impl Table for Evidence {
         let date = row.cell("date");
         let doc_ref = row.cell("doc_ref");
         let equivalent_to: Option<Option<DmcId>> = row.cell("equivalent_to");
+        let open_objections: Option<ObjectionCount> = row.cell("open_objections");
         let is_test =
             matches!(kind, Some(EvidenceKind::MigrationTesting | EvidenceKind::SystemIntegrationTesting));
         if is_test && state == Some(EvidenceState::Issued) {
@@ -126,13 +152,19 @@ impl Table for Evidence {
             );
             return None;
         }
+        let equivalent_to = equivalent_to?;
+        if let (None, Some(ObjectionCount(open @ 1..))) = (&equivalent_to, open_objections) {
+            row.refuse("open_objections", "nothing, as no equivalence is claimed", &open.to_string());
+            return None;
+        }
         Some(Self {
             dmc: dmc?,
             kind: kind?,
             state: state?,
             date: date?,
             doc_ref: doc_ref?,
-            equivalent_to: equivalent_to?,
+            equivalent_to,
+            open_objections: open_objections?,
         })
     }
 
@@ -143,5 +175,6 @@ impl Table for Evidence {
         row.cell("date", &self.date);
         row.cell("doc_ref", &self.doc_ref);
         row.cell("equivalent_to", &self.equivalent_to);
+        row.cell("open_objections", &self.open_objections);
     }
 }

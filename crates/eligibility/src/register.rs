@@ -2,23 +2,31 @@
 //!
 //! It answers what is known; what follows from it is the gate's.
 
-use std::collections::BTreeMap;
+mod join;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
 use std::io::Read;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use jiff::civil::Date;
 
-use crate::combination::{Combination, EpclEntry, PLACES, PpclEntry};
+use crate::catalogue::Catalogue;
+use crate::combination::{Combination, CombinationView, EpclEntry, PpclEntry};
 use crate::cpl::{CplEntry, Predecessors};
-use crate::evidence::{Evidence, EvidenceKind, EvidenceState};
-use crate::table::{Fault, Faults, FileKind, Lined, LoadError, number_lines, read_lines};
+use crate::evidence::{Evidence, EvidenceKind};
+use crate::table::{CsvRows, Faults, LoadError, number_lines, read_lines};
 use crate::text::{CplEntryId, DmcId};
+
+pub(crate) use join::{RegisterLines, join};
 
 /// Everything known about models, combinations and evidence. Replaced as a whole when a file changes.
 #[derive(Debug, Clone)]
 pub struct Register {
-    entries: BTreeMap<CplEntryId, CplEntry>,
-    dmcs: BTreeMap<DmcId, Dmc>,
-    by_combination: BTreeMap<Combination, DmcId>,
+    entries: Catalogue<CplEntryId, CplEntry>,
+    dmcs: Catalogue<DmcId, Dmc>,
+    by_combination: HashTable<u32>,
 }
 
 /// The four files of a register, as bytes or anything that gives bytes.
@@ -52,12 +60,22 @@ pub struct RegisterRows {
 pub(crate) struct Dmc {
     pub id: DmcId,
     pub combination: Combination,
-    pub date_added: Option<Date>,
+    pub listing: Option<Listing>,
     pub proposal: Option<Proposal>,
-    evidence: BTreeMap<EvidenceKind, Evidence>,
+    /// The document in force of each kind.
+    in_force: [Option<Evidence>; EvidenceKind::ALL.len()],
+    /// The one of each kind that was withdrawn last.
+    withdrawn: [Option<Evidence>; EvidenceKind::ALL.len()],
 }
 
-#[derive(Debug, Clone, Copy)]
+/// When a combination was on the EPCL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub added: Date,
+    pub removed: Option<Date>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proposal {
     pub date: Date,
     pub uneconomic: bool,
@@ -67,55 +85,43 @@ impl Register {
     /// Reads and cross-checks the four files: all of them are good, or nothing is taken.
     pub fn load<R: Read>(files: RegisterFiles<R>) -> Result<Self, LoadError> {
         let mut faults = Faults::default();
-        let cpl = read_lines(files.cpl, &mut faults);
-        let epcl = read_lines(files.epcl, &mut faults);
-        let ppcl = read_lines(files.ppcl, &mut faults);
-        let evidence = read_lines(files.evidence, &mut faults);
-        if faults.is_empty() {
-            Self::join(cpl, epcl, ppcl, evidence, faults)
-        } else {
+        let lines = RegisterLines {
+            cpl: read_lines(&mut CsvRows::new(files.cpl), &mut faults),
+            epcl: read_lines(&mut CsvRows::new(files.epcl), &mut faults),
+            ppcl: read_lines(&mut CsvRows::new(files.ppcl), &mut faults),
+            evidence: read_lines(&mut CsvRows::new(files.evidence), &mut faults),
+            ..RegisterLines::default()
+        };
+        if !faults.is_empty() {
             // A row that is missing because of its own fault would only make more faults elsewhere.
-            Err(faults.into_error())
+            return Err(faults.into_error());
         }
+        let register = join(lines, &mut faults);
+        faults.into_result(register)
     }
 
     /// Cross-checks rows that were made, not read. A fault names the line the row would be written on.
     pub fn from_rows(rows: RegisterRows) -> Result<Self, LoadError> {
-        Self::join(
-            number_lines(rows.cpl),
-            number_lines(rows.epcl),
-            number_lines(rows.ppcl),
-            number_lines(rows.evidence),
-            Faults::default(),
-        )
+        let mut faults = Faults::default();
+        let lines = RegisterLines {
+            cpl: number_lines(rows.cpl),
+            epcl: number_lines(rows.epcl),
+            ppcl: number_lines(rows.ppcl),
+            evidence: number_lines(rows.evidence),
+            ..RegisterLines::default()
+        };
+        let register = join(lines, &mut faults);
+        faults.into_result(register)
     }
 
-    fn join(
-        cpl: Vec<Lined<CplEntry>>,
-        epcl: Vec<Lined<EpclEntry>>,
-        ppcl: Vec<Lined<PpclEntry>>,
-        evidence: Vec<Lined<Evidence>>,
-        mut faults: Faults,
-    ) -> Result<Self, LoadError> {
-        let entries = join_entries(cpl, &mut faults);
-        let mut combinations = Combinations::default();
-        for Lined { line, row } in epcl {
-            let at = Place { file: FileKind::Epcl, line };
-            check_places(&row.combination, &entries, at, &mut faults);
-            if let Some(dmc) = combinations.take(row.id, row.combination, at, &mut faults) {
-                dmc.date_added = Some(row.date_added);
-            }
+    fn new(entries: BTreeMap<CplEntryId, CplEntry>, dmcs: BTreeMap<DmcId, Dmc>) -> Self {
+        let dmcs = Catalogue::new(dmcs);
+        let mut by_combination = HashTable::new();
+        for (place, dmc) in (0..).zip(dmcs.iter()) {
+            let rehash = |place: &u32| dmcs.at(*place).map_or(0, |dmc: &Dmc| hash(&dmc.combination.view()));
+            by_combination.insert_unique(hash(&dmc.combination.view()), place, rehash);
         }
-        for Lined { line, row } in ppcl {
-            let at = Place { file: FileKind::Ppcl, line };
-            check_places(&row.combination, &entries, at, &mut faults);
-            if let Some(dmc) = combinations.take(row.id, row.combination, at, &mut faults) {
-                dmc.proposal = Some(Proposal { date: row.date_proposed, uneconomic: row.uneconomic });
-            }
-        }
-        join_evidence(evidence, &mut combinations, &mut faults);
-        let Combinations { dmcs, by_combination, .. } = combinations;
-        faults.into_result(Self { entries, dmcs, by_combination })
+        Self { entries: Catalogue::new(entries), dmcs, by_combination }
     }
 
     /// Returns an entry of the product list.
@@ -125,170 +131,108 @@ impl Register {
 
     /// Returns the product list, in the order of the ids.
     pub fn entries(&self) -> impl Iterator<Item = &CplEntry> {
-        self.entries.values()
+        self.entries.iter()
+    }
+
+    /// Says whether a target is for the model that a device runs: the same type, manufacturer and model.
+    pub fn is_for_model(&self, running: &CplEntryId, target: &CplEntryId) -> bool {
+        let (Some(running), Some(target)) = (self.entry(running), self.entry(target)) else { return false };
+        (running.device_type, &running.manufacturer, &running.model)
+            == (target.device_type, &target.manufacturer, &target.model)
+    }
+
+    /// Returns the shortest way from one version to another over permitted predecessors, without the first and with
+    /// the last; `None` when there is none. Each step is an order of its own, with evidence of its own.
+    pub fn way<'a>(&'a self, from: &'a CplEntryId, to: &'a CplEntryId) -> Option<Vec<&'a CplEntryId>> {
+        // Backwards from the target; each entry is met once, so that the search ends.
+        let mut after: BTreeMap<&CplEntryId, &CplEntryId> = BTreeMap::new();
+        let mut waiting = VecDeque::from([to]);
+        while let Some(here) = waiting.pop_front() {
+            if here == from {
+                let steps = std::iter::successors(after.get(from).copied(), |step| after.get(step).copied());
+                return Some(steps.collect());
+            }
+            let predecessors = &self.entry(here)?.predecessors;
+            // "N/A" permits any version, but people are sent through named ones only, and never backwards.
+            let is_later = self.entry(from)?.firmware < self.entry(here)?.firmware;
+            let any = *predecessors == Predecessors::Any && is_later && self.is_for_model(from, here);
+            let any = any.then_some(from);
+            for predecessor in predecessors.named().chain(any) {
+                if predecessor != to && !after.contains_key(predecessor) {
+                    after.insert(predecessor, here);
+                    waiting.push_back(predecessor);
+                }
+            }
+        }
+        None
     }
 
     /// Returns the combination behind an id, whether listed or proposed.
     pub fn combination(&self, id: &DmcId) -> Option<&Combination> {
-        self.dmcs.get(id).map(|dmc| &dmc.combination)
+        self.dmc(id).map(|dmc| &dmc.combination)
     }
 
     /// Returns the id of a combination, when it is listed or proposed.
     pub fn dmc_of(&self, combination: &Combination) -> Option<&DmcId> {
-        self.by_combination.get(combination)
+        self.find(&combination.view()).map(|dmc| &dmc.id)
     }
 
     pub(crate) fn dmc(&self, id: &DmcId) -> Option<&Dmc> {
         self.dmcs.get(id)
     }
+
+    pub(crate) fn find(&self, combination: &CombinationView<'_>) -> Option<&Dmc> {
+        let is_it =
+            |place: &u32| self.dmcs.at(*place).is_some_and(|dmc| dmc.combination.view() == *combination);
+        self.by_combination.find(hash(combination), is_it).and_then(|place| self.dmcs.at(*place))
+    }
+}
+
+fn hash(combination: &CombinationView<'_>) -> u64 {
+    FixedState::default().hash_one(combination)
 }
 
 impl Dmc {
+    fn new(id: DmcId, combination: Combination) -> Self {
+        let (in_force, withdrawn) = Default::default();
+        Self { id, combination, listing: None, proposal: None, in_force, withdrawn }
+    }
+
+    /// Returns since when the combination is on the EPCL, if it is on a day.
+    pub(crate) fn listed_on(&self, today: Date) -> Option<Date> {
+        let listing = self.listing.filter(|listing| listing.added <= today)?;
+        listing.removed.is_none_or(|removed| removed > today).then_some(listing.added)
+    }
+
+    /// Returns when the combination was removed from the EPCL, if that was by a day.
+    pub(crate) fn removed_by(&self, today: Date) -> Option<Date> {
+        self.listing.and_then(|listing| listing.removed).filter(|removed| *removed <= today)
+    }
+
+    /// Returns the proposal when it stands on a day. After a removal from the EPCL only a later one does.
+    pub(crate) fn proposal_on(&self, today: Date) -> Option<Proposal> {
+        self.proposal.filter(|proposal| proposal.date <= today && self.is_fresh(proposal.date, today))
+    }
+
     /// Returns the evidence of a kind that is not withdrawn, whatever else its state.
     pub(crate) fn evidence(&self, kind: EvidenceKind) -> Option<&Evidence> {
-        self.evidence.get(&kind)
+        self.in_force.get(kind.index())?.as_ref()
+    }
+
+    /// Returns the evidence of a kind that was withdrawn last.
+    pub(crate) fn withdrawn(&self, kind: EvidenceKind) -> Option<&Evidence> {
+        self.withdrawn.get(kind.index())?.as_ref()
     }
 
     /// Returns the evidence of a kind when it counts on a day.
     pub(crate) fn counting(&self, kind: EvidenceKind, today: Date) -> Option<&Evidence> {
-        self.evidence(kind).filter(|evidence| evidence.counts_on(today))
+        self.evidence(kind)
+            .filter(|evidence| evidence.counts_on(today) && self.is_fresh(evidence.date, today))
     }
-}
 
-/// A line of a file.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    file: FileKind,
-    line: u64,
-}
-
-impl Place {
-    fn fault(self, column: &str, expected: &str, found: &str) -> Fault {
-        Fault::new(self.file, self.line, Some(column), expected, found)
-    }
-}
-
-/// The combinations while they are gathered from two files, with where each stands.
-#[derive(Debug, Default)]
-struct Combinations {
-    dmcs: BTreeMap<DmcId, Dmc>,
-    by_combination: BTreeMap<Combination, DmcId>,
-    lines: BTreeMap<(FileKind, DmcId), u64>,
-}
-
-impl Combinations {
-    /// Takes a combination under its id. It may stand in both files, as the same; in one file it stands once.
-    fn take(
-        &mut self,
-        id: DmcId,
-        combination: Combination,
-        at: Place,
-        faults: &mut Faults,
-    ) -> Option<&mut Dmc> {
-        if let Some(first_line) = self.lines.get(&(at.file, id.clone())) {
-            faults.add_twice(at.file, at.line, "dmc_id", id.as_str(), *first_line);
-            return None;
-        }
-        self.lines.insert((at.file, id.clone()), at.line);
-        if let Some(known) = self.by_combination.get(&combination).filter(|known| **known != id) {
-            let place = FileKind::COMBINATIONS.iter().find_map(|file| {
-                self.lines.get(&(*file, known.clone())).map(|line| format!("{file} line {line}"))
-            });
-            let place = place.unwrap_or_default();
-            let expected = format!("the id {known}, under which {place} has the same combination");
-            faults.add(at.fault("dmc_id", &expected, id.as_str()));
-            return None;
-        }
-        let dmc = self.dmcs.entry(id.clone()).or_insert_with(|| Dmc {
-            id: id.clone(),
-            combination: combination.clone(),
-            date_added: None,
-            proposal: None,
-            evidence: BTreeMap::new(),
-        });
-        if dmc.combination != combination {
-            let expected = format!("the combination it has in epcl.csv: {}", dmc.combination.in_words());
-            faults.add(at.fault("dmc_id", &expected, &combination.in_words()));
-            return None;
-        }
-        self.by_combination.insert(combination, id);
-        Some(dmc)
-    }
-}
-
-/// Gathers the product list and checks what its rows say about one another.
-fn join_entries(rows: Vec<Lined<CplEntry>>, faults: &mut Faults) -> BTreeMap<CplEntryId, CplEntry> {
-    let mut lines: BTreeMap<CplEntryId, u64> = BTreeMap::new();
-    let mut entries: BTreeMap<CplEntryId, CplEntry> = BTreeMap::new();
-    for Lined { line, row } in rows {
-        if let Some(first_line) = lines.get(&row.id) {
-            faults.add_twice(FileKind::Cpl, line, "entry_id", row.id.as_str(), *first_line);
-            continue;
-        }
-        lines.insert(row.id.clone(), line);
-        entries.insert(row.id.clone(), row);
-    }
-    for entry in entries.values() {
-        let Predecessors::These(predecessors) = &entry.predecessors else { continue };
-        for predecessor in predecessors {
-            let sound = entries.get(predecessor).is_some_and(|known| {
-                known.id != entry.id && known.device_type == entry.device_type && known.model == entry.model
-            });
-            if !sound {
-                let line = lines.get(&entry.id).copied().unwrap_or_default();
-                let expected = "other entries of this file for the same device type and model";
-                let at = Place { file: FileKind::Cpl, line };
-                faults.add(at.fault("predecessors", expected, predecessor.as_str()));
-            }
-        }
-    }
-    entries
-}
-
-/// Checks that each place of a combination holds a known entry of the right type.
-fn check_places(
-    combination: &Combination,
-    entries: &BTreeMap<CplEntryId, CplEntry>,
-    at: Place,
-    faults: &mut Faults,
-) {
-    for (device_type, column) in PLACES {
-        let Some(id) = combination.place(device_type) else { continue };
-        if entries.get(id).is_none_or(|entry| entry.device_type != device_type) {
-            let expected = format!("an entry of cpl.csv for a device of type {device_type}");
-            faults.add(at.fault(column, &expected, id.as_str()));
-        }
-    }
-}
-
-/// Puts the evidence beside its combinations.
-fn join_evidence(rows: Vec<Lined<Evidence>>, combinations: &mut Combinations, faults: &mut Faults) {
-    let mut lines: BTreeMap<(DmcId, EvidenceKind), u64> = BTreeMap::new();
-    for Lined { line, row } in rows {
-        let at = Place { file: FileKind::Evidence, line };
-        let known = "a combination of epcl.csv or ppcl.csv";
-        if let Some(reference) = &row.equivalent_to {
-            if *reference == row.dmc {
-                faults.add(at.fault("equivalent_to", "another combination than dmc_id", reference.as_str()));
-            } else if !combinations.dmcs.contains_key(reference) {
-                faults.add(at.fault("equivalent_to", known, reference.as_str()));
-            }
-        }
-        let Some(dmc) = combinations.dmcs.get_mut(&row.dmc) else {
-            faults.add(at.fault("dmc_id", known, row.dmc.as_str()));
-            continue;
-        };
-        if row.state == EvidenceState::Withdrawn {
-            continue;
-        }
-        let key = (row.dmc.clone(), row.kind);
-        if let Some(first_line) = lines.get(&key) {
-            let found = format!("{} {}", row.dmc, row.kind);
-            let expected = format!("one row in force for a combination and kind (line {first_line} is one)");
-            faults.add(at.fault("kind", &expected, &found));
-            continue;
-        }
-        lines.insert(key, line);
-        dmc.evidence.insert(row.kind, row);
+    /// `[I]` What was written before a combination was removed from the EPCL did not keep it there, so it counts no
+    /// longer.
+    fn is_fresh(&self, date: Date, today: Date) -> bool {
+        self.removed_by(today).is_none_or(|removed| date > removed)
     }
 }

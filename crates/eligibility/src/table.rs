@@ -1,21 +1,25 @@
-//! Tables of text: rows from CSV bytes and back, every fault named with its line and column.
+//! Tables of text: rows from cells and back, every fault named with its line and column.
 //!
-//! The column names and cell formats of all five files are **ours**: the column names of the public formats of the
-//! CPL and EPCL were not found. Columns may stand in any order; each must stand there exactly once, and no other.
+//! The column names and cell formats of all seven files are **ours**: the column names of the public formats of the
+//! CPL and EPCL were not found. Columns may stand in any order; each must stand there exactly once, and no other. Those
+//! that are marked as optional may be left out, which is as if all of their cells were empty.
 
 mod cell;
 mod fault;
+mod rows;
 
-use std::io::{self, Read};
+use std::io::Read;
 
 pub(crate) use cell::{Cell, cell_from_text, cell_from_words};
 pub(crate) use fault::Faults;
-pub use fault::{FAULTS_KEPT, Fault, FileKind, LoadError};
+pub use fault::{FAULTS_KEPT, Fault, FileKind, LeftOut, LoadError};
+pub use rows::{Cells, CsvRows, RowSource, Unreadable};
 
 use crate::text::SharedTexts;
 
 /// A row of one of our files: [`CplEntry`](crate::CplEntry), [`EpclEntry`](crate::EpclEntry),
-/// [`PpclEntry`](crate::PpclEntry), [`Evidence`](crate::Evidence) or [`Device`](crate::Device).
+/// [`PpclEntry`](crate::PpclEntry), [`Evidence`](crate::Evidence), [`Device`](crate::Device),
+/// [`Notice`](crate::Notice) or [`ExclusionEntry`](crate::ExclusionEntry).
 ///
 /// Closed: the files are listed in [`FileKind`].
 pub trait CsvRow: Table {}
@@ -24,10 +28,10 @@ impl<T: Table> CsvRow for T {}
 
 /// Reads a whole file of rows, or says everything that is wrong with it.
 ///
-/// Looks at each row by itself; [`Register`](crate::Register) and [`Inventory`](crate::Inventory) look across rows.
+/// Looks at each row by itself; [`Lists`](crate::Lists) looks across rows and files.
 pub fn read_csv<T: CsvRow>(source: impl Read) -> Result<Vec<T>, LoadError> {
     let mut faults = Faults::default();
-    let rows = read_lines(source, &mut faults);
+    let rows = read_lines(&mut CsvRows::new(source), &mut faults);
     faults.into_result(rows.into_iter().map(|line| line.row).collect())
 }
 
@@ -51,6 +55,8 @@ pub trait Table: Sized {
     const FILE: FileKind;
     /// The columns, in the order we write them.
     const COLUMNS: &'static [&'static str];
+    /// Those of them that may be left out.
+    const OPTIONAL: &'static [&'static str] = &[];
     /// Reads a row; every cell is looked at, so that every bad one is named.
     fn read(row: &mut RowReader<'_>) -> Option<Self>;
     /// Writes the cells in the order of `COLUMNS`.
@@ -70,97 +76,100 @@ pub(crate) fn number_lines<T>(rows: Vec<T>) -> Vec<Lined<T>> {
 }
 
 /// Reads all good rows; what is not good goes to `faults`.
-pub(crate) fn read_lines<T: Table>(source: impl Read, faults: &mut Faults) -> Vec<Lined<T>> {
-    let mut lines = LineReader::new(source);
-    let mut record = csv::ByteRecord::new();
-    let mut shared = SharedTexts::default();
+pub(crate) fn read_lines<T: Table>(source: &mut dyn RowSource, faults: &mut Faults) -> Vec<Lined<T>> {
     let mut rows = Vec::new();
-    let mut positions = None;
-    loop {
-        let line = match lines.read(&mut record) {
-            Ok(Some(line)) => line,
-            Ok(None) => break,
-            Err((line, error)) => {
-                faults.add(Fault::of_line::<T>(line, "a readable file", &error.to_string()));
-                return rows;
-            }
-        };
-        let Some(positions) = &positions else {
-            let Some(found) = read_header::<T>(&record, line, faults) else { return rows };
-            positions = Some(found);
-            continue;
-        };
-        if record.len() != T::COLUMNS.len() {
-            let (expected, found) =
-                (format!("{} cells", T::COLUMNS.len()), format!("{} cells", record.len()));
-            faults.add(Fault::of_line::<T>(line, &expected, &found));
-            continue;
-        }
-        let mut row = RowReader {
-            file: T::FILE,
-            line,
-            columns: T::COLUMNS,
-            positions,
-            record: &record,
-            faults: &mut *faults,
-            shared: &mut shared,
-        };
-        if let Some(row) = T::read(&mut row) {
-            rows.push(Lined { line, row });
-        }
-    }
-    if positions.is_none() {
-        faults.add(Fault::of_line::<T>(1, "a header with the column names", "an empty file"));
-    }
+    read_rows(source, faults, |row, faults| match row {
+        Row::Good(row) => rows.push(row),
+        Row::Bad(_) => faults.leave_out_row(),
+    });
     rows
 }
 
-/// Reads records with the lines they really begin on.
-///
-/// The csv library says where it stood *before* it skipped empty lines, and after a record that ends in CR LF it still
-/// stands before the LF. So we have it end records at LF only, drop the CR ourselves, and count back from where a
-/// record ends.
-struct LineReader<R>(csv::Reader<R>);
+/// A row as it was read.
+pub(crate) enum Row<'a, T> {
+    Good(Lined<T>),
+    /// What is wrong with it has been noted.
+    Bad(BadRow<'a>),
+}
 
-impl<R: Read> LineReader<io::Chain<R, &'static [u8]>> {
-    fn new(source: R) -> Self {
-        let mut options = csv::ReaderBuilder::new();
-        options.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
-        // With a last line end of our own, every record ends in one; an empty line too many is skipped.
-        Self(options.from_reader(source.chain(&b"\n"[..])))
+/// A row with a fault, for who must know what it was about.
+pub(crate) struct BadRow<'a> {
+    pub line: u64,
+    cells: &'a Cells,
+    columns: &'static [&'static str],
+    positions: &'a [Option<usize>],
+}
+
+impl BadRow<'_> {
+    /// Returns a value of the row, when its cell is good.
+    pub(crate) fn value<V: Cell>(&self, column: &str) -> Option<V> {
+        let index = self.columns.iter().position(|known| *known == column)?;
+        let cell = self.cells.get((*self.positions.get(index)?)?)?;
+        V::parse(std::str::from_utf8(cell).ok()?, &mut SharedTexts::default())
     }
 
-    /// Reads the next record and returns its first line, or `None` at the end.
-    fn read(&mut self, record: &mut csv::ByteRecord) -> Result<Option<u64>, (u64, csv::Error)> {
-        loop {
-            let earliest = self.0.position().line();
-            if !self.0.read_byte_record(record).map_err(|error| (earliest, error))? {
-                return Ok(None);
+    /// Says whether it has as many cells as the header, so that its columns are what they seem.
+    pub(crate) fn is_whole(&self) -> bool {
+        let named = self.positions.iter().flatten().count();
+        self.cells.len() == named
+    }
+}
+
+/// Reads a file and hands on row by row, so that nothing of it is held but what the taker keeps.
+pub(crate) fn read_rows<T: Table>(
+    source: &mut dyn RowSource,
+    faults: &mut Faults,
+    mut take: impl FnMut(Row<'_, T>, &mut Faults),
+) {
+    let mut cells = Cells::default();
+    let mut shared = SharedTexts::default();
+    let mut header: Option<Vec<Option<usize>>> = None;
+    loop {
+        let line = match source.next_row(&mut cells) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(Unreadable { line, reason }) => {
+                return faults.add_fatal(Fault::of_line::<T>(line, "a readable file", &reason));
             }
-            let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-            // In a file that ends inside of a quoted cell our last line end is a part of the cell.
-            let line = self.0.position().line().saturating_sub(1 + inside).max(earliest);
-            if let Some(text) = record.as_slice().strip_suffix(b"\r") {
-                if text.is_empty() && record.len() == 1 {
-                    continue;
-                }
-                let last = record.len() - 1;
-                let shortened = record.iter().enumerate().map(|(index, cell)| match index == last {
-                    true => cell.strip_suffix(b"\r").unwrap_or(cell),
-                    false => cell,
-                });
-                *record = shortened.collect();
-            }
-            return Ok(Some(line));
+        };
+        let Some(positions) = &header else {
+            let Some(found) = read_header::<T>(&cells, line, faults) else { return };
+            header = Some(found);
+            continue;
+        };
+        let bad = BadRow { line, cells: &cells, columns: T::COLUMNS, positions };
+        if !bad.is_whole() {
+            let expected = format!("{} cells", positions.iter().flatten().count());
+            faults.add(Fault::of_line::<T>(line, &expected, &format!("{} cells", cells.len())));
+            take(Row::Bad(bad), faults);
+            continue;
         }
+        let (file, columns) = (T::FILE, T::COLUMNS);
+        let mut row = RowReader {
+            file,
+            line,
+            columns,
+            positions,
+            next: 0,
+            cells: &cells,
+            faults: &mut *faults,
+            shared: &mut shared,
+        };
+        match T::read(&mut row) {
+            Some(row) => take(Row::Good(Lined { line, row }), faults),
+            None => take(Row::Bad(bad), faults),
+        }
+    }
+    if header.is_none() {
+        faults.add_fatal(Fault::of_line::<T>(1, "a header with the column names", "an empty file"));
     }
 }
 
 /// Returns where each of our columns stands, or names every column that is missing, unknown or there twice.
-fn read_header<T: Table>(record: &csv::ByteRecord, line: u64, faults: &mut Faults) -> Option<Vec<usize>> {
+fn read_header<T: Table>(cells: &Cells, line: u64, faults: &mut Faults) -> Option<Vec<Option<usize>>> {
     let mut positions: Vec<Option<usize>> = vec![None; T::COLUMNS.len()];
     let mut sound = true;
-    for (position, name) in record.iter().enumerate() {
+    for (position, name) in cells.iter().enumerate() {
         let name = String::from_utf8_lossy(name);
         let known = T::COLUMNS.iter().position(|column| *column == name);
         let slot = known.and_then(|index| positions.get_mut(index));
@@ -173,15 +182,16 @@ fn read_header<T: Table>(record: &csv::ByteRecord, line: u64, faults: &mut Fault
             None => "only the columns of this file",
         };
         sound = false;
-        faults.add(Fault::new(T::FILE, line, Some(&name), expected, &name));
+        faults.add_fatal(Fault::new(T::FILE, line, Some(&name), expected, &name));
     }
     for (column, position) in T::COLUMNS.iter().zip(&positions) {
-        if position.is_none() {
+        if position.is_none() && !T::OPTIONAL.contains(column) {
             sound = false;
-            faults.add(Fault::new(T::FILE, line, Some(column), "a column of this name", "no such column"));
+            let (expected, found) = ("a column of this name", "no such column");
+            faults.add_fatal(Fault::new(T::FILE, line, Some(column), expected, found));
         }
     }
-    if sound { positions.into_iter().collect() } else { None }
+    sound.then_some(positions)
 }
 
 /// The cells of one row, by column name.
@@ -190,8 +200,10 @@ pub struct RowReader<'a> {
     file: FileKind,
     line: u64,
     columns: &'static [&'static str],
-    positions: &'a [usize],
-    record: &'a csv::ByteRecord,
+    positions: &'a [Option<usize>],
+    /// The column after the one that was read last: rows are read in the order of their columns.
+    next: usize,
+    cells: &'a Cells,
     faults: &'a mut Faults,
     shared: &'a mut SharedTexts,
 }
@@ -199,15 +211,19 @@ pub struct RowReader<'a> {
 impl RowReader<'_> {
     /// Reads one cell, or names it as a fault.
     pub(crate) fn cell<T: Cell>(&mut self, column: &'static str) -> Option<T> {
-        let index =
-            self.columns.iter().position(|known| *known == column).expect("the column is of this file");
-        // The header was checked, and the row is as long as the header.
-        let bytes =
-            self.positions.get(index).and_then(|position| self.record.get(*position)).unwrap_or_default();
+        let index = match self.columns.get(self.next) {
+            Some(known) if *known == column => self.next,
+            _ => self.columns.iter().position(|known| *known == column).expect("the column is of this file"),
+        };
+        self.next = index + 1;
+        // The header was checked, and the row is as long as the header. A column that was left out is empty.
+        let position = self.positions.get(index).copied().flatten();
+        let bytes = position.and_then(|position| self.cells.get(position)).unwrap_or_default();
         let Ok(text) = std::str::from_utf8(bytes) else {
             self.refuse(column, "text in UTF-8", &String::from_utf8_lossy(bytes));
             return None;
         };
+        self.shared.enter(index);
         let value = T::parse(text, self.shared);
         if value.is_none() {
             self.refuse(column, &T::expected(), text);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use eligibility::{
-    Claim, CplEntryId, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
-    decide,
+    Circumstances, Claim, CplEntryId, Date, DeviceType, ImageSize, InstructingParty, MeterStatus,
+    OfferedImage, SmsoId, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;
@@ -164,7 +164,8 @@ impl Conductor {
         let Some(image) = &offered else {
             return Judgement::refusal(code::NO_IMAGE, "the order has no image for this device's model");
         };
-        let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image };
+        let circumstances = Circumstances::default();
+        let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image, circumstances };
         Judgement::from(&decide(&claim, register, inventory, date_of(now), gate))
     }
 
@@ -177,7 +178,7 @@ impl Conductor {
         let Some(smso) = order.smso() else {
             return Judgement::refusal(code::NO_IMAGE, "the order names no SMSO");
         };
-        let installation = self.desk.inventory.device(device).map(|found| &found.installation);
+        let installation = self.desk.inventory.device(device).map(|found| found.installation);
         // What the order still means to do in this home: devices that it gave up stay as they are.
         let goals: BTreeMap<Eui64, CplEntryId> = installation
             .into_iter()
@@ -203,14 +204,8 @@ impl Conductor {
     /// Returns the target of an order that fits a device: the same kind, manufacturer and model.
     pub(super) fn target_for<'a>(&self, targets: &'a [Target], device: Eui64) -> Option<&'a Target> {
         let Desk { register, inventory, .. } = &self.desk;
-        let current = register.entry(&inventory.device(device)?.entry)?;
-        targets.iter().find(|target| {
-            register.entry(&target.cpl_entry).is_some_and(|entry| {
-                entry.device_type == current.device_type
-                    && entry.manufacturer == current.manufacturer
-                    && entry.model == current.model
-            })
-        })
+        let running = inventory.device(device)?.entry;
+        targets.iter().find(|target| register.is_for_model(running, &target.cpl_entry))
     }
 
     /// Returns the digest of the image that fits a device under way.

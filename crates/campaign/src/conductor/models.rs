@@ -34,7 +34,7 @@ impl Conductor {
     /// Returns the number of a hub's model. Hubs whose entry is not on the list are told apart by its name.
     pub(super) fn model_of(&mut self, hub: Eui64) -> ModelId {
         let Some(found) = self.desk.inventory.device(hub) else { return ModelId::default() };
-        match self.desk.register.entry(&found.entry) {
+        match self.desk.register.entry(found.entry) {
             Some(entry) => self.models.number(entry.manufacturer.as_str(), entry.model.as_str()),
             None => self.models.number("", found.entry.as_str()),
         }

@@ -1,12 +1,10 @@
 //! What an allowed update rests on.
 
-use std::fmt;
-
 use firmware_image::{Eui64, ImageDigest};
 use jiff::civil::Date;
 
+use super::document::Documents;
 use super::row::GateRow;
-use crate::evidence::EvidenceRef;
 use crate::text::{CplEntryId, DmcId};
 
 /// What an allowed update rests on; proof that [`decide`](crate::decide) allowed this image on this device that day.
@@ -17,22 +15,22 @@ use crate::text::{CplEntryId, DmcId};
 /// # fn any<T>() -> T { unimplemented!() }
 /// let basis = eligibility::Basis { device: any(), ..any() };
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Basis {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Basis<'a> {
     device: Eui64,
-    target: CplEntryId,
+    target: &'a CplEntryId,
     image: ImageDigest,
     decided_on: Date,
-    proof: Proof,
+    proof: Proof<'a>,
 }
 
 /// The part of a basis that the evidence gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::gate) struct Proof {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gate) struct Proof<'a> {
     pub reason: ReasonCode,
-    pub dmc: DmcId,
-    pub reference: Option<DmcId>,
-    pub evidence: Vec<EvidenceRef>,
+    pub dmc: &'a DmcId,
+    pub reference: Option<&'a DmcId>,
+    pub evidence: Documents<'a>,
     pub rests_on: Date,
 }
 
@@ -76,13 +74,13 @@ impl ReasonCode {
     }
 }
 
-impl Basis {
+impl<'a> Basis<'a> {
     pub(in crate::gate) fn new(
         device: Eui64,
-        target: CplEntryId,
+        target: &'a CplEntryId,
         image: ImageDigest,
         decided_on: Date,
-        proof: Proof,
+        proof: Proof<'a>,
     ) -> Self {
         Self { device, target, image, decided_on, proof }
     }
@@ -93,8 +91,8 @@ impl Basis {
     }
 
     /// Returns the entry it may be updated to.
-    pub fn target(&self) -> &CplEntryId {
-        &self.target
+    pub fn target(&self) -> &'a CplEntryId {
+        self.target
     }
 
     /// Returns the image it may get.
@@ -113,17 +111,17 @@ impl Basis {
     }
 
     /// Returns the combination the home ends in.
-    pub fn dmc(&self) -> &DmcId {
-        &self.proof.dmc
+    pub fn dmc(&self) -> &'a DmcId {
+        self.proof.dmc
     }
 
     /// Returns the tested combination relied on by substantive equivalence (B4).
-    pub fn reference(&self) -> Option<&DmcId> {
-        self.proof.reference.as_ref()
+    pub fn reference(&self) -> Option<&'a DmcId> {
+        self.proof.reference
     }
 
-    /// Returns the documents it rests on. Empty for B1, where the EPCL entry of [`Basis::dmc`] is the evidence.
-    pub fn evidence(&self) -> &[EvidenceRef] {
+    /// Returns what it rests on: the EPCL entry, or tests and reports; and the notice, where notices are asked for.
+    pub fn evidence(&self) -> &Documents<'a> {
         &self.proof.evidence
     }
 
@@ -135,25 +133,5 @@ impl Basis {
     /// Returns the day of the decision.
     pub fn decided_on(&self) -> Date {
         self.decided_on
-    }
-}
-
-/// Says it in a sentence.
-impl fmt::Display for Basis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Basis { device, target, proof: Proof { dmc, rests_on, .. }, .. } = self;
-        write!(f, "{device} may be updated to {target}: combination {dmc} ")?;
-        match (self.reason(), self.reference()) {
-            (ReasonCode::Epcl, _) => return write!(f, "is on the EPCL since {rests_on}"),
-            (ReasonCode::EarlyMtSit, _) => write!(f, "is proposed and its MT and SIT are complete")?,
-            (ReasonCode::EarlyDmctReport, _) => write!(f, "is proposed and its DMCT EPCL Report is issued")?,
-            (ReasonCode::EarlyDmctReportSe, reference) => {
-                let reference = reference.map(DmcId::as_str).unwrap_or_default();
-                write!(f, "is proposed as equivalent to {reference} and its DMCT EPCL Report is issued")?;
-            }
-        }
-        let documents =
-            self.evidence().iter().map(|evidence| format!("{} {}", evidence.kind, evidence.doc_ref));
-        write!(f, " since {rests_on} ({})", documents.collect::<Vec<_>>().join(", "))
     }
 }

@@ -1,18 +1,17 @@
 //! Why a claim is refused: every way, with what a person needs to see it.
 
-use std::fmt;
-
 use firmware_image::{Eui64, HardwareVersion};
 use jiff::civil::Date;
 
 use super::row::GateRow;
+use crate::combination::CombinationView;
 use crate::cpl::{CplStatus, Predecessors};
 use crate::evidence::EvidenceKind;
 use crate::text::{CplEntryId, DmcId, SmsoId};
 
 /// Why a claim is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal<'a> {
     /// A0: the inventory has no such device.
     UnknownDevice(Eui64),
     /// A0: the product list has no such entry, be it the running or the target one.
@@ -20,73 +19,89 @@ pub enum Refusal {
         /// The device.
         device: Eui64,
         /// The entry.
-        entry: CplEntryId,
+        entry: &'a CplEntryId,
     },
     /// A1: somebody other than the DCC instructs.
     NotDcc {
         /// Who.
-        party: String,
+        party: &'a str,
     },
     /// A1: the instruction addresses another SMSO than the one that operates the installation.
     WrongSmso {
         /// Whom it addresses.
-        addressed: SmsoId,
+        addressed: &'a SmsoId,
         /// Who operates.
-        operator: SmsoId,
+        operator: &'a SmsoId,
     },
     /// A2: no Dormant Meter, nor a device that may go with one.
     Active(ActiveReason),
     /// A3: the device is enrolled, so its supplier updates it through the DCC.
     Enrolled,
     /// A4: the home would not end in a combination that is listed or proposed.
-    FirmwareNotInDmc(DmcMismatch),
+    FirmwareNotInDmc(DmcMismatch<'a>),
     /// A9: the image is not the registered one, or not for this device.
     Image(ImageMismatch),
     /// A10: the running version is not a permitted predecessor.
     Path {
         /// What runs.
-        current: CplEntryId,
+        current: &'a CplEntryId,
         /// What it was to run.
-        target: CplEntryId,
+        target: &'a CplEntryId,
         /// What the target may be installed over.
-        permitted: Predecessors,
+        permitted: &'a Predecessors,
     },
     /// B2, B3 or B4 would allow it, and TMAD V7.0 is not in effect.
     EarlyNotInEffect {
         /// The row.
         row: GateRow,
         /// The combination.
-        dmc: DmcId,
+        dmc: &'a DmcId,
         /// When V7.0 takes effect.
         effective: Date,
     },
     /// B5: equivalence is claimed and not final.
     EquivalenceNotFinal {
         /// The combination.
-        dmc: DmcId,
+        dmc: &'a DmcId,
         /// The combination it is said to be equivalent to.
-        reference: DmcId,
-        /// Whether the report is issued, so that it is the tests of the reference that are missing.
-        report_issued: bool,
+        reference: &'a DmcId,
+        /// Whether the report is issued.
+        issued: bool,
+        /// How many objections are open.
+        open_objections: u16,
     },
     /// B6: one of MT and SIT is not complete, and no report is issued.
     TestingIncomplete {
         /// The combination.
-        dmc: DmcId,
+        dmc: &'a DmcId,
         /// The test that is missing.
         missing: EvidenceKind,
     },
     /// B7: nothing that the update could rest on.
     NoEvidence {
         /// The combination.
-        dmc: DmcId,
-        /// Whether it is proposed by now; before that no test of it counts.
-        proposed: bool,
+        dmc: &'a DmcId,
+        /// What is missing.
+        why: Unproven,
     },
     /// B8: declared uneconomic to test.
     Uneconomic {
         /// The combination.
-        dmc: DmcId,
+        dmc: &'a DmcId,
+    },
+}
+
+/// How a combination comes to have no evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unproven {
+    /// It is not proposed by now; before that no test of it counts.
+    NotProposed,
+    /// It is proposed, and no test is complete and no report issued.
+    Untested,
+    /// It was removed from the EPCL, and is not proposed again since.
+    Removed {
+        /// When.
+        on: Date,
     },
 }
 
@@ -102,8 +117,8 @@ pub enum ActiveReason {
 }
 
 /// How a claim fails row A4.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DmcMismatch {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DmcMismatch<'a> {
     /// The order names no target for the device.
     NotTargeted,
     /// Another device of the same order and installation may not be updated, so the combination does not come about.
@@ -115,8 +130,8 @@ pub enum DmcMismatch {
     },
     /// No listed or proposed combination is the one the home would end in.
     NoSuchCombination {
-        /// That combination, in words.
-        combination: String,
+        /// That combination.
+        combination: CombinationView<'a>,
     },
 }
 
@@ -125,8 +140,6 @@ pub enum DmcMismatch {
 pub enum ImageMismatch {
     /// The target entry is not in force.
     CplStatus(CplStatus),
-    /// The target entry is for another type of device.
-    DeviceType,
     /// The target entry is for another manufacturer or model than the device is.
     Model,
     /// The target entry is for other hardware than the device has.
@@ -156,7 +169,6 @@ impl ImageMismatch {
     pub fn field(self) -> &'static str {
         match self {
             ImageMismatch::CplStatus(_) => "status",
-            ImageMismatch::DeviceType => "device_type",
             ImageMismatch::Model => "model",
             ImageMismatch::CplHardware { .. } => "hardware_version",
             ImageMismatch::NotRegistered | ImageMismatch::Digest => "image_sha256",
@@ -167,7 +179,7 @@ impl ImageMismatch {
     }
 }
 
-impl Refusal {
+impl<'a> Refusal<'a> {
     /// Returns the row that is not passed.
     pub fn row(&self) -> GateRow {
         match self {
@@ -207,7 +219,7 @@ impl Refusal {
     }
 
     /// Returns the combination, once one was found.
-    pub fn dmc(&self) -> Option<&DmcId> {
+    pub fn dmc(&self) -> Option<&'a DmcId> {
         match self {
             Refusal::EarlyNotInEffect { dmc, .. }
             | Refusal::EquivalenceNotFinal { dmc, .. }
@@ -215,114 +227,6 @@ impl Refusal {
             | Refusal::NoEvidence { dmc, .. }
             | Refusal::Uneconomic { dmc } => Some(dmc),
             _ => None,
-        }
-    }
-}
-
-/// Says it in a sentence.
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::UnknownDevice(device) => write!(f, "the inventory has no device {device}"),
-            Refusal::UnknownModel { device, entry } => {
-                write!(f, "the product list has no entry {entry}, named for device {device}")
-            }
-            Refusal::NotDcc { party } => write!(f, "the instruction comes from {party:?}, not from the DCC"),
-            Refusal::WrongSmso { addressed, operator } => {
-                write!(
-                    f,
-                    "the instruction addresses SMSO {addressed}, and {operator} operates the installation"
-                )
-            }
-            Refusal::Active(reason) => write!(f, "{reason}"),
-            Refusal::Enrolled => write!(f, "the device is enrolled with the DCC, so its supplier updates it"),
-            Refusal::FirmwareNotInDmc(mismatch) => write!(f, "{mismatch}"),
-            Refusal::Image(mismatch) => write!(f, "{mismatch}"),
-            Refusal::Path { current, target, permitted } => match permitted {
-                Predecessors::These(entries) if !entries.is_empty() => {
-                    let permitted = entries.iter().map(CplEntryId::as_str).collect::<Vec<_>>().join(", ");
-                    write!(f, "{target} may be installed over {permitted}, and the device runs {current}")
-                }
-                _ => write!(f, "{target} may be installed over no version, and the device runs {current}"),
-            },
-            Refusal::EarlyNotInEffect { row, dmc, effective } => {
-                write!(
-                    f,
-                    "row {row} would allow combination {dmc}, but TMAD V7.0 takes effect on {effective}"
-                )
-            }
-            Refusal::EquivalenceNotFinal { dmc, reference, report_issued: false } => {
-                write!(
-                    f,
-                    "combination {dmc} is claimed to be equivalent to {reference}, and no report is issued"
-                )
-            }
-            Refusal::EquivalenceNotFinal { dmc, reference, report_issued: true } => write!(
-                f,
-                "the report on combination {dmc} is issued, but {reference}, to which it is equivalent, is not tested"
-            ),
-            Refusal::TestingIncomplete { dmc, missing } => {
-                write!(f, "{missing} of combination {dmc} is not complete, and no DMCT EPCL Report is issued")
-            }
-            Refusal::NoEvidence { dmc, proposed: true } => {
-                write!(f, "no test of combination {dmc} is complete and no report on it is issued")
-            }
-            Refusal::NoEvidence { dmc, proposed: false } => {
-                write!(f, "combination {dmc} is neither on the EPCL nor proposed on this day")
-            }
-            Refusal::Uneconomic { dmc } => write!(f, "combination {dmc} is declared uneconomic to test"),
-        }
-    }
-}
-
-impl fmt::Display for ActiveReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ActiveReason::Meter => "the meter is an Active Meter",
-            ActiveReason::NoDormantMeter => "the device is associated with no Dormant Meter",
-            ActiveReason::SharedInMixed => {
-                "the device is shared with an Active Meter, and updating such devices is not enabled"
-            }
-        })
-    }
-}
-
-impl fmt::Display for DmcMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DmcMismatch::NotTargeted => f.write_str("the order names no target for the device"),
-            DmcMismatch::Companion { device, row } => {
-                write!(f, "the combination needs device {device} updated too, which row {row} does not allow")
-            }
-            DmcMismatch::NoSuchCombination { combination } => {
-                write!(f, "no listed or proposed combination is {combination}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for ImageMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ImageMismatch::CplStatus(status) => write!(f, "the target entry is {status} on the product list"),
-            ImageMismatch::DeviceType => f.write_str("the target entry is for another type of device"),
-            ImageMismatch::Model => f.write_str("the target entry is for another model"),
-            ImageMismatch::CplHardware { device, entry } => {
-                write!(
-                    f,
-                    "the target entry is for hardware {:04X}, and the device has {:04X}",
-                    entry.0, device.0
-                )
-            }
-            ImageMismatch::NotRegistered => f.write_str("no image is registered for the target entry"),
-            ImageMismatch::Digest => f.write_str("the payload's SHA-256 is not the registered one"),
-            ImageMismatch::Size => f.write_str("the payload's size is not the registered one"),
-            ImageMismatch::FirmwareVersion => {
-                f.write_str("the image's version is not that of the target entry")
-            }
-            ImageMismatch::HardwareRange { device } => {
-                write!(f, "the image is not for hardware {:04X}, which the device has", device.0)
-            }
         }
     }
 }

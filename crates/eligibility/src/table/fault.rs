@@ -13,7 +13,7 @@ pub const FAULTS_KEPT: usize = 100;
 /// The longest piece of a file that a fault repeats, in characters.
 const FOUND_MAX: usize = 60;
 
-/// One of our five files.
+/// One of our seven files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// The product list: device models with their firmware.
@@ -26,9 +26,24 @@ pub enum FileKind {
     Evidence,
     /// The devices.
     Inventory,
+    /// What suppliers were told about planned updates.
+    Notices,
+    /// Devices with which nothing is to be done.
+    Exclusions,
 }
 
 impl FileKind {
+    /// All of them, in the order in which they are read.
+    pub const ALL: [FileKind; 7] = [
+        FileKind::Cpl,
+        FileKind::Epcl,
+        FileKind::Ppcl,
+        FileKind::Evidence,
+        FileKind::Inventory,
+        FileKind::Notices,
+        FileKind::Exclusions,
+    ];
+
     /// The files that name combinations.
     pub(crate) const COMBINATIONS: [FileKind; 2] = [FileKind::Epcl, FileKind::Ppcl];
 
@@ -40,6 +55,8 @@ impl FileKind {
             FileKind::Ppcl => "ppcl.csv",
             FileKind::Evidence => "evidence.csv",
             FileKind::Inventory => "inventory.csv",
+            FileKind::Notices => "notices.csv",
+            FileKind::Exclusions => "exclusions.csv",
         }
     }
 }
@@ -90,7 +107,19 @@ fn shorten(text: &str) -> String {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} line {}", self.file, self.line)?;
+        write!(f, "{} ", self.file)?;
+        self.write_place(f)
+    }
+}
+
+impl Fault {
+    /// Says what is wrong without the usual name of the file, for who knows its real one.
+    pub fn in_file(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.write_place(f))
+    }
+
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
         if let Some(column) = &self.column {
             write!(f, ", column {}", column.escape_debug())?;
         }
@@ -127,18 +156,80 @@ impl fmt::Display for LoadError {
     }
 }
 
+/// What was left out of lists that were loaded in part: every fault, and how many rows it cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    faults: Vec<Fault>,
+    count: usize,
+    rows: u64,
+}
+
+impl LeftOut {
+    /// Returns the first faults, at most [`FAULTS_KEPT`], in the order of the files and lines.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Returns how many faults there are in all.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Returns how many rows were not taken.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
 /// Collects faults while files are read.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     kept: Vec<Fault>,
     count: usize,
+    in_part: bool,
+    fatal: bool,
+    rows: u64,
 }
 
 impl Faults {
+    /// Collects for who takes what is good, and must be told of everything that is left out.
+    pub(crate) fn in_part() -> Self {
+        Self { in_part: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_in_part(&self) -> bool {
+        self.in_part
+    }
+
+    /// Leaves out a row for the sake of another that is bad. When nothing is taken at all, that is no news.
+    pub(crate) fn leave_out(&mut self, consequence: impl FnOnce() -> Fault) {
+        if self.in_part {
+            self.rows += 1;
+            self.add(consequence());
+        }
+    }
+
     pub(crate) fn add(&mut self, fault: Fault) {
         self.count += 1;
         if self.kept.len() < FAULTS_KEPT {
             self.kept.push(fault);
+        }
+    }
+
+    /// Adds a fault that loading in part cannot excuse: without what it spoils, what is left would say something else.
+    pub(crate) fn add_fatal(&mut self, fault: Fault) {
+        self.fatal = true;
+        // Kept in any case: it is the reason why nothing is taken.
+        if self.kept.len() >= FAULTS_KEPT {
+            self.kept.pop();
+        }
+        self.add(fault);
+    }
+
+    /// Says why nothing can be taken in part after a bad row. When nothing is to be taken in part, that is no news.
+    pub(crate) fn spoil(&mut self, reason: impl FnOnce() -> Fault) {
+        if self.in_part {
+            self.add_fatal(reason());
         }
     }
 
@@ -155,15 +246,36 @@ impl Faults {
         self.add(Fault::new(file, line, Some(column), &expected, found));
     }
 
+    /// Counts a row that is not taken for a fault of its own.
+    pub(crate) fn leave_out_row(&mut self) {
+        self.rows += 1;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    pub(crate) fn into_error(self) -> LoadError {
+    /// Says whether what is good may be taken.
+    pub(crate) fn permit_taking(&self) -> bool {
+        self.is_empty() || self.in_part && !self.fatal
+    }
+
+    pub(crate) fn into_error(mut self) -> LoadError {
+        self.sort();
         LoadError { faults: self.kept, count: self.count }
+    }
+
+    pub(crate) fn into_left_out(mut self) -> LeftOut {
+        self.sort();
+        LeftOut { faults: self.kept, count: self.count, rows: self.rows }
     }
 
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, LoadError> {
         if self.is_empty() { Ok(value) } else { Err(self.into_error()) }
+    }
+
+    /// Rows are looked at one by one first and together afterwards, so that faults come up in two passes.
+    fn sort(&mut self) {
+        self.kept.sort_by_key(|fault| (fault.file, fault.line));
     }
 }

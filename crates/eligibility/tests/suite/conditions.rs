@@ -1,18 +1,19 @@
 //! Block A of the table, row by row, and what stands before it.
 
 use eligibility::{
-    ActiveReason, CplStatus, DeviceChange, DmcMismatch, Exclusion, GateRow, ImageMismatch, ImageSize,
-    InstructingParty, MeterStatus, Predecessors, Refusal, Verdict,
+    ActiveReason, CplStatus, Decision, DeviceChange, DmcMismatch, Exclusion, GateRow, ImageMismatch,
+    ImageSize, InstructingParty, MeterStatus, Predecessors, Refusal,
 };
 use firmware_image::{Eui64, FileVersion, HardwareRange, HardwareVersion, ImageDigest};
 
 use crate::world::{ESME, GSME, HUB, IHD, World, check, combination, id, judge, predecessors, world};
 
 #[track_caller]
-fn refusal(world: &World) -> Refusal {
-    match world.decide() {
-        Verdict::Refuse(refusal) => refusal,
-        other => panic!("{}: {}", other.code(), other.explain()),
+fn refusal(world: &World) -> Refusal<'static> {
+    let verdict = world.decide();
+    match verdict.decision() {
+        Decision::Refuse(refusal) => *refusal,
+        _ => panic!("{}: {}", verdict.code(), verdict.explain()),
     }
 }
 
@@ -280,7 +281,11 @@ fn the_running_version_must_be_a_permitted_predecessor() {
     world.list("D3", combination("E3", "G1", "C1", "I1"));
     world.ask(ESME, "E3");
     let verdict = judge(&world, "A10", "REJECT_PATH");
-    assert!(verdict.explain().contains("E3 may be installed over E2"), "{}", verdict.explain());
+    assert!(
+        verdict.explain().contains("E3 may be installed over E2, and it runs E1"),
+        "{}",
+        verdict.explain()
+    );
     for (permitted, row) in [
         (Predecessors::Any, "B1"),
         (predecessors("E1"), "B1"),
@@ -297,10 +302,10 @@ fn a_claim_that_fails_several_rows_is_told_the_first() {
     let mut world = world();
     world.image.size = ImageSize(1);
     check(&world, "A9", "REJECT_IMAGE");
-    world.device_mut(HUB).exclusion = Some(Exclusion::SupplierBelief);
-    check(&world, "A5", "SKIP_EXCLUDED");
     world.rows.epcl.clear();
     check(&world, "A4", "REJECT_FW_NOT_IN_DMC");
+    world.device_mut(HUB).exclusion = Some(Exclusion::SupplierBelief);
+    check(&world, "A5", "SKIP_EXCLUDED");
     world.device_mut(ESME).enrolled = true;
     check(&world, "A3", "REJECT_ENROLLED");
     world.device_mut(ESME).status = MeterStatus::Active;
@@ -313,13 +318,7 @@ fn a_claim_that_fails_several_rows_is_told_the_first() {
 fn what_is_noted_about_a_device_changes_its_next_verdict() {
     let world = world();
     let (register, mut inventory) = (world.register(), world.inventory());
-    let claim = eligibility::Claim {
-        device: ESME,
-        targets: &world.targets,
-        instructed_by: &world.instructed_by,
-        addressed_smso: &world.addressed_smso,
-        image: &world.image,
-    };
+    let claim = world.claim();
     let mut after = |change: DeviceChange| {
         inventory.note(ESME, change).expect("the change fits");
         eligibility::decide(&claim, &register, &inventory, world.today, &world.config).code()

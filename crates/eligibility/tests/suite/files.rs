@@ -91,8 +91,8 @@ fn sound_files_load_and_look_as_documented() {
     );
     assert_eq!(
         files.epcl,
-        "dmc_id,group,smso,comms_provider,esme_entry,gsme_entry,ch_entry,ppmid_entry,ihd_entry,date_added\n\
-         D1,GROUP-1,SMSO-1,CSP-1,E1,G1,C1,,I1,2020-06-01\n"
+        "dmc_id,group,smso,comms_provider,esme_entry,gsme_entry,ch_entry,ppmid_entry,ihd_entry,date_added,\
+         date_removed\nD1,GROUP-1,SMSO-1,CSP-1,E1,G1,C1,,I1,2020-06-01,\n"
     );
     assert_eq!(
         files.inventory.lines().nth(2),
@@ -224,7 +224,7 @@ fn bytes_that_are_no_text_are_named() {
 fn every_bad_row_is_counted_and_the_first_hundred_are_kept() {
     let mut text = full().evidence;
     for line in 0..250 {
-        text.push_str(&format!("D2,MT,complete,2020-08-01,,x{line};\n"));
+        text.push_str(&format!("D2,MT,complete,2020-08-01,,x{line};,\n"));
     }
     let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
     // Each of those rows has two bad cells.

@@ -6,4 +6,6 @@ mod conditions; // block A, row by row
 mod every_state; // block B: all states of all evidence against the table, written a second time
 mod evidence; // block B, row by row
 mod files; // what is wrong with files, named
+mod partial;
 mod round_trip; // any rows can be written and read; any bytes can be read
+mod sentences; // what a verdict says to people and to programs // lists taken in part

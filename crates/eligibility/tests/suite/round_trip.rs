@@ -2,8 +2,9 @@
 
 use eligibility::{
     Combination, CplEntry, CplStatus, CsvRow, Date, Device, DeviceType, EpclEntry, Evidence, EvidenceKind,
-    EvidenceState, Exclusion, HanChannel, ImageSize, Inventory, MeterStatus, PpclEntry, Predecessors,
-    Register, RegisterFiles, RegisteredImage, TextError, read_csv, write_csv,
+    EvidenceState, Exclusion, ExclusionEntry, HanChannel, ImageSize, Inventory, MeterStatus, Mpxn, Notice,
+    ObjectionCount, PpclEntry, Predecessors, Register, RegisterFiles, RegisteredImage, TextError, read_csv,
+    write_csv,
 };
 use firmware_image::{Eui64, FileVersion, HardwareVersion, ImageDigest};
 use proptest::collection::{btree_set, vec};
@@ -67,14 +68,12 @@ fn combination() -> impl Strategy<Value = Combination> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let state = select(EvidenceState::ALL);
-    (word(), select(EvidenceKind::ALL), state, date(), line(), option::of(word()))
-        .prop_map(|(dmc, kind, state, date, doc_ref, equivalent_to)| Evidence {
-            dmc,
-            kind,
-            state,
-            date,
-            doc_ref,
-            equivalent_to,
+    let claim = option::of((word(), any::<u16>()));
+    (word(), select(EvidenceKind::ALL), state, date(), line(), claim)
+        .prop_map(|(dmc, kind, state, date, doc_ref, claim)| {
+            let (equivalent_to, open) = claim.unzip();
+            let open_objections = ObjectionCount(open.unwrap_or_default());
+            Evidence { dmc, kind, state, date, doc_ref, equivalent_to, open_objections }
         })
         .prop_filter("tests are neither issued nor equivalent", |row| {
             let plain = row.state != EvidenceState::Issued && row.equivalent_to.is_none();
@@ -118,6 +117,31 @@ fn device() -> impl Strategy<Value = Device> {
     )
 }
 
+fn notice() -> impl Strategy<Value = Notice> {
+    let digits = "[0-9]{1,13}".prop_map(|text| text.parse::<Mpxn>().expect("digits"));
+    let numbers = (any::<[u8; 8]>(), any::<u32>(), any::<u32>());
+    (word(), digits, numbers, option::of(word()), date(), date(), date()).prop_map(
+        |(supplier, mpxn, (device, from, to), dmc, one_day, other_day, issued_at)| Notice {
+            supplier,
+            mpxn,
+            device: Eui64::from_bytes(device),
+            dmc,
+            from: FileVersion(from),
+            to: FileVersion(to),
+            window_start: one_day.min(other_day),
+            window_end: one_day.max(other_day),
+            issued_at,
+        },
+    )
+}
+
+fn exclusion() -> impl Strategy<Value = ExclusionEntry> {
+    (any::<[u8; 8]>(), line(), date(), option::of(line())).prop_map(|(device, reason, since, doc_ref)| {
+        let (device, reason) = (Eui64::from_bytes(device), Exclusion::Other(reason));
+        ExclusionEntry { device, reason, since, doc_ref }
+    })
+}
+
 fn check<T: CsvRow + PartialEq + std::fmt::Debug>(rows: &[T]) {
     assert_eq!(read_csv::<T>(write_csv(rows).as_slice()).as_deref(), Ok(rows));
 }
@@ -146,11 +170,14 @@ proptest! {
     fn rows_of_every_file_come_back_as_they_were_written(
         cpl in vec(cpl_entry(), 0..6),
         combinations in vec((word::<eligibility::DmcId>(), combination(), date(), any::<bool>()), 0..6),
+        notices in vec(notice(), 0..6),
+        exclusions in vec(exclusion(), 0..6),
         evidence in vec(evidence(), 0..6),
         devices in vec(device(), 0..6),
     ) {
         let epcl = combinations.iter().map(|(id, combination, date_added, _)| EpclEntry {
             id: id.clone(), combination: combination.clone(), date_added: *date_added,
+            date_removed: Some(Date::MAX).filter(|_| date_added.year() % 2 == 0),
         });
         let ppcl = combinations.iter().map(|(id, combination, date_proposed, uneconomic)| PpclEntry {
             id: id.clone(), combination: combination.clone(), date_proposed: *date_proposed, uneconomic: *uneconomic,
@@ -160,6 +187,8 @@ proptest! {
         check(&ppcl.collect::<Vec<_>>());
         check(&evidence);
         check(&devices);
+        check(&notices);
+        check(&exclusions);
     }
 
     #[test]
@@ -198,16 +227,9 @@ fn a_register_and_an_inventory_written_and_loaded_give_the_same_verdict() {
     .expect("sound");
     let inventory = Inventory::load(write_csv(&world.devices).as_slice()).expect("sound");
     assert_eq!(
-        inventory.devices().cloned().collect::<Vec<_>>(),
-        world.inventory().devices().cloned().collect::<Vec<_>>()
+        inventory.devices().map(Device::from).collect::<Vec<_>>(),
+        world.inventory().devices().map(Device::from).collect::<Vec<_>>()
     );
-    let claim = eligibility::Claim {
-        device: world.device,
-        targets: &world.targets,
-        instructed_by: &world.instructed_by,
-        addressed_smso: &world.addressed_smso,
-        image: &world.image,
-    };
-    let loaded = eligibility::decide(&claim, &register, &inventory, world.today, &world.config);
-    assert_eq!(loaded, world.decide());
+    let loaded = eligibility::decide(&world.claim(), &register, &inventory, world.today, &world.config);
+    assert_eq!(loaded.record(), world.decide().record());
 }

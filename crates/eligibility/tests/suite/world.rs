@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use eligibility::{
-    Claim, Combination, CplEntry, CplEntryId, CplStatus, Date, Device, DeviceType, DmcId, EpclEntry,
-    Evidence, EvidenceKind, EvidenceState, GateConfig, HanChannel, ImageSize, InstructingParty, Inventory,
-    MeterStatus, OfferedImage, PpclEntry, Predecessors, Register, RegisterRows, RegisteredImage, SmsoId,
-    Verdict, decide,
+    Circumstances, Claim, Combination, CplEntry, CplEntryId, CplStatus, Date, Device, DeviceType, DmcId,
+    EpclEntry, Evidence, EvidenceKind, EvidenceState, ExclusionEntry, GateConfig, HanChannel, ImageSize,
+    InstructingParty, Inventory, MeterStatus, Notice, ObjectionCount, OfferedImage, PpclEntry, Predecessors,
+    Register, RegisterRows, RegisteredImage, SmsoId, Verdict, decide,
 };
 use firmware_image::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
@@ -33,11 +33,14 @@ pub fn day(text: &str) -> Date {
 pub struct World {
     pub rows: RegisterRows,
     pub devices: Vec<Device>,
+    pub notices: Vec<Notice>,
+    pub exclusions: Vec<ExclusionEntry>,
     pub device: Eui64,
     pub targets: BTreeMap<Eui64, CplEntryId>,
     pub instructed_by: InstructingParty,
     pub addressed_smso: SmsoId,
     pub image: OfferedImage,
+    pub circumstances: Circumstances,
     pub today: Date,
     pub config: GateConfig,
 }
@@ -59,6 +62,7 @@ pub fn world() -> World {
         id: id("D2"),
         combination: combination("E2", "G1", "C1", "I1"),
         date_added: day("2020-06-01"),
+        date_removed: None,
     }];
     World {
         rows: RegisterRows { cpl, epcl, ..RegisterRows::default() },
@@ -68,11 +72,14 @@ pub fn world() -> World {
             device(GSME, DeviceType::Gsme, 2, "G1"),
             device(IHD, DeviceType::Ihd, 3, "I1"),
         ],
+        notices: Vec::new(),
+        exclusions: Vec::new(),
         device: ESME,
         targets: BTreeMap::from([(ESME, id("E2"))]),
         instructed_by: InstructingParty::Dcc,
         addressed_smso: id("SMSO-1"),
         image: image("E2", 2),
+        circumstances: Circumstances::default(),
         today: day("2020-10-01"),
         config: GateConfig::AS_EXPECTED,
     }
@@ -93,18 +100,33 @@ impl World {
 
     pub fn inventory(&self) -> Inventory {
         Inventory::from_rows(self.devices.clone())
+            .and_then(|inventory| inventory.with_rows(self.notices.clone(), self.exclusions.clone()))
             .unwrap_or_else(|error| panic!("the test's inventory: {error}"))
     }
 
-    pub fn decide(&self) -> Verdict {
-        let claim = Claim {
+    /// Asks the gate. The lists are leaked, so that a verdict, which refers to them, can be handed about in a test.
+    pub fn decide(&self) -> Verdict<'static> {
+        let world: &'static World = Box::leak(Box::new(self.clone()));
+        let (register, inventory) =
+            (Box::leak(Box::new(self.register())), Box::leak(Box::new(self.inventory())));
+        decide(&world.claim(), register, inventory, world.today, &world.config)
+    }
+
+    /// Asks the gate and hands the verdict on, without leaking anything.
+    pub fn ask_gate<R>(&self, look: impl FnOnce(&Verdict<'_>) -> R) -> R {
+        let (register, inventory) = (self.register(), self.inventory());
+        look(&decide(&self.claim(), &register, &inventory, self.today, &self.config))
+    }
+
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
             device: self.device,
             targets: &self.targets,
             instructed_by: &self.instructed_by,
             addressed_smso: &self.addressed_smso,
             image: &self.image,
-        };
-        decide(&claim, &self.register(), &self.inventory(), self.today, &self.config)
+            circumstances: self.circumstances,
+        }
     }
 
     pub fn device_mut(&mut self, wanted: Eui64) -> &mut Device {
@@ -125,7 +147,12 @@ impl World {
     }
 
     pub fn list(&mut self, dmc: &str, combination: Combination) {
-        self.rows.epcl.push(EpclEntry { id: id(dmc), combination, date_added: day("2020-06-01") });
+        self.rows.epcl.push(EpclEntry {
+            id: id(dmc),
+            combination,
+            date_added: day("2020-06-01"),
+            date_removed: None,
+        });
     }
 
     /// Adds evidence about D2.
@@ -148,6 +175,7 @@ impl World {
             date: day(date),
             doc_ref,
             equivalent_to: None,
+            open_objections: ObjectionCount::default(),
         });
         self.rows.evidence.last_mut().expect("it was just added")
     }
@@ -161,7 +189,7 @@ pub fn check(world: &World, row: &str, code: &str) {
 
 /// The same, for who wants to know more of the verdict.
 #[track_caller]
-pub fn judge(world: &World, row: &str, code: &str) -> Verdict {
+pub fn judge(world: &World, row: &str, code: &str) -> Verdict<'static> {
     let verdict = world.decide();
     assert_eq!((verdict.row().as_str(), verdict.code()), (row, code), "{}", verdict.explain());
     verdict

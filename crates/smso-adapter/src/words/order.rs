@@ -67,16 +67,12 @@ impl OrderRequest {
 /// Returns the devices whose kind, manufacturer and model are those of a target.
 fn fitting(conductor: &Conductor, targets: &[Target]) -> Result<Vec<Eui64>, OrderError> {
     let desk = conductor.desk();
-    let mut models = Vec::with_capacity(targets.len());
-    for target in targets {
-        let entry = desk.register.entry(&target.cpl_entry);
-        let entry = entry.ok_or_else(|| OrderError::UnknownEntry(target.cpl_entry.clone()))?;
-        models.push((entry.device_type, &entry.manufacturer, &entry.model));
+    let targets = targets.iter().map(|target| &target.cpl_entry);
+    if let Some(unknown) = targets.clone().find(|target| desk.register.entry(target).is_none()) {
+        return Err(OrderError::UnknownEntry(unknown.clone()));
     }
-    let fits = |device: &&eligibility::Device| {
-        desk.register
-            .entry(&device.entry)
-            .is_some_and(|entry| models.contains(&(entry.device_type, &entry.manufacturer, &entry.model)))
+    let fits = |device: &eligibility::DeviceView<'_>| {
+        targets.clone().any(|target| desk.register.is_for_model(device.entry, target))
     };
     Ok(desk.inventory.devices().filter(fits).map(|device| device.id).collect())
 }

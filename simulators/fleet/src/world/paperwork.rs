@@ -268,6 +268,7 @@ fn file_combinations(
                 date: dates.evidence,
                 doc_ref: DocRef::new(&format!("{name} on {id}"))?,
                 equivalent_to,
+                open_objections: eligibility::ObjectionCount::default(),
             })
         };
         match evidence {
@@ -291,7 +292,7 @@ fn file_combinations(
             Evidence::Nothing => {}
         }
         if evidence == Evidence::Epcl {
-            register.epcl.push(EpclEntry { id, combination, date_added: dates.listed });
+            register.epcl.push(EpclEntry { id, combination, date_added: dates.listed, date_removed: None });
         } else {
             let (date_proposed, uneconomic) = (dates.proposed, false);
             register.ppcl.push(PpclEntry { id, combination, date_proposed, uneconomic });

@@ -66,7 +66,7 @@ fn hubs_of_the_model_that_storms_are_on_file_under_its_name() {
     let register = Register::from_rows(register).expect("the lists agree");
     let inventory = Inventory::from_rows(inventory).expect("the inventory agrees");
     for home in &homes {
-        let entry = &inventory.device(home.hub_eui()).expect("it is on file").entry;
+        let entry = inventory.device(home.hub_eui()).expect("it is on file").entry;
         let model = register.entry(entry).expect("it is listed").model.to_string();
         assert_eq!(model, if home.storms { "Lantern CH0" } else { "Lantern CH1" });
         let is_ordered = targets.contains_key(&home.hub_eui());
@@ -242,8 +242,9 @@ fn the_gate_answers_every_home_as_its_paperwork_says() {
             device: device.eui,
             targets: &targets,
             instructed_by: &InstructingParty::Dcc,
-            addressed_smso: &inventory.device(device.eui).expect("it is on file").smso,
+            addressed_smso: inventory.device(device.eui).expect("it is on file").smso,
             image: &offered,
+            circumstances: eligibility::Circumstances::default(),
         };
         let today = eligibility::Date::new(2020, 10, 5).expect("a date");
         let verdict = decide(&claim, &register, &inventory, today, &GateConfig::AS_EXPECTED);

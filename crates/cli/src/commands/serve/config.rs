@@ -270,6 +270,7 @@ impl Config {
         GateConfig {
             tmad_v7_effective: self.gate.tmad_v7_effective.map_or(expected.tmad_v7_effective, |day| day.0),
             allow_shared_in_mixed: self.gate.allow_shared_in_mixed,
+            ..expected
         }
     }
 }

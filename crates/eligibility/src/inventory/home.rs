@@ -1,0 +1,120 @@
+//! A home and its devices as the gate looks at them: references into the inventory's rows, nothing copied.
+
+use firmware_image::{Eui64, HardwareVersion};
+use jiff::civil::Date;
+
+use super::{DeviceRow, DeviceView, Excluded, HomeRow, Inventory, NONE, Site};
+use crate::combination::CombinationView;
+use crate::device::{DeviceType, MeterStatus};
+use crate::text::{CplEntryId, SmsoId, SupplierId};
+
+/// An installation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Home<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) row: &'a HomeRow,
+}
+
+/// One of its devices.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) row: &'a DeviceRow,
+}
+
+impl<'a> Home<'a> {
+    /// Returns the devices, the hub first, then by channel: at most one of each type.
+    pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
+        let first = self.row.first as usize;
+        let rows = self.inventory.devices.get(first..first + usize::from(self.row.count)).unwrap_or_default();
+        rows.iter().map(move |row| Member { inventory: self.inventory, row })
+    }
+
+    fn site(self) -> &'a Site {
+        self.inventory.names.sites.get(self.row.site)
+    }
+
+    pub(crate) fn smso(self) -> &'a SmsoId {
+        &self.site().smso
+    }
+
+    /// Returns the combination the home would be, were each device on the entry that `entry_of` gives.
+    pub(crate) fn combination(self, entry_of: impl Fn(Member<'a>) -> &'a CplEntryId) -> CombinationView<'a> {
+        let Site { smso, group, comms_provider } = self.site();
+        let mut places = [None; DeviceType::IN_ORDER.len()];
+        for member in self.members() {
+            if let Some(place) = places.get_mut(member.device_type().index()) {
+                *place = Some(entry_of(member));
+            }
+        }
+        CombinationView { group, smso, comms_provider, places }
+    }
+}
+
+impl<'a> Member<'a> {
+    pub(crate) fn home(self) -> Home<'a> {
+        self.inventory.home(self.row.home).expect("a device of the inventory has a home there")
+    }
+
+    pub(crate) fn id(self) -> Eui64 {
+        self.row.id
+    }
+
+    pub(crate) fn device_type(self) -> DeviceType {
+        self.row.device_type
+    }
+
+    pub(crate) fn entry(self) -> &'a CplEntryId {
+        self.inventory.names.entries.get(self.row.entry)
+    }
+
+    pub(crate) fn supplier(self) -> &'a SupplierId {
+        self.inventory.names.suppliers.get(self.row.supplier)
+    }
+
+    pub(crate) fn hardware(self) -> HardwareVersion {
+        self.row.hardware
+    }
+
+    pub(crate) fn status(self) -> MeterStatus {
+        self.row.status
+    }
+
+    pub(crate) fn is_enrolled(self) -> bool {
+        self.row.enrolled
+    }
+
+    /// Returns why the device is excluded, if it is on a day.
+    pub(crate) fn excluded_on(self, today: Date) -> Option<&'a Excluded> {
+        self.excluded().filter(|excluded| excluded.since.is_none_or(|since| since <= today))
+    }
+
+    fn excluded(self) -> Option<&'a Excluded> {
+        let number = self.row.exclusion;
+        (number != NONE).then(|| self.inventory.names.exclusions.get(number))
+    }
+
+    pub(crate) fn view(self) -> DeviceView<'a> {
+        let DeviceRow { id, device_type, channel, hardware, status, enrolled, .. } = *self.row;
+        let home = self.home();
+        let Site { smso, group, comms_provider } = home.site();
+        DeviceView {
+            id,
+            device_type,
+            installation: &home.row.installation,
+            hub: home.row.hub,
+            channel,
+            entry: self.entry(),
+            hardware,
+            supplier: self.supplier(),
+            status,
+            enrolled,
+            exclusion: self.excluded().map(|excluded| &excluded.reason),
+            smso,
+            group,
+            comms_provider,
+            hub_address: &home.row.hub_address,
+            cell: self.inventory.names.cells.get(home.row.cell),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! From rows to an inventory: each is compared with the others of its home as it comes, so that only small rows are
+//! held, whatever the length of the file.
+//!
+//! Whoever loads lists in part gets whole homes or none of them: a home that lacks a device would seem to be another
+//! combination, perhaps one that is tested. A bad row of which nobody can tell the home spoils the file therefore.
+
+use std::collections::HashMap;
+
+use firmware_image::Eui64;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::{
+    DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_id, hash_text, notices::Notices,
+};
+use crate::device::{Device, DeviceType, HanChannel};
+use crate::table::{BadRow, Fault, Faults, FileKind, Lined, Row, RowSource, read_rows};
+use crate::text::InstallationId;
+
+/// The most devices an inventory may have: Great Britain has fewer meters, and places fit into 32 bits.
+const DEVICES_MAX: usize = 200_000_000;
+
+/// The rows that were read so far.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering {
+    devices: Vec<DeviceRow>,
+    /// The line of each device; lines beyond 32 bits are all told as the last.
+    lines: Vec<u32>,
+    places: HashTable<u32>,
+    homes: Vec<GatheredHome>,
+    by_installation: HashTable<u32>,
+    by_hub: HashMap<Eui64, u32, FixedState>,
+    /// The home of the row before: the rows of a home mostly stand beside one another.
+    home_before: usize,
+    names: Names,
+    /// The hubs and installations that bad rows name.
+    bad_hubs: Vec<Eui64>,
+    bad_installations: Vec<InstallationId>,
+    bad_rows: u64,
+}
+
+/// An installation while its rows are gathered.
+#[derive(Debug)]
+struct GatheredHome {
+    row: HomeRow,
+    first_line: u32,
+    members: [Option<u32>; DeviceType::IN_ORDER.len()],
+    sound: bool,
+}
+
+fn fault(line: u64, column: &str, expected: &str, found: &str) -> Fault {
+    Fault::new(FileKind::Inventory, line, Some(column), expected, found)
+}
+
+impl Gathering {
+    /// Reads a whole file.
+    pub(crate) fn read(&mut self, source: &mut dyn RowSource, faults: &mut Faults) {
+        read_rows(source, faults, |row, faults| match row {
+            Row::Good(row) => self.take(row, faults),
+            Row::Bad(row) => self.note_bad(&row, faults),
+        });
+    }
+
+    /// Notes of which home a bad row is.
+    fn note_bad(&mut self, row: &BadRow<'_>, faults: &mut Faults) {
+        self.bad_rows += 1;
+        faults.leave_out_row();
+        let hub: Option<Eui64> = row.value("hub_id");
+        let installation: Option<InstallationId> =
+            if row.is_whole() { row.value("installation_id") } else { None };
+        if hub.is_none() && installation.is_none() {
+            let expected = "a hub_id that can be read, as the whole home of a bad row is left out";
+            faults.spoil(|| fault(row.line, "hub_id", expected, "none"));
+        }
+        self.bad_hubs.extend(hub);
+        self.bad_installations.extend(installation);
+    }
+
+    /// Takes a row that is good by itself.
+    pub(crate) fn take(&mut self, Lined { line, row }: Lined<Device>, faults: &mut Faults) {
+        if self.devices.len() >= DEVICES_MAX {
+            let expected = format!("at most {DEVICES_MAX} devices");
+            return faults.add_fatal(fault(line, "device_id", &expected, "more"));
+        }
+        let home = self.home_of(&row, line, faults);
+        if let Some((first_line, first)) = self.known(row.id) {
+            faults.add_twice(FileKind::Inventory, line, "device_id", &row.id.to_string(), first_line);
+            faults.leave_out_row();
+            self.condemn(home);
+            return self.condemn(first);
+        }
+        let mut sound = check_alone(&row, line, faults);
+        sound &= self.check_home(home, &row, line, faults);
+        if !sound {
+            faults.leave_out_row();
+            return self.condemn(home);
+        }
+        let place = self.devices.len() as u32;
+        if let Some(slot) =
+            self.homes.get_mut(home).and_then(|home| home.members.get_mut(row.device_type.index()))
+        {
+            *slot = Some(place);
+        }
+        let names = &mut self.names;
+        let excluded = row.exclusion.map(|reason| Excluded { reason, since: None, doc_ref: None });
+        self.devices.push(DeviceRow {
+            id: row.id,
+            home: home as u32,
+            entry: names.entries.number(&row.entry),
+            supplier: names.suppliers.number(&row.supplier),
+            exclusion: excluded.map_or(NONE, |excluded| names.exclusions.number(&excluded)),
+            hardware: row.hardware,
+            channel: row.channel,
+            device_type: row.device_type,
+            status: row.status,
+            enrolled: row.enrolled,
+        });
+        self.lines.push(short(line));
+        let devices = &self.devices;
+        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
+        self.places.insert_unique(hash_id(row.id), place, rehash);
+    }
+
+    fn known(&self, id: Eui64) -> Option<(u64, usize)> {
+        let is_it = |place: &u32| self.devices.get(*place as usize).is_some_and(|row| row.id == id);
+        let place = *self.places.find(hash_id(id), is_it)? as usize;
+        Some((u64::from(*self.lines.get(place)?), self.devices.get(place)?.home as usize))
+    }
+
+    fn condemn(&mut self, home: usize) {
+        if let Some(home) = self.homes.get_mut(home) {
+            home.sound = false;
+        }
+    }
+
+    /// Finds the home of a row, or makes it of what the row says.
+    fn home_of(&mut self, row: &Device, line: u64, faults: &mut Faults) -> usize {
+        let is =
+            |home: Option<&GatheredHome>| home.is_some_and(|home| home.row.installation == row.installation);
+        if is(self.homes.get(self.home_before)) {
+            return self.home_before;
+        }
+        let hash = hash_text(row.installation.as_str());
+        let found = self.by_installation.find(hash, |place| is(self.homes.get(*place as usize))).copied();
+        let home = found.map_or_else(|| self.open_home(row, line, faults), |place| place as usize);
+        self.home_before = home;
+        home
+    }
+
+    fn open_home(&mut self, row: &Device, line: u64, faults: &mut Faults) -> usize {
+        let home = self.homes.len();
+        let first = *self.by_hub.entry(row.hub).or_insert(home as u32) as usize;
+        let (smso, group) = (row.smso.clone(), row.group.clone());
+        let site = Site { smso, group, comms_provider: row.comms_provider.clone() };
+        self.homes.push(GatheredHome {
+            row: HomeRow {
+                installation: row.installation.clone(),
+                hub: row.hub,
+                hub_address: row.hub_address.clone(),
+                site: self.names.sites.number(&site),
+                cell: self.names.cells.number(&row.cell),
+                first: 0,
+                count: 0,
+            },
+            first_line: short(line),
+            members: Default::default(),
+            sound: true,
+        });
+        let homes = &self.homes;
+        let rehash = |place: &u32| {
+            homes.get(*place as usize).map_or(0, |home| hash_text(home.row.installation.as_str()))
+        };
+        self.by_installation.insert_unique(hash_text(row.installation.as_str()), home as u32, rehash);
+        if let Some(first) = self.homes.get_mut(first).filter(|_| first != home) {
+            first.sound = false;
+            let (installation, first_line) = (&first.row.installation, first.first_line);
+            let expected = format!("another hub than that of {installation} (line {first_line})");
+            faults.add(fault(line, "hub_id", &expected, &row.hub.to_string()));
+            self.condemn(home);
+        }
+        home
+    }
+
+    /// Compares a row with what is known of its home.
+    fn check_home(&self, home: usize, row: &Device, line: u64, faults: &mut Faults) -> bool {
+        let Some(home) = self.homes.get(home) else { return false };
+        let known = &home.row;
+        let site = self.names.sites.get(known.site);
+        let cell = self.names.cells.get(known.cell);
+        let mut sound = true;
+        let mut compare = |column, found: &str, expected: &str| {
+            if found != expected {
+                sound = false;
+                let first_line = home.first_line;
+                let expected = format!("{expected:?}, as line {first_line} of the same installation has it");
+                faults.add(fault(line, column, &expected, found));
+            }
+        };
+        if row.hub != known.hub {
+            compare("hub_id", &row.hub.to_string(), &known.hub.to_string());
+        }
+        compare("smso", row.smso.as_str(), site.smso.as_str());
+        compare("group", row.group.as_str(), site.group.as_str());
+        compare("comms_provider", row.comms_provider.as_str(), site.comms_provider.as_str());
+        compare("hub_address", row.hub_address.as_str(), known.hub_address.as_str());
+        compare("cell", row.cell.as_str(), cell.as_str());
+        let members = home.members.iter().flatten().filter_map(|place| {
+            Some((self.devices.get(*place as usize)?, *self.lines.get(*place as usize)?))
+        });
+        for (other, other_line) in members {
+            if other.device_type == row.device_type {
+                let expected =
+                    format!("one {} in an installation (line {other_line} is it)", row.device_type);
+                faults.add(fault(line, "device_type", &expected, row.device_type.as_str()));
+                return false;
+            }
+            if other.channel == row.channel {
+                let expected = "a channel that no other device of the installation has";
+                faults.add(fault(line, "channel", expected, &row.channel.0.to_string()));
+                return false;
+            }
+        }
+        sound
+    }
+
+    /// Puts what was gathered in order.
+    pub(crate) fn finish(mut self, faults: &mut Faults) -> Inventory {
+        self.condemn_homes(faults);
+        for (place, row) in self.devices.iter().enumerate() {
+            let Some(home) = self.homes.get(row.home as usize).filter(|home| !home.sound) else { continue };
+            let line = self.lines.get(place).copied().map_or(0, u64::from);
+            let expected = "an installation of which every row is sound";
+            faults.leave_out(|| fault(line, "installation_id", expected, home.row.installation.as_str()));
+        }
+        if !faults.permit_taking() {
+            return Inventory::default();
+        }
+        let Self { devices, mut homes, names, .. } = self;
+        homes.retain(|home| home.sound);
+        homes.sort_by(|one, other| one.row.installation.cmp(&other.row.installation));
+        arrange(&devices, homes, names)
+    }
+
+    /// Finds the homes of bad rows, and those without a hub.
+    fn condemn_homes(&mut self, faults: &mut Faults) {
+        for hub in std::mem::take(&mut self.bad_hubs) {
+            if let Some(home) = self.by_hub.get(&hub).copied() {
+                self.condemn(home as usize);
+            }
+        }
+        for installation in std::mem::take(&mut self.bad_installations) {
+            let is = |place: &u32| {
+                self.homes.get(*place as usize).is_some_and(|home| home.row.installation == installation)
+            };
+            if let Some(home) = self.by_installation.find(hash_text(installation.as_str()), is).copied() {
+                self.condemn(home as usize);
+            }
+        }
+        let no_rows_are_bad = self.bad_rows == 0;
+        for home in self.homes.iter_mut().filter(|home| home.sound) {
+            if home.members.get(DeviceType::Chf.index()).is_none_or(Option::is_none) {
+                home.sound = false;
+                let (line, id) = (u64::from(home.first_line), home.row.installation.as_str());
+                let expected = "an installation with a row for its hub";
+                if no_rows_are_bad {
+                    faults.add(fault(line, "installation_id", expected, id));
+                }
+            }
+        }
+    }
+}
+
+/// Lays the devices of each home beside one another and finds them again by id.
+fn arrange(gathered: &[DeviceRow], homes: Vec<GatheredHome>, names: Names) -> Inventory {
+    let mut devices: Vec<DeviceRow> = Vec::with_capacity(gathered.len());
+    let mut rows: Vec<HomeRow> = Vec::with_capacity(homes.len());
+    for (number, GatheredHome { mut row, members, .. }) in (0..).zip(homes) {
+        let first = devices.len();
+        devices.extend(members.iter().flatten().filter_map(|place| gathered.get(*place as usize)));
+        let members = devices.get_mut(first..).unwrap_or_default();
+        members.sort_by_key(|member| member.channel);
+        members.iter_mut().for_each(|member| member.home = number);
+        (row.first, row.count) = (first as u32, members.len() as u8);
+        rows.push(row);
+    }
+    let mut by_id: Vec<(Eui64, u32)> = devices.iter().map(|row| row.id).zip(0..).collect();
+    by_id.sort_unstable();
+    let mut places = HashTable::with_capacity(devices.len());
+    for (place, row) in (0..).zip(&devices) {
+        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
+        places.insert_unique(hash_id(row.id), place, rehash);
+    }
+    let mut home_places = HashTable::with_capacity(rows.len());
+    for (place, row) in (0..).zip(&rows) {
+        let rehash =
+            |place: &u32| rows.get(*place as usize).map_or(0, |row| hash_text(row.installation.as_str()));
+        home_places.insert_unique(hash_text(row.installation.as_str()), place, rehash);
+    }
+    let by_id = by_id.into_iter().map(|(_, place)| place).collect();
+    let notices = Notices::default();
+    Inventory { devices, homes: rows, by_id, places, home_places, names, notices }
+}
+
+/// Checks what a row says about itself.
+fn check_alone(row: &Device, line: u64, faults: &mut Faults) -> bool {
+    let mut sound = true;
+    let mut refuse = |column, expected: &str, found: &str| {
+        sound = false;
+        faults.add(fault(line, column, expected, found));
+    };
+    if !row.status.fits(row.device_type) {
+        let expected = match row.device_type.is_meter() {
+            true => "Dormant or Active for a meter",
+            false => "NotApplicable for a device that is no meter",
+        };
+        refuse("status", expected, row.status.as_str());
+    }
+    let is_hub = row.device_type == DeviceType::Chf;
+    if is_hub != (row.channel == HanChannel::HUB) {
+        let expected =
+            if is_hub { "channel 0 for a hub" } else { "a channel from 1 for a device behind a hub" };
+        refuse("channel", expected, &row.channel.0.to_string());
+    }
+    if is_hub != (row.hub == row.id) {
+        let expected = if is_hub { "the hub's own device_id" } else { "the id of another device" };
+        refuse("hub_id", expected, &row.hub.to_string());
+    }
+    sound
+}
+
+fn short(line: u64) -> u32 {
+    u32::try_from(line).unwrap_or(u32::MAX)
+}

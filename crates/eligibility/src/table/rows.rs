@@ -1,0 +1,96 @@
+//! Where rows come from: anything that hands out cells line by line. CSV is read here; a sheet of a workbook is read by
+//! whoever may open files, and comes in through the same trait.
+
+use std::io::{self, Read};
+
+use csv::ByteRecord;
+
+/// The cells of one row, in the order in which they stand in the file. Made to be filled again and again.
+#[derive(Debug, Default)]
+pub struct Cells(ByteRecord);
+
+impl Cells {
+    /// Forgets all cells.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds the next cell.
+    pub fn push(&mut self, text: &str) {
+        self.0.push_field(text.as_bytes());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, position: usize) -> Option<&[u8]> {
+        self.0.get(position)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter()
+    }
+}
+
+/// A file of rows, read from its beginning to its end, a row at a time.
+pub trait RowSource {
+    /// Puts the next row that is not empty into `cells` and returns the line it begins on, counted from one; `None` at
+    /// the end.
+    fn next_row(&mut self, cells: &mut Cells) -> Result<Option<u64>, Unreadable>;
+}
+
+/// Why a file cannot be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The line where it happened.
+    pub line: u64,
+    /// What happened.
+    pub reason: String,
+}
+
+/// Reads CSV records with the lines they really begin on.
+///
+/// The csv library says where it stood *before* it skipped empty lines, and after a record that ends in CR LF it still
+/// stands before the LF. So we have it end records at LF only, drop the CR ourselves, and count back from where a
+/// record ends.
+#[derive(Debug)]
+pub struct CsvRows<R>(csv::Reader<io::Chain<R, &'static [u8]>>);
+
+impl<R: Read> CsvRows<R> {
+    /// Begins to read.
+    pub fn new(source: R) -> Self {
+        let mut options = csv::ReaderBuilder::new();
+        options.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
+        // With a last line end of our own, every record ends in one; an empty line too many is skipped.
+        Self(options.from_reader(source.chain(&b"\n"[..])))
+    }
+}
+
+impl<R: Read> RowSource for CsvRows<R> {
+    fn next_row(&mut self, cells: &mut Cells) -> Result<Option<u64>, Unreadable> {
+        let record = &mut cells.0;
+        loop {
+            let earliest = self.0.position().line();
+            let read = self.0.read_byte_record(record);
+            if !read.map_err(|error| Unreadable { line: earliest, reason: error.to_string() })? {
+                return Ok(None);
+            }
+            let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            // In a file that ends inside of a quoted cell our last line end is a part of the cell.
+            let line = self.0.position().line().saturating_sub(1 + inside).max(earliest);
+            if let Some(text) = record.as_slice().strip_suffix(b"\r") {
+                if text.is_empty() && record.len() == 1 {
+                    continue;
+                }
+                let last = record.len() - 1;
+                let shortened = record.iter().enumerate().map(|(index, cell)| match index == last {
+                    true => cell.strip_suffix(b"\r").unwrap_or(cell),
+                    false => cell,
+                });
+                *record = shortened.collect();
+            }
+            return Ok(Some(line));
+        }
+    }
+}
