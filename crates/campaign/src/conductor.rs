@@ -15,6 +15,7 @@
 //! - The conductor has no socket, file, clock or randomness. Head-end and simulator drive the same one.
 
 mod activation;
+mod approvals;
 mod budgets;
 mod command;
 mod intake;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eligibility::{ChangeError, DeviceChange, GateConfig, Inventory, Register};
-use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
+use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, TrustRoot, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
     ByteRate, CarrierId, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority,
@@ -46,11 +47,13 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use approvals::Approval;
 use budgets::Agreed;
 use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
+pub use approvals::ApprovalError;
 pub use budgets::{BudgetBook, CarrierTraffic};
 pub use command::{Command, CommandError, Heeded};
 pub use links::{HubName, LinkDoubt};
@@ -163,6 +166,10 @@ pub struct Conductor {
     unsettled: BTreeSet<CampaignId>,
     /// Campaigns that go on as soon as that is durable.
     resuming: BTreeSet<CampaignId>,
+    /// Who may approve.
+    operators: Option<TrustRoot>,
+    /// Releases that are believed now.
+    approvals: BTreeMap<CampaignId, Approval>,
     /// How frames to hubs are protected.
     protection: Protection,
     models: Models,
@@ -191,6 +198,8 @@ impl Conductor {
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             resuming: BTreeSet::new(),
+            operators: None,
+            approvals: BTreeMap::new(),
             protection: Protection::Clear,
             models: Models::default(),
             agreed: Agreed::default(),

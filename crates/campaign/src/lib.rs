@@ -21,8 +21,8 @@ mod stage;
 mod state;
 
 pub use conductor::{
-    BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Command, CommandError, Conductor, Desk, Heeded,
-    HubName, LinkDoubt, ReplayError, Settings, Traffic,
+    ApprovalError, BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Command, CommandError,
+    Conductor, Desk, Heeded, HubName, LinkDoubt, ReplayError, Settings, Traffic,
 };
 pub use forecast::{
     Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,
@@ -34,8 +34,9 @@ pub use order::{
 pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
 pub use record::{
-    CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OrderRecord,
-    OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,
+    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
+    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord,
+    WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};

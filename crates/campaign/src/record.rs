@@ -7,7 +7,7 @@
 use std::fmt;
 
 use eligibility::{SmsoId, Verdict};
-use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce};
+use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce, Release, SignedRelease};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub enum Record {
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
     Halted(HaltedRecord),
+    /// People stand behind it.
+    Approved(ApprovedRecord),
     /// An operator has everything wait.
     Paused(CommandRecord),
     /// It goes on.
@@ -260,6 +262,35 @@ pub struct CommandRecord {
     pub reason: String,
 }
 
+/// See [`Record::Approved`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovedRecord {
+    /// Which operators signed, as the trust root named them then.
+    pub by: Vec<String>,
+    /// The release's number.
+    pub serial: u64,
+    /// The first second, since 1970, at which it is no longer good.
+    pub expires_s: u64,
+    /// The release as it came, in hexadecimal: who signed what can be verified again from the ledger alone.
+    pub release: String,
+}
+
+impl ApprovedRecord {
+    pub(crate) fn new(signed: &SignedRelease, by: Vec<String>, release: &Release) -> ApprovedRecord {
+        let release_text = signed.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let expires_s = release.validity.expires.0;
+        ApprovedRecord { by, serial: release.serial, expires_s, release: release_text }
+    }
+
+    /// Returns the release, if the record holds one.
+    pub(crate) fn signed(&self) -> Option<SignedRelease> {
+        let digits = self.release.as_bytes().chunks(2);
+        let bytes: Option<Vec<u8>> =
+            digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect();
+        SignedRelease::from_bytes(bytes?).ok()
+    }
+}
+
 impl fmt::Display for CommandRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.by, self.reason)
@@ -290,6 +321,7 @@ impl Record {
             Record::Ordered(_) => "activation-ordered",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
+            Record::Approved(_) => "approved",
             Record::Paused(_) => "paused",
             Record::Resumed(_) => "resumed",
             Record::Aborted(_) => "aborted",
@@ -309,6 +341,7 @@ impl Record {
             Record::Ordered(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
+            Record::Approved(body) => serde_json::to_vec(body),
             Record::Paused(body) | Record::Resumed(body) | Record::Aborted(body) => serde_json::to_vec(body),
             Record::Finished(body) => serde_json::to_vec(body),
         };
@@ -339,6 +372,7 @@ impl Record {
             "activation-ordered" => Record::Ordered(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
+            "approved" => Record::Approved(body(entry)?),
             "paused" => Record::Paused(body(entry)?),
             "resumed" => Record::Resumed(body(entry)?),
             "aborted" => Record::Aborted(body(entry)?),

@@ -11,7 +11,7 @@ use transfer_engine::Moment;
 
 use crate::order::CampaignId;
 use crate::phase::Phase;
-use crate::record::{Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
+use crate::record::{ApprovedRecord, Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
 use crate::stage::{Outcome, OutcomeClass, Stage};
 
 /// One device of a campaign.
@@ -117,6 +117,8 @@ pub struct CampaignState {
     pub halted_because: Option<String>,
     /// Who paused it and why, while it is paused.
     pub paused_because: Option<String>,
+    /// The newest approval that was taken over; whether it still holds is the conductor's to say.
+    pub approved: Option<ApprovedRecord>,
     /// Waves opened so far.
     pub waves_opened: u16,
     /// When each wave opened.
@@ -171,6 +173,7 @@ impl CampaignState {
             phase: Phase::Running,
             halted_because: None,
             paused_because: None,
+            approved: None,
             waves_opened: 0,
             waves_opened_at: Vec::new(),
             rows: BTreeMap::new(),
@@ -223,6 +226,7 @@ impl CampaignState {
                 self.enter(Phase::Paused)?;
                 self.paused_because = Some(body.to_string());
             }
+            Record::Approved(body) => self.approved = Some(body.clone()),
             Record::Resumed(_) => self.enter(Phase::Running)?,
             Record::Aborted(body) => {
                 self.enter(Phase::Aborted)?;

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use campaign::{
-    CampaignId, CampaignOrder, Command, CommandError, CommandRecord, Conductor, Heeded, OrderError,
+    ApprovalError, CampaignId, CampaignOrder, Command, CommandError, CommandRecord, Conductor, Heeded,
+    OrderError,
 };
-use firmware_image::{IntakeError, VerifiedImage};
+use firmware_image::{IntakeError, SignedRelease, VerifiedImage};
 use ledger::Head;
 use thiserror::Error;
 
@@ -24,6 +25,13 @@ pub trait CampaignDesk: Send + Sync + 'static {
         command: Command,
         asked: CommandRecord,
     ) -> impl Future<Output = Result<Heeded, CommandFailure>> + Send;
+
+    /// Takes over the approvals that a release carries; they are durable when this returns.
+    fn approve(
+        &self,
+        campaign: CampaignId,
+        release: SignedRelease,
+    ) -> impl Future<Output = Result<Heeded, ApproveFailure>> + Send;
 
     /// Looks at the conductor. Returns what was seen once all of it is durable, and the ledger's head then.
     fn look<R: Send + 'static>(
@@ -69,6 +77,17 @@ pub enum CommandFailure {
     /// The campaign does not take it.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// There is no engine.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a release approves nothing.
+#[derive(Debug, Error)]
+pub enum ApproveFailure {
+    /// It is not what it must be.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     /// There is no engine.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

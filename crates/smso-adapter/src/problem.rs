@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use campaign::{CommandError, OrderError};
+use campaign::{ApprovalError, CommandError, OrderError};
 use firmware_image::IntakeError;
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{CommandFailure, CreateError, TakeImageError, Unavailable};
+use crate::desk::{ApproveFailure, CommandFailure, CreateError, TakeImageError, Unavailable};
 
 /// A problem object, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum ProblemKind {
     MalformedImage,
     /// The image is not believed.
     ImageRefused,
+    /// The release is not believed, or not by enough people, or for something else.
+    ApprovalRefused,
     /// The order makes no sense.
     InvalidOrder,
     /// The campaign's name is taken.
@@ -67,7 +69,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds.
-    pub const ALL: [ProblemKind; 17] = [
+    pub const ALL: [ProblemKind; 18] = [
         ProblemKind::UnknownRoute,
         ProblemKind::MethodNotAllowed,
         ProblemKind::UnknownHost,
@@ -78,6 +80,7 @@ impl ProblemKind {
         ProblemKind::InvalidRequest,
         ProblemKind::MalformedImage,
         ProblemKind::ImageRefused,
+        ProblemKind::ApprovalRefused,
         ProblemKind::InvalidOrder,
         ProblemKind::CampaignExists,
         ProblemKind::UnknownCampaign,
@@ -123,6 +126,9 @@ impl ProblemKind {
             }
             ProblemKind::ImageRefused => {
                 ("/problems/image-refused", Status::FORBIDDEN, "the image is not believed")
+            }
+            ProblemKind::ApprovalRefused => {
+                ("/problems/approval-refused", Status::FORBIDDEN, "the release approves nothing here")
             }
             ProblemKind::InvalidOrder => {
                 ("/problems/invalid-order", Status::UNPROCESSABLE_ENTITY, "the order makes no sense")
@@ -217,6 +223,23 @@ impl From<CommandFailure> for Problem {
             CommandError::Words { .. } => ProblemKind::InvalidRequest,
         };
         kind.because(error.to_string())
+    }
+}
+
+impl From<ApproveFailure> for Problem {
+    fn from(failure: ApproveFailure) -> Problem {
+        let error = match failure {
+            ApproveFailure::Approval(error) => error,
+            ApproveFailure::Unavailable(unavailable) => return unavailable.into(),
+        };
+        match error {
+            ApprovalError::Unknown(_) => ProblemKind::UnknownCampaign.because(error.to_string()),
+            ApprovalError::Over { .. } => ProblemKind::CampaignOver.because(error.to_string()),
+            ApprovalError::Document(cause) => {
+                ProblemKind::ApprovalRefused.because(format!("the release is not believed: {cause}"))
+            }
+            _ => ProblemKind::ApprovalRefused.because(error.to_string()),
+        }
     }
 }
 

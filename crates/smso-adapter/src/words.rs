@@ -12,7 +12,7 @@ pub use self::campaign::{
     CampaignList, CampaignSummary, CampaignView, CountersView, CreatedView, HealthView, LedgerView,
     RejectionList, RejectionsView, TallyView, VerdictCount, WaveView,
 };
-pub use self::command::{CommandRequest, CommandView};
+pub use self::command::{ApprovalView, CommandRequest, CommandView};
 pub use self::device::{Clause, DevicePage, DeviceView, VerdictView};
 pub(crate) use self::device::{OutcomeFilter, page_of};
 pub use self::image::{EntryList, EntryView, HardwareView, ImageList, ImageView};

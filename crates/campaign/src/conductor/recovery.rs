@@ -101,6 +101,7 @@ impl Conductor {
             self.check_images(campaign)?;
         }
         for campaign in unfinished {
+            self.weigh(&campaign);
             tracing::info!(%campaign, "resumed from the ledger");
             self.take_up(now, &campaign);
         }

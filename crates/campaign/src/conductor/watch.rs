@@ -82,7 +82,8 @@ impl Conductor {
             _ => return false,
         };
         let reached = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
-        let waits = stage != Stage::Staged && state.phase.is_open() && !self.goes_on(campaign);
+        let leave = self.goes_on(campaign) && (stage == Stage::Ordered || self.is_approved(now, campaign));
+        let waits = stage != Stage::Staged && state.phase.is_open() && !leave;
         let errand = self.errands.entry(device).or_default();
         if waits {
             // A device is not late because an operator had it wait; the hub works on by itself, and may be.

@@ -1,5 +1,6 @@
 //! `lamplighter campaign`: client of the HTTP API of a running `lamplighter serve`.
 
+mod approve;
 mod client;
 mod command;
 mod create;
@@ -16,6 +17,7 @@ use crate::output::Output;
 pub(crate) enum CampaignCommand {
     Create(create::Arguments),
     Show(show::Arguments),
+    Approve(approve::Arguments),
     Pause(command::PauseArguments),
     Resume(command::ResumeArguments),
     Abort(command::AbortArguments),
@@ -40,6 +42,7 @@ pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Fail
     match command {
         CampaignCommand::Create(arguments) => create::run(arguments, output),
         CampaignCommand::Show(arguments) => show::run(arguments, output),
+        CampaignCommand::Approve(arguments) => approve::run(arguments, output),
         CampaignCommand::Pause(arguments) => command::pause(arguments, output),
         CampaignCommand::Resume(arguments) => command::resume(arguments, output),
         CampaignCommand::Abort(arguments) => command::abort(arguments, output),

@@ -1,16 +1,17 @@
-//! What an operator may ask of a campaign: pause, resume, abort. Asking twice is harmless.
+//! What operators may do with a campaign: pause, resume, abort, approve. Asking twice is harmless.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use campaign::{CampaignId, Command, Heeded};
+use firmware_image::SignedRelease;
 
 use crate::desk::CampaignDesk;
-use crate::extract::{JsonBody, Named};
+use crate::extract::{FileBody, JsonBody, Named};
 use crate::gate::Office;
-use crate::problem::Problem;
-use crate::words::{CommandRequest, CommandView};
+use crate::problem::{Problem, ProblemKind};
+use crate::words::{ApprovalView, CommandRequest, CommandView};
 
 /// Has a campaign wait.
 pub(super) async fn pause<D: CampaignDesk>(
@@ -37,6 +38,23 @@ pub(super) async fn abort<D: CampaignDesk>(
     JsonBody(request): JsonBody<CommandRequest>,
 ) -> Result<Json<CommandView>, Problem> {
     office.pass_on(id, Command::Abort, request).await
+}
+
+/// Takes over the approvals that a release carries.
+pub(super) async fn approve<D: CampaignDesk>(
+    State(office): State<Arc<Office<D>>>,
+    Named(id): Named,
+    file: FileBody,
+) -> Result<Json<ApprovalView>, Problem> {
+    let release = SignedRelease::from_bytes(&file.bytes);
+    let release = release.map_err(|error| ProblemKind::ApprovalRefused.because(error.to_string()))?;
+    let taken = office.ask(office.desk.approve(id.clone(), release)).await;
+    let heeded = taken.inspect_err(
+        |problem| tracing::warn!(campaign = %id, problem = %problem.detail, "approval not taken"),
+    )?;
+    let (view, _) =
+        office.look_at(&id, move |state, _| ApprovalView::of(state, heeded == Heeded::Now)).await?;
+    Ok(Json(view))
 }
 
 impl<D: CampaignDesk> Office<D> {

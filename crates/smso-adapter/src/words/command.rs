@@ -4,6 +4,7 @@ use campaign::{CampaignId, CampaignState, CommandRecord};
 use serde::{Deserialize, Serialize};
 
 use super::campaign::TallyView;
+use super::time::rfc3339;
 
 /// A command's reason. There are no users here, so who asks is what the caller says; whoever puts a proxy with users
 /// before the engine has it fill this in.
@@ -46,6 +47,34 @@ impl CommandView {
             changed,
             activating: tally.by_stage.get(&campaign::Stage::Ordered).copied().unwrap_or(0),
             tally: TallyView::from(&tally),
+        }
+    }
+}
+
+/// Who stands behind a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalView {
+    /// The campaign.
+    pub id: CampaignId,
+    /// The operators who signed its release.
+    pub approved_by: Vec<String>,
+    /// How many of them its policy asks for.
+    pub needed: u8,
+    /// Until when the release is good.
+    pub expires: String,
+    /// False when this very release was taken over before, and nothing was written.
+    pub changed: bool,
+}
+
+impl ApprovalView {
+    pub(crate) fn of(state: &CampaignState, changed: bool) -> ApprovalView {
+        let approved = state.approved.as_ref();
+        ApprovalView {
+            id: state.id.clone(),
+            approved_by: approved.map(|record| record.by.clone()).unwrap_or_default(),
+            needed: state.order.policy.approvals,
+            expires: rfc3339(approved.map_or(0, |record| record.expires_s.saturating_mul(1_000_000))),
+            changed,
         }
     }
 }

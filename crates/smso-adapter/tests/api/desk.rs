@@ -8,10 +8,12 @@ use campaign::{CampaignId, CampaignOrder, Command, CommandRecord, Conductor, Des
 use eligibility::{GateConfig, Inventory, Register, RegisterFiles};
 use firmware_image::{
     FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode, OtaFile,
-    SequenceNumber, SignedImage, SigningKey, TrustStore,
+    SequenceNumber, SignedImage, SignedRelease, SigningKey, TrustStore,
 };
 use ledger::{Head, Ledger, MemoryStore};
-use smso_adapter::{CampaignDesk, CommandFailure, CreateError, TakeImageError, Taken, Unavailable};
+use smso_adapter::{
+    ApproveFailure, CampaignDesk, CommandFailure, CreateError, TakeImageError, Taken, Unavailable,
+};
 use transfer_engine::{ByteRate, EngineConfig, LineRate, Moment, Transport};
 
 /// Monday, 5 October 2020: four weeks after the conclusions report.
@@ -139,6 +141,14 @@ impl CampaignDesk for MemoryDesk {
         let mut inner = self.inner().await?;
         let Inner { conductor, ledger, .. } = &mut *inner;
         let heeded = conductor.command(NOW, &campaign, command, asked)?;
+        keep(conductor, ledger);
+        Ok(heeded)
+    }
+
+    async fn approve(&self, campaign: CampaignId, release: SignedRelease) -> Result<Heeded, ApproveFailure> {
+        let mut inner = self.inner().await?;
+        let Inner { conductor, ledger, .. } = &mut *inner;
+        let heeded = conductor.approve(NOW, &campaign, &release)?;
         keep(conductor, ledger);
         Ok(heeded)
     }

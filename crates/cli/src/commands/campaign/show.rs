@@ -157,6 +157,12 @@ impl fmt::Display for ShowReport {
             .unwrap_or_default();
         writeln!(f, "campaign  {}, {}{because}", summary.id, summary.phase)?;
         writeln!(f, "ordered   {} by {}", summary.ordered_at, self.campaign.instructing_party)?;
+        let needed = self.campaign.policy.approvals;
+        if needed > 0 || !summary.approved_by.is_empty() {
+            let by =
+                if summary.approved_by.is_empty() { "nobody yet" } else { &summary.approved_by.join(", ") };
+            writeln!(f, "approved  by {by}; {needed} needed to activate")?;
+        }
         writeln!(
             f,
             "devices   {} ordered = {} done + {} failed + {} excluded + {} pending",
