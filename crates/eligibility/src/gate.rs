@@ -30,8 +30,9 @@ pub use row::{GateRow, Origin};
 pub use verdict::{Decision, Hold, Skip, Verdict, VerdictRecord, Wait};
 pub use waits::NoticeGap;
 
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Member};
 use crate::register::Register;
+use case::Known;
 use rules::Rules;
 
 /// Decides whether a device may get a firmware image on a day, and on what evidence.
@@ -53,6 +54,42 @@ pub fn decide<'a>(
     today: Date,
     config: &GateConfig,
 ) -> Verdict<'a> {
-    let verdict = Rules::COMPLETE.judge(claim, register, inventory, today, config);
+    let known = Known { register, inventory, today, config: *config };
+    judge(claim, inventory.find(claim.device), &known)
+}
+
+/// How many claims are looked up before the first of them is judged: enough to have all waits for memory overlap, and
+/// few enough that what was fetched is still there when it is needed.
+const AT_ONCE: usize = 16;
+
+/// Decides about many claims, in their order, and hands each on with its verdict.
+///
+/// The same as [`decide`] for each. In a large inventory most of a verdict is waiting for the memory where the device
+/// stands; here the devices of several claims are looked for together.
+pub fn decide_each<'a>(
+    claims: impl IntoIterator<Item = Claim<'a>>,
+    register: &'a Register,
+    inventory: &'a Inventory,
+    today: Date,
+    config: &GateConfig,
+    mut take: impl FnMut(&Claim<'a>, Verdict<'a>),
+) {
+    let known = Known { register, inventory, today, config: *config };
+    let mut claims = claims.into_iter();
+    let mut found: Vec<(Claim<'a>, Option<Member<'a>>)> = Vec::with_capacity(AT_ONCE);
+    loop {
+        found.clear();
+        found.extend(claims.by_ref().take(AT_ONCE).map(|claim| (claim, inventory.find(claim.device))));
+        if found.is_empty() {
+            return;
+        }
+        for (claim, device) in &found {
+            take(claim, judge(claim, *device, &known));
+        }
+    }
+}
+
+fn judge<'a>(claim: &Claim<'a>, device: Option<Member<'a>>, known: &Known<'a>) -> Verdict<'a> {
+    let verdict = Rules::COMPLETE.judge(claim, device, known);
     verdict.expect("row B7 answers when no other row does")
 }

@@ -15,10 +15,7 @@ use crate::text::CplEntryId;
 #[derive(Debug)]
 pub(super) struct Case<'a> {
     pub claim: Claim<'a>,
-    pub register: &'a Register,
-    pub inventory: &'a Inventory,
-    pub today: Date,
-    pub config: GateConfig,
+    known: Known<'a>,
     pub device: Member<'a>,
     pub home: Home<'a>,
     /// From where to where the device goes, or which of the two is not known.
@@ -31,6 +28,23 @@ pub(super) struct Case<'a> {
     pub dmc: Option<&'a Dmc>,
 }
 
+/// What a claim is judged by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub register: &'a Register,
+    pub inventory: &'a Inventory,
+    pub today: Date,
+    pub config: GateConfig,
+}
+
+impl<'a> std::ops::Deref for Case<'a> {
+    type Target = Known<'a>;
+
+    fn deref(&self) -> &Known<'a> {
+        &self.known
+    }
+}
+
 /// From where to where a device goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
@@ -39,20 +53,14 @@ pub(super) struct Goal<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Looks everything up; `None` when the device is not known.
-    pub(super) fn new(
-        claim: &Claim<'a>,
-        register: &'a Register,
-        inventory: &'a Inventory,
-        today: Date,
-        config: &GateConfig,
-    ) -> Option<Self> {
-        let device = inventory.find(claim.device)?;
+    /// Looks everything up about a device that was found.
+    pub(super) fn new(claim: &Claim<'a>, device: Member<'a>, known: &Known<'a>) -> Self {
+        let Known { register, .. } = *known;
         let home = device.home();
         let mut targets = [None; DeviceType::IN_ORDER.len()];
         for member in home.members() {
             if let Some(target) = targets.get_mut(member.device_type().index()) {
-                *target = claim.targets.get(&member.id());
+                *target = claim.targets.get(member.id());
             }
         }
         let target_of = |member: Member<'a>| targets.get(member.device_type().index()).copied().flatten();
@@ -61,19 +69,16 @@ impl<'a> Case<'a> {
             Some(target) => goal(device, target, register),
             None => Err(Refusal::FirmwareNotInDmc(DmcMismatch::NotTargeted)),
         };
-        Some(Self {
+        Self {
             claim: *claim,
-            register,
-            inventory,
-            today,
-            config: *config,
+            known: *known,
             device,
             home,
             goal,
             targets,
             combination,
             dmc: register.find(&combination),
-        })
+        }
     }
 
     /// Returns what a device of the home is to run, when the order names it.

@@ -10,10 +10,9 @@ use firmware_image::Eui64;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{
-    DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_id, hash_text, notices::Notices,
-};
+use super::{DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_text, notices::Notices};
 use crate::device::{Device, DeviceType, HanChannel};
+use crate::places::Places;
 use crate::table::{BadRow, Fault, Faults, FileKind, Lined, Row, RowSource, read_rows};
 use crate::text::InstallationId;
 
@@ -26,7 +25,7 @@ pub(crate) struct Gathering {
     devices: Vec<DeviceRow>,
     /// The line of each device; lines beyond 32 bits are all told as the last.
     lines: Vec<u32>,
-    places: HashTable<u32>,
+    places: Places,
     homes: Vec<GatheredHome>,
     by_installation: HashTable<u32>,
     by_hub: HashMap<Eui64, u32, FixedState>,
@@ -114,16 +113,17 @@ impl Gathering {
             device_type: row.device_type,
             status: row.status,
             enrolled: row.enrolled,
+            // The home's, once it is complete.
+            site: 0,
+            position: 0,
+            siblings: 0,
         });
         self.lines.push(short(line));
-        let devices = &self.devices;
-        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
-        self.places.insert_unique(hash_id(row.id), place, rehash);
+        self.places.insert(row.id, place, &self.devices, |row| row.id);
     }
 
     fn known(&self, id: Eui64) -> Option<(u64, usize)> {
-        let is_it = |place: &u32| self.devices.get(*place as usize).is_some_and(|row| row.id == id);
-        let place = *self.places.find(hash_id(id), is_it)? as usize;
+        let place = self.places.find(id, &self.devices, |row| row.id)? as usize;
         Some((u64::from(*self.lines.get(place)?), self.devices.get(place)?.home as usize))
     }
 
@@ -160,7 +160,6 @@ impl Gathering {
                 site: self.names.sites.number(&site),
                 cell: self.names.cells.number(&row.cell),
                 first: 0,
-                count: 0,
             },
             first_line: short(line),
             members: Default::default(),
@@ -279,17 +278,17 @@ fn arrange(gathered: &[DeviceRow], homes: Vec<GatheredHome>, names: Names) -> In
         devices.extend(members.iter().flatten().filter_map(|place| gathered.get(*place as usize)));
         let members = devices.get_mut(first..).unwrap_or_default();
         members.sort_by_key(|member| member.channel);
-        members.iter_mut().for_each(|member| member.home = number);
-        (row.first, row.count) = (first as u32, members.len() as u8);
+        let siblings = members.len() as u8;
+        for (position, member) in (0..).zip(members) {
+            (member.home, member.site) = (number, row.site);
+            (member.position, member.siblings) = (position, siblings);
+        }
+        row.first = first as u32;
         rows.push(row);
     }
     let mut by_id: Vec<(Eui64, u32)> = devices.iter().map(|row| row.id).zip(0..).collect();
     by_id.sort_unstable();
-    let mut places = HashTable::with_capacity(devices.len());
-    for (place, row) in (0..).zip(&devices) {
-        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
-        places.insert_unique(hash_id(row.id), place, rehash);
-    }
+    let places = Places::of(&devices, |row| row.id);
     let mut home_places = HashTable::with_capacity(rows.len());
     for (place, row) in (0..).zip(&rows) {
         let rehash =

@@ -49,21 +49,47 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// The longest row of a CSV file in bytes. Ours have less than 2 KiB; a quote that is never closed would otherwise make
+/// a cell of the rest of the file.
+const ROW_MAX: usize = 1 << 20;
+
+/// How much of a CSV file is read at once, bytes: few calls, and nothing beside the lists.
+const READ_AT_ONCE: usize = 1 << 16;
+
 /// Reads CSV records with the lines they really begin on.
 ///
 /// The csv library says where it stood *before* it skipped empty lines, and after a record that ends in CR LF it still
 /// stands before the LF. So we have it end records at LF only, drop the CR ourselves, and count back from where a
 /// record ends.
 #[derive(Debug)]
-pub struct CsvRows<R>(csv::Reader<io::Chain<R, &'static [u8]>>);
+pub struct CsvRows<R>(csv::Reader<io::Chain<Bounded<R>, &'static [u8]>>);
+
+/// A source that ends in an error where a row is too long.
+#[derive(Debug)]
+struct Bounded<R> {
+    source: R,
+    /// What may still be read of this row.
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into)?;
+        self.left = self.left.checked_sub(read).ok_or_else(|| {
+            io::Error::other(format!("a row longer than {ROW_MAX} bytes; is a quote not closed?"))
+        })?;
+        Ok(read)
+    }
+}
 
 impl<R: Read> CsvRows<R> {
     /// Begins to read.
     pub fn new(source: R) -> Self {
         let mut options = csv::ReaderBuilder::new();
         options.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
+        options.buffer_capacity(READ_AT_ONCE);
         // With a last line end of our own, every record ends in one; an empty line too many is skipped.
-        Self(options.from_reader(source.chain(&b"\n"[..])))
+        Self(options.from_reader(Bounded { source, left: ROW_MAX }.chain(&b"\n"[..])))
     }
 }
 
@@ -71,6 +97,7 @@ impl<R: Read> RowSource for CsvRows<R> {
     fn next_row(&mut self, cells: &mut Cells) -> Result<Option<u64>, Unreadable> {
         let record = &mut cells.0;
         loop {
+            self.0.get_mut().get_mut().0.left = ROW_MAX;
             let earliest = self.0.position().line();
             let read = self.0.read_byte_record(record);
             if !read.map_err(|error| Unreadable { line: earliest, reason: error.to_string() })? {

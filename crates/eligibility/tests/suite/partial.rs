@@ -42,7 +42,8 @@ fn faults(lists: &Lists) -> Vec<String> {
 }
 
 fn code(world: &World, lists: &Lists) -> &'static str {
-    decide(&world.claim(), &lists.register, &lists.inventory, world.today, &world.config).code()
+    decide(&world.claim(&world.targets()), &lists.register, &lists.inventory, world.today, &world.config)
+        .code()
 }
 
 #[test]
