@@ -2,16 +2,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod architecture;
 mod campaigns;
 mod caps;
 #[expect(dead_code, reason = "the devices' tests use more of it")]
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
+mod fidelities;
+mod forecasts;
 mod hash_backend;
 mod onlookers;
+mod pauses;
 mod restarts;
 mod rotations;
 mod storms;
+mod strangers;
 mod street;
 mod withdrawals;
+mod worlds;

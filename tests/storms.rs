@@ -32,7 +32,7 @@ fn a_storming_hub_model_is_named_and_left_alone_for_a_pause() {
     };
     set.settings.engine.armour = rules;
     let hub = set.desk.inventory.devices().find(|device| device.id == device.hub).expect("a hub");
-    let entry = set.desk.register.entry(&hub.entry).expect("its model is listed");
+    let entry = set.desk.register.entry(hub.entry).expect("its model is listed");
     let name = format!("{} {}", entry.manufacturer.as_str(), entry.model.as_str());
     let mut now = spec.start;
     let mut conductor = Conductor::new(set.settings, set.desk, now);

@@ -28,12 +28,16 @@ fn key(seed: u64, purpose: u8) -> SigningKey {
     SigningKey::generate_from_seed(bytes)
 }
 
-/// Small signed images for the world's meters.
-pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, VerifiedImage> {
+/// Payloads that let a debug build take seconds, bytes.
+const SMALL: [usize; 2] = [9_000, 7_000];
+
+/// Signed images of these sizes for the electricity and the gas meter.
+fn sized_images(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
     let key = key(seed, 1);
     let trust = TrustStore::new(vec![key.public()]);
-    [(DeviceKind::Electricity, 9_000usize), (DeviceKind::Gas, 7_000)]
+    [DeviceKind::Electricity, DeviceKind::Gas]
         .into_iter()
+        .zip(sizes)
         .map(|(kind, len)| {
             let payload: Vec<u8> = (0..len).map(|i| (i * 31 % 253) as u8).collect();
             let file =
@@ -47,12 +51,17 @@ pub(crate) fn images(spec: &WorldSpec, seed: u64) -> BTreeMap<DeviceKind, Verifi
 
 /// A rehearsal on a world; the same arguments give the same one.
 pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64) -> Rehearsal {
+    rehearsal_with(spec, seed, SMALL)
+}
+
+/// The same with images of these sizes.
+pub(crate) fn rehearsal_with(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> Rehearsal {
     let images_of = TrustStore::new(vec![key(seed, 1).public()]);
     let trust = DeviceTrust::pinned(images_of, vec![key(seed, 2).public()]);
     Rehearsal::new(Cast {
         spec,
         seed,
-        images: &images(spec, seed),
+        images: &sized_images(spec, seed, sizes),
         trust: Arc::new(trust),
         order_key: key(seed, 2),
         hub_port: PORT,

@@ -15,7 +15,9 @@
 //! - The conductor has no socket, file, clock or randomness. Head-end and simulator drive the same one.
 
 mod activation;
+mod approvals;
 mod budgets;
+mod command;
 mod intake;
 mod legs;
 mod links;
@@ -33,7 +35,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eligibility::{ChangeError, DeviceChange, GateConfig, Inventory, Register};
-use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, VerifiedImage};
+use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, TrustRoot, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
     ByteRate, CarrierId, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority,
@@ -45,12 +47,15 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use approvals::Approval;
 use budgets::Agreed;
 use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
 
+pub use approvals::ApprovalError;
 pub use budgets::{BudgetBook, CarrierTraffic};
+pub use command::{Command, CommandError, Heeded};
 pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
@@ -88,6 +93,7 @@ pub struct Settings {
 enum Act {
     Stage(Eui64),
     Activate(Eui64),
+    GoOn(CampaignId),
 }
 
 /// What a timer is for.
@@ -124,6 +130,10 @@ struct Errand {
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
     activation_sent: bool,
+    /// It was sent, or not, before the head-end died.
+    sent_in_doubt: bool,
+    /// When it was last seen to wait for an operator.
+    held_at: Option<Moment>,
     reading_version: bool,
     rolled_back: bool,
     /// What its next order must carry, as its hub last told.
@@ -154,6 +164,12 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// Campaigns that go on as soon as that is durable.
+    resuming: BTreeSet<CampaignId>,
+    /// Who may approve.
+    operators: Option<TrustRoot>,
+    /// Releases that are believed now.
+    approvals: BTreeMap<CampaignId, Approval>,
     /// How frames to hubs are protected.
     protection: Protection,
     models: Models,
@@ -181,6 +197,9 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            resuming: BTreeSet::new(),
+            operators: None,
+            approvals: BTreeMap::new(),
             protection: Protection::Clear,
             models: Models::default(),
             agreed: Agreed::default(),
@@ -274,6 +293,7 @@ impl Conductor {
             match act {
                 Act::Stage(device) => self.stage(now, device),
                 Act::Activate(device) => self.activate(now, device),
+                Act::GoOn(campaign) => self.go_on(now, &campaign),
             }
         }
         self.turn(now);
@@ -353,12 +373,8 @@ impl Conductor {
         if !self.hubs.contains_key(&hub) {
             let model = self.model_of(hub);
             let cell = self.cell_of(now, &carrier, &cell);
-            let link = HubLink {
-                address,
-                transport: self.settings.transport,
-                cell,
-                rate: self.settings.link_rate,
-            };
+            let link =
+                HubLink { address, transport: self.settings.transport, cell, rate: self.settings.link_rate };
             let id = self.engine.add_hub(now, link);
             self.engine.set_protection(id, self.protection);
             self.engine.set_model(id, model);

@@ -7,28 +7,36 @@
 //! ```
 //!
 //! Read in this order: `order` (what is asked), `stage` (how far a device has come and how it ends), `record`
-//! (what is written), `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all).
+//! (what is written), `phase` and `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and,
+//! apart from these, `forecast` (how early it can all be over).
 
 mod conductor;
+mod forecast;
 mod order;
 mod papers;
+mod phase;
 mod plan;
 mod record;
 mod stage;
 mod state;
 
 pub use conductor::{
-    BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Conductor, Desk, HubName, LinkDoubt,
-    ReplayError, Settings, Traffic,
+    ApprovalError, BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Command, CommandError,
+    Conductor, Desk, Heeded, HubName, LinkDoubt, ReplayError, Settings, Traffic,
+};
+pub use forecast::{
+    Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,
 };
 pub use order::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,
     instructing_party,
 };
 pub use papers::{ChainPapers, PapersError};
+pub use phase::Phase;
 pub use record::{
-    DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OrderRecord, OrderedRecord,
-    OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord, WaveRecord,
+    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
+    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord,
+    WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
-pub use state::{CampaignState, DeviceRow, FoldError, Phase, Tally, WaveTally};
+pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};

@@ -134,6 +134,8 @@ pub struct CampaignPolicy {
     pub poll_interval_s: u32,
     /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
     pub han_deadline_s: u32,
+    /// How many different people must have signed the release before a device is activated: 0, 1 or 2.
+    pub approvals: u8,
     /// How long an activation may stay unconfirmed, seconds.
     pub activation_deadline_s: u32,
 }
@@ -149,6 +151,7 @@ impl Default for CampaignPolicy {
             retry_after_s: 30,
             poll_interval_s: 300,
             han_deadline_s: 7 * 86_400,
+            approvals: 0,
             activation_deadline_s: 86_400,
         }
     }
@@ -168,6 +171,9 @@ impl CampaignPolicy {
         }
         if self.waves.len() > 64 {
             return Err(OrderError::Policy("more than 64 waves"));
+        }
+        if self.approvals > 2 {
+            return Err(OrderError::Policy("approvals must be 0, 1 or 2"));
         }
         if self.attempts == 0 || self.poll_interval_s == 0 {
             return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));

@@ -4,8 +4,10 @@
 //! beside it in the entry, so that `ledger show` can be read by people and by any program. The formats are
 //! ours. Records are only ever added to: a new field must have a default.
 
+use std::fmt;
+
 use eligibility::{SmsoId, Verdict};
-use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce};
+use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce, Release, SignedRelease};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,14 @@ pub enum Record {
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
     Halted(HaltedRecord),
+    /// People stand behind it.
+    Approved(ApprovedRecord),
+    /// An operator has everything wait.
+    Paused(CommandRecord),
+    /// It goes on.
+    Resumed(CommandRecord),
+    /// An operator ended it.
+    Aborted(CommandRecord),
     /// Every device has an outcome.
     Finished(FinishedRecord),
 }
@@ -243,6 +253,50 @@ pub struct HaltedRecord {
     pub reason: String,
 }
 
+/// What an operator asked for; see [`Record::Paused`], [`Record::Resumed`] and [`Record::Aborted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// Who asked, as the one who passed it on knows.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// See [`Record::Approved`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovedRecord {
+    /// Which operators signed, as the trust root named them then.
+    pub by: Vec<String>,
+    /// The release's number.
+    pub serial: u64,
+    /// The first second, since 1970, at which it is no longer good.
+    pub expires_s: u64,
+    /// The release as it came, in hexadecimal: who signed what can be verified again from the ledger alone.
+    pub release: String,
+}
+
+impl ApprovedRecord {
+    pub(crate) fn new(signed: &SignedRelease, by: Vec<String>, release: &Release) -> ApprovedRecord {
+        let release_text = signed.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let expires_s = release.validity.expires.0;
+        ApprovedRecord { by, serial: release.serial, expires_s, release: release_text }
+    }
+
+    /// Returns the release, if the record holds one.
+    pub(crate) fn signed(&self) -> Option<SignedRelease> {
+        let digits = self.release.as_bytes().chunks(2);
+        let bytes: Option<Vec<u8>> =
+            digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect();
+        SignedRelease::from_bytes(bytes?).ok()
+    }
+}
+
+impl fmt::Display for CommandRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.by, self.reason)
+    }
+}
+
 /// See [`Record::Finished`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinishedRecord {
@@ -267,6 +321,10 @@ impl Record {
             Record::Ordered(_) => "activation-ordered",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
+            Record::Approved(_) => "approved",
+            Record::Paused(_) => "paused",
+            Record::Resumed(_) => "resumed",
+            Record::Aborted(_) => "aborted",
             Record::Finished(_) => "finished",
         }
     }
@@ -283,6 +341,8 @@ impl Record {
             Record::Ordered(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
+            Record::Approved(body) => serde_json::to_vec(body),
+            Record::Paused(body) | Record::Resumed(body) | Record::Aborted(body) => serde_json::to_vec(body),
             Record::Finished(body) => serde_json::to_vec(body),
         };
         NewEntry {
@@ -312,6 +372,10 @@ impl Record {
             "activation-ordered" => Record::Ordered(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
+            "approved" => Record::Approved(body(entry)?),
+            "paused" => Record::Paused(body(entry)?),
+            "resumed" => Record::Resumed(body(entry)?),
+            "aborted" => Record::Aborted(body(entry)?),
             "finished" => Record::Finished(body(entry)?),
             _ => return Err(RecordError::Kind { index: entry.index.0, kind: entry.kind.clone() }),
         })

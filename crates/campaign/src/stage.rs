@@ -70,6 +70,8 @@ pub enum Outcome {
     HeldUnactivated,
     /// The campaign was halted before its turn, or while it was under way.
     Halted,
+    /// An operator aborted the campaign before its turn, or while it was under way.
+    Aborted,
     /// The hub was never reached.
     NoWan,
     /// The hub was reached, but would not or could not take the image.
@@ -102,12 +104,13 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 13] = [
+    pub const ALL: [Outcome; 14] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
         Outcome::HeldUnactivated,
         Outcome::Halted,
+        Outcome::Aborted,
         Outcome::NoWan,
         Outcome::TransferFailed,
         Outcome::HubRejectedImage,
@@ -122,7 +125,9 @@ impl Outcome {
     pub fn class(self) -> OutcomeClass {
         match self {
             Outcome::Activated | Outcome::AlreadyOnTarget => OutcomeClass::Done,
-            Outcome::Refused | Outcome::HeldUnactivated | Outcome::Halted => OutcomeClass::Excluded,
+            Outcome::Refused | Outcome::HeldUnactivated | Outcome::Halted | Outcome::Aborted => {
+                OutcomeClass::Excluded
+            }
             Outcome::NoWan
             | Outcome::TransferFailed
             | Outcome::HubRejectedImage
@@ -153,6 +158,7 @@ impl Outcome {
             Outcome::Refused => "refused",
             Outcome::HeldUnactivated => "held_unactivated",
             Outcome::Halted => "halted",
+            Outcome::Aborted => "aborted",
             Outcome::NoWan => "no_wan",
             Outcome::TransferFailed => "transfer_failed",
             Outcome::HubRejectedImage => "hub_rejected_image",

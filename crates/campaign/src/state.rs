@@ -10,30 +10,9 @@ use thiserror::Error;
 use transfer_engine::Moment;
 
 use crate::order::CampaignId;
-use crate::record::{Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
+use crate::phase::Phase;
+use crate::record::{ApprovedRecord, Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
 use crate::stage::{Outcome, OutcomeClass, Stage};
-
-/// Where a campaign as a whole stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Devices are being served.
-    Running,
-    /// It was stopped because too much failed; nothing more is sent or activated.
-    Halted,
-    /// Every device has its outcome.
-    Finished,
-}
-
-impl Phase {
-    /// Returns the phase's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Phase::Running => "running",
-            Phase::Halted => "halted",
-            Phase::Finished => "finished",
-        }
-    }
-}
 
 /// One device of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,8 +113,12 @@ pub struct CampaignState {
     pub updated_at: Moment,
     /// Where it stands.
     pub phase: Phase,
-    /// Why it was halted.
+    /// Why it was halted, or who aborted it and why.
     pub halted_because: Option<String>,
+    /// Who paused it and why, while it is paused.
+    pub paused_because: Option<String>,
+    /// The newest approval that was taken over; whether it still holds is the conductor's to say.
+    pub approved: Option<ApprovedRecord>,
     /// Waves opened so far.
     pub waves_opened: u16,
     /// When each wave opened.
@@ -189,6 +172,8 @@ impl CampaignState {
             updated_at: at,
             phase: Phase::Running,
             halted_because: None,
+            paused_because: None,
+            approved: None,
             waves_opened: 0,
             waves_opened_at: Vec::new(),
             rows: BTreeMap::new(),
@@ -234,15 +219,31 @@ impl CampaignState {
                 self.waves.entry(wave).or_default().count(body.outcome);
             }
             Record::Halted(body) => {
-                self.phase = Phase::Halted;
+                self.enter(Phase::Halted)?;
                 self.halted_because = Some(body.reason.clone());
             }
-            Record::Finished(_) => {
-                if self.phase == Phase::Running {
-                    self.phase = Phase::Finished;
-                }
+            Record::Paused(body) => {
+                self.enter(Phase::Paused)?;
+                self.paused_because = Some(body.to_string());
             }
+            Record::Approved(body) => self.approved = Some(body.clone()),
+            Record::Resumed(_) => self.enter(Phase::Running)?,
+            Record::Aborted(body) => {
+                self.enter(Phase::Aborted)?;
+                self.halted_because = Some(format!("aborted by {body}"));
+            }
+            Record::Finished(_) => self.enter(Phase::Finished)?,
         }
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase) -> Result<(), FoldError> {
+        if !self.phase.may_become(phase) {
+            let (from, to) = (self.phase.as_str(), phase.as_str());
+            return Err(FoldError::Phase { campaign: self.id.clone(), from, to });
+        }
+        self.phase = phase;
+        self.paused_because = None;
         Ok(())
     }
 
@@ -353,6 +354,16 @@ pub enum FoldError {
     /// The campaign was never ordered.
     #[error("campaign {0} has no order")]
     UnknownCampaign(CampaignId),
+    /// The life cycle of campaigns does not allow it.
+    #[error("campaign {campaign} cannot go from {from} to {to}")]
+    Phase {
+        /// The campaign.
+        campaign: CampaignId,
+        /// Where it stood.
+        from: &'static str,
+        /// Where the record puts it.
+        to: &'static str,
+    },
     /// The life cycle does not allow it.
     #[error("device {device} cannot go from {from} to {to}")]
     Transition {

@@ -49,6 +49,11 @@ pub(crate) struct PcapArguments {
 }
 
 impl PcapArguments {
+    /// Says whether a capture was asked for.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.pcap.is_some()
+    }
+
     /// Makes the file, if one was asked for.
     pub(crate) fn open(&self) -> Result<Option<Capture>, Failure> {
         self.pcap.as_deref().map(|path| Capture::create(path, self.pcap_limit << 20)).transpose()

@@ -15,7 +15,8 @@ const ELECTRICITY: &[u8] = include_bytes!("../../../firmware-images/esme.ota");
 const GAS: &[u8] = include_bytes!("../../../firmware-images/gsme.ota");
 
 /// The samples by the kinds of device that they are for. Hubs and displays have none of their own; a world that wants
-/// images for them says how long they are, and they are given the electricity meter's bytes.
+/// images for them says how long they are, and they are given bytes of the electricity meter's, from another place on:
+/// lists tell images apart by the digest of their payload.
 const SAMPLES: [(DeviceKind, &[u8]); 2] = [(DeviceKind::Electricity, ELECTRICITY), (DeviceKind::Gas, GAS)];
 
 /// Signs an image and verifies it again, because only verification makes an image that can be queued.
@@ -41,7 +42,10 @@ pub(crate) fn sample(
         OtaFile::parse(Bytes::from_static(sample)).or_fail(ExitCode::Failed, "a built-in sample image")?;
     let text = format!("Lamplighter sample {}", kind.duis_name());
     let payload: Vec<u8> = match len {
-        Some(len) => sample.payload().iter().copied().cycle().take(len.get() as usize).collect(),
+        Some(len) => {
+            let from = usize::from(kind.channel()) * 4_099;
+            sample.payload().iter().copied().cycle().skip(from).take(len.get() as usize).collect()
+        }
         None => sample.payload().to_vec(),
     };
     let file = OtaFile::build(identity, &text, &payload)
@@ -90,5 +94,17 @@ mod tests {
         spec.device.of_mut(DeviceKind::Gas).image_bytes = NonZeroU32::new(1_000);
         let said = [usual[0], (DeviceKind::Gas, 1_000), (DeviceKind::Display, 700_000)];
         assert_eq!(lengths(&spec), said);
+    }
+
+    #[test]
+    fn no_two_images_have_the_same_payload() {
+        let mut spec = WorldSpec::parse(STREET).expect("street.toml is sound");
+        for kind in DeviceKind::ALL {
+            spec.device.of_mut(kind).image_bytes = NonZeroU32::new(241_000);
+        }
+        let images = signed_samples(&spec, &SigningKey::generate_from_seed([1; 32])).expect("they are made");
+        let digests: std::collections::BTreeSet<_> =
+            images.values().map(|image| image.image_digest()).collect();
+        assert_eq!(digests.len(), DeviceKind::ALL.len());
     }
 }

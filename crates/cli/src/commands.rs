@@ -6,6 +6,7 @@
 mod campaign;
 mod demo;
 mod fleet;
+mod forecast;
 mod hub;
 mod image;
 mod ledger;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArguments),
     /// Run the homes of a simulated world on real sockets.
     Fleet(fleet::FleetArguments),
+    /// Say how early a campaign can be over, when it probably is, and what it costs.
+    Forecast(forecast::ForecastArguments),
     /// Run one simulated communications hub.
     Hub(hub::HubArguments),
     /// The signing desk: make keys, build, sign, verify and inspect images.
@@ -53,6 +56,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Campaign(command) => campaign::run(&command, output),
         Command::Demo(arguments) => demo::run(&arguments, output),
         Command::Fleet(arguments) => fleet::run(&arguments, output),
+        Command::Forecast(arguments) => forecast::run(&arguments, output),
         Command::Hub(arguments) => hub::run(&arguments, output),
         Command::Image(command) => image::run(command, output),
         Command::Ledger(command) => ledger::run(command, output),

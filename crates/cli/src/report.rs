@@ -9,6 +9,7 @@
 //! All three are pure functions of the same state, so that their numbers cannot differ, and the same state
 //! makes the same bytes. The page stands alone: no script, no font, no link leads out of it.
 
+mod bound;
 mod breakdown;
 mod charts;
 mod delivery;
@@ -20,17 +21,18 @@ mod summary;
 mod table;
 #[cfg(test)]
 mod tests;
-mod units;
+pub(crate) mod units;
 mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use campaign::CampaignState;
+use campaign::{Bound, CampaignState};
 
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files::{Destination, Overwrite};
 
+pub(crate) use bound::BoundLine;
 pub(crate) use devices::devices_csv;
 pub(crate) use page::render;
 pub(crate) use regions::{Region, Regions};
@@ -45,6 +47,8 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) seed: Option<u64>,
     /// What happened.
     pub(crate) state: &'a CampaignState,
+    /// What no order of sending could have beaten, where it is known.
+    pub(crate) bound: Option<Bound>,
     /// Further lines for the page's head, as name and value. They are not in the summary: they may name what
     /// differs from run to run, such as the real time it took.
     pub(crate) facts: Vec<(String, String)>,

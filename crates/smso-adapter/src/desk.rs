@@ -2,8 +2,11 @@
 //! a head-end, the tests in memory.
 
 use bytes::Bytes;
-use campaign::{CampaignId, CampaignOrder, Conductor, OrderError};
-use firmware_image::{IntakeError, VerifiedImage};
+use campaign::{
+    ApprovalError, CampaignId, CampaignOrder, Command, CommandError, CommandRecord, Conductor, Heeded,
+    OrderError,
+};
+use firmware_image::{IntakeError, SignedRelease, VerifiedImage};
 use ledger::Head;
 use thiserror::Error;
 
@@ -14,6 +17,21 @@ pub trait CampaignDesk: Send + Sync + 'static {
 
     /// Accepts an order; it is durable with its verdicts when this returns.
     fn create(&self, order: CampaignOrder) -> impl Future<Output = Result<(), CreateError>> + Send;
+
+    /// Passes an operator's command on; what it changed is durable when this returns.
+    fn command(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+        asked: CommandRecord,
+    ) -> impl Future<Output = Result<Heeded, CommandFailure>> + Send;
+
+    /// Takes over the approvals that a release carries; they are durable when this returns.
+    fn approve(
+        &self,
+        campaign: CampaignId,
+        release: SignedRelease,
+    ) -> impl Future<Output = Result<Heeded, ApproveFailure>> + Send;
 
     /// Looks at the conductor. Returns what was seen once all of it is durable, and the ledger's head then.
     fn look<R: Send + 'static>(
@@ -48,6 +66,28 @@ pub enum TakeImageError {
     /// It is believed, and could not be kept.
     #[error("the image cannot be stored")]
     Store(#[source] std::io::Error),
+    /// There is no engine.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a command is not heeded.
+#[derive(Debug, Error)]
+pub enum CommandFailure {
+    /// The campaign does not take it.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// There is no engine.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a release approves nothing.
+#[derive(Debug, Error)]
+pub enum ApproveFailure {
+    /// It is not what it must be.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     /// There is no engine.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -19,6 +19,8 @@
 //! | `GET /v1/campaigns/{id}` | shows one: phase, sums, waves, counters, head of the ledger |
 //! | `GET /v1/campaigns/{id}/devices?offset=&limit=&outcome=` | a page of its devices |
 //! | `GET /v1/campaigns/{id}/rejections` | the devices that the gate turned down, by code |
+//! | `POST /v1/campaigns/{id}/pause`, `/resume`, `/abort` | an operator's command: who asks, and why |
+//! | `POST /v1/campaigns/{id}/approvals` | hands over the signed release: its signatures are the approvals |
 //! | `GET /healthz`, `GET /readyz` | the process answers; the engine answers |
 //!
 //! There are no users and no passwords here yet: that is why only addresses of this machine are served unless
@@ -38,13 +40,16 @@ mod routes;
 mod server;
 mod words;
 
-pub use desk::{CampaignDesk, CreateError, TakeImageError, Taken, Unavailable};
+pub use desk::{
+    ApproveFailure, CampaignDesk, CommandFailure, CreateError, TakeImageError, Taken, Unavailable,
+};
 pub use gate::{Hosts, Limits};
 pub use problem::{Problem, ProblemKind};
 pub use routes::router;
 pub use server::serve;
 pub use words::{
-    CampaignList, CampaignSummary, CampaignView, Clause, CountersView, CreatedView, DevicePage,
-    DeviceSelection, DeviceView, EntryList, EntryView, HardwareView, HealthView, ImageList, ImageView,
-    LedgerView, OrderRequest, RejectionList, RejectionsView, TallyView, VerdictCount, VerdictView, WaveView,
+    ApprovalView, CampaignList, CampaignSummary, CampaignView, Clause, CommandRequest, CommandView,
+    CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView, HardwareView,
+    HealthView, ImageList, ImageView, LedgerView, OrderRequest, RejectionList, RejectionsView, TallyView,
+    VerdictCount, VerdictView, WaveView,
 };

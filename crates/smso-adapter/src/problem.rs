@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use campaign::OrderError;
+use campaign::{ApprovalError, CommandError, OrderError};
 use firmware_image::IntakeError;
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{CreateError, TakeImageError, Unavailable};
+use crate::desk::{ApproveFailure, CommandFailure, CreateError, TakeImageError, Unavailable};
 
 /// A problem object, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +49,16 @@ pub enum ProblemKind {
     MalformedImage,
     /// The image is not believed.
     ImageRefused,
+    /// The release is not believed, or not by enough people, or for something else.
+    ApprovalRefused,
     /// The order makes no sense.
     InvalidOrder,
     /// The campaign's name is taken.
     CampaignExists,
     /// There is no such campaign.
     UnknownCampaign,
+    /// The campaign is over.
+    CampaignOver,
     /// Too many requests are under way.
     Busy,
     /// The engine does not answer.
@@ -65,7 +69,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds.
-    pub const ALL: [ProblemKind; 16] = [
+    pub const ALL: [ProblemKind; 18] = [
         ProblemKind::UnknownRoute,
         ProblemKind::MethodNotAllowed,
         ProblemKind::UnknownHost,
@@ -76,9 +80,11 @@ impl ProblemKind {
         ProblemKind::InvalidRequest,
         ProblemKind::MalformedImage,
         ProblemKind::ImageRefused,
+        ProblemKind::ApprovalRefused,
         ProblemKind::InvalidOrder,
         ProblemKind::CampaignExists,
         ProblemKind::UnknownCampaign,
+        ProblemKind::CampaignOver,
         ProblemKind::Busy,
         ProblemKind::EngineUnavailable,
         ProblemKind::NotStored,
@@ -121,6 +127,9 @@ impl ProblemKind {
             ProblemKind::ImageRefused => {
                 ("/problems/image-refused", Status::FORBIDDEN, "the image is not believed")
             }
+            ProblemKind::ApprovalRefused => {
+                ("/problems/approval-refused", Status::FORBIDDEN, "the release approves nothing here")
+            }
             ProblemKind::InvalidOrder => {
                 ("/problems/invalid-order", Status::UNPROCESSABLE_ENTITY, "the order makes no sense")
             }
@@ -129,6 +138,9 @@ impl ProblemKind {
             }
             ProblemKind::UnknownCampaign => {
                 ("/problems/unknown-campaign", Status::NOT_FOUND, "no such campaign")
+            }
+            ProblemKind::CampaignOver => {
+                ("/problems/campaign-over", Status::CONFLICT, "the campaign is over")
             }
             ProblemKind::Busy => {
                 ("/problems/busy", Status::SERVICE_UNAVAILABLE, "too many requests are under way")
@@ -196,6 +208,38 @@ impl From<OrderError> for Problem {
             _ => ProblemKind::InvalidOrder,
         };
         kind.because(error.to_string())
+    }
+}
+
+impl From<CommandFailure> for Problem {
+    fn from(failure: CommandFailure) -> Problem {
+        let error = match failure {
+            CommandFailure::Command(error) => error,
+            CommandFailure::Unavailable(unavailable) => return unavailable.into(),
+        };
+        let kind = match error {
+            CommandError::Unknown(_) => ProblemKind::UnknownCampaign,
+            CommandError::Over { .. } => ProblemKind::CampaignOver,
+            CommandError::Words { .. } => ProblemKind::InvalidRequest,
+        };
+        kind.because(error.to_string())
+    }
+}
+
+impl From<ApproveFailure> for Problem {
+    fn from(failure: ApproveFailure) -> Problem {
+        let error = match failure {
+            ApproveFailure::Approval(error) => error,
+            ApproveFailure::Unavailable(unavailable) => return unavailable.into(),
+        };
+        match error {
+            ApprovalError::Unknown(_) => ProblemKind::UnknownCampaign.because(error.to_string()),
+            ApprovalError::Over { .. } => ProblemKind::CampaignOver.because(error.to_string()),
+            ApprovalError::Document(cause) => {
+                ProblemKind::ApprovalRefused.because(format!("the release is not believed: {cause}"))
+            }
+            _ => ProblemKind::ApprovalRefused.because(error.to_string()),
+        }
     }
 }
 

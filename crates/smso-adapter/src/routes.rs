@@ -1,6 +1,7 @@
 //! Who answers what.
 
 mod campaigns;
+mod commands;
 mod devices;
 mod health;
 mod images;
@@ -14,7 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use firmware_image::MAX_FILE_LEN;
+use firmware_image::{MAX_FILE_LEN, MAX_RELEASE_LEN};
 
 use crate::desk::CampaignDesk;
 use crate::gate::{Limits, Office, admit};
@@ -28,6 +29,7 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
     let office = Arc::new(Office::new(desk, limits));
     let hand_in = post(images::hand_in::<D>).layer(DefaultBodyLimit::max(MAX_FILE_LEN));
     let create = post(campaigns::create::<D>).layer(DefaultBodyLimit::max(MAX_ORDER_LEN));
+    let approve = post(commands::approve::<D>).layer(DefaultBodyLimit::max(MAX_RELEASE_LEN));
     Router::new()
         .route("/v1/images", hand_in.get(images::list::<D>))
         .route("/v1/register/entries", get(register::entries::<D>))
@@ -35,6 +37,10 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
         .route("/v1/campaigns/{id}", get(campaigns::show::<D>))
         .route("/v1/campaigns/{id}/devices", get(devices::page::<D>))
         .route("/v1/campaigns/{id}/rejections", get(campaigns::rejections::<D>))
+        .route("/v1/campaigns/{id}/approvals", approve)
+        .route("/v1/campaigns/{id}/pause", post(commands::pause::<D>))
+        .route("/v1/campaigns/{id}/resume", post(commands::resume::<D>))
+        .route("/v1/campaigns/{id}/abort", post(commands::abort::<D>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<D>))
         .route("/metrics", get(metrics::scrape::<D>))

@@ -2,6 +2,7 @@
 //! change inside is no change of the interface. The same types serve clients, who read what is written here.
 
 mod campaign;
+mod command;
 mod device;
 mod image;
 mod order;
@@ -11,6 +12,7 @@ pub use self::campaign::{
     CampaignList, CampaignSummary, CampaignView, CountersView, CreatedView, HealthView, LedgerView,
     RejectionList, RejectionsView, TallyView, VerdictCount, WaveView,
 };
+pub use self::command::{ApprovalView, CommandRequest, CommandView};
 pub use self::device::{Clause, DevicePage, DeviceView, VerdictView};
 pub(crate) use self::device::{OutcomeFilter, page_of};
 pub use self::image::{EntryList, EntryView, HardwareView, ImageList, ImageView};

@@ -200,7 +200,8 @@ fn link_faults(wan: &WanTraffic) -> FaultCounts {
     counts
 }
 
-fn add_faults(counts: &mut FaultCounts, member: &Member) {
+/// Adds what struck one home by the world's faults.
+pub(crate) fn add_faults(counts: &mut FaultCounts, member: &Member) {
     let links = [member.down.faults(), member.up.faults()];
     let links = links.into_iter().flatten().map(LinkFaults::counts);
     let replies = member.reply_faults.as_deref().map(ReplyFaults::counts);
@@ -254,6 +255,6 @@ fn hub_census(hub: &Hub, member: &Member, record: &DeviceRecord) -> DeviceCensus
         power_cuts: counters.power_cuts,
         flash_cuts: hub.board().flash_cuts(),
         attacks: counters.attacks,
-        edges: hub.edges(),
+        edges: counters.edges,
     }
 }

@@ -129,6 +129,7 @@ impl DeviceTrust {
     /// Judges an activation order by what is remembered of earlier ones and by what it must name.
     pub(crate) fn permit(
         &self,
+        pool: &mut SectorPool,
         order: Option<&[u8]>,
         memory: &OrderMemory,
         expected: &Expected,
@@ -137,7 +138,7 @@ impl DeviceTrust {
             return Ok(Permit { image: expected.image, spends: None });
         }
         let signed = SignedOrder::from_bytes(order.ok_or(RefusedOrder::Missing)?)?;
-        let order = signed.verify(&self.orders)?;
+        let order = pool.order(&signed, &self.orders)?;
         memory.require_acceptable(&order, self.epoch(), expected)?;
         Ok(Permit { image: order.image, spends: Some(OrderMemory::after(&order)) })
     }

@@ -16,16 +16,17 @@
 use crate::build::build_home;
 use crate::census::{Census, WanTraffic};
 use crate::device_trust::DeviceTrust;
-use crate::faults::ReplyFaults;
+use crate::faults::{FaultCounts, ReplyFaults};
 use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
-use crate::link::{Direction, Fate, Link};
+use crate::invariants::{Broken, HomeWitness, WatchRules};
+use crate::link::{DATAGRAM_OVERHEAD_LEN, Direction, Fate, Link};
 use crate::observer::{FrameObserver, Leg, Onlooker, SeenFrame};
-use crate::world::{HomePlan, HomeRecord, WorldSpec, draw_homes};
+use crate::queue::EventQueue;
+use crate::world::{Cell, HomePlan, HomeRecord, WorldSpec, draw_homes};
 use bytes::Bytes;
 use firmware_image::Eui64;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use transfer_engine::{HubId, Moment};
 
@@ -34,8 +35,11 @@ pub struct Fleet {
     members: Vec<Member>,
     commons: Commons,
     /// When the first waiting datagram of each hub is due; hubs with none have no entry.
-    due: BinaryHeap<Reverse<(Moment, HubId)>>,
-    arrivals: BinaryHeap<Reverse<Arrival>>,
+    due: EventQueue<HubId>,
+    arrivals: EventQueue<Arrival>,
+    /// The datagrams on their way to the head-end, and which places are free.
+    letters: Vec<Vec<u8>>,
+    free: Vec<u32>,
     /// How many datagrams have been sent to the head-end; orders those of one hub and moment.
     sent: u64,
     /// The home that [`Fleet::settle`] goes on with.
@@ -78,12 +82,12 @@ pub(crate) enum Datagram {
 const MOST_BLOCKS_WAITING: usize = 64;
 
 /// A datagram on its way to the head-end.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrival {
-    at: Moment,
     hub: HubId,
     number: u64,
-    datagram: Vec<u8>,
+    /// Where it lies among the letters.
+    letter: u32,
 }
 
 impl Fleet {
@@ -108,8 +112,10 @@ impl Fleet {
         Fleet {
             members: plans.into_iter().map(&mut build).collect(),
             commons: Commons::default(),
-            due: BinaryHeap::new(),
-            arrivals: BinaryHeap::new(),
+            due: EventQueue::new(start),
+            arrivals: EventQueue::new(start),
+            letters: Vec::new(),
+            free: Vec::new(),
             sent: 0,
             next_to_settle: 0,
             traffic: WanTraffic::default(),
@@ -141,6 +147,7 @@ impl Fleet {
     /// Sends a datagram from the head-end into the link towards a hub; one for no hub of ours vanishes.
     pub fn receive(&mut self, now: Moment, hub: HubId, datagram: &[u8]) {
         let Some(member) = self.members.get_mut(hub.0 as usize) else { return };
+        member.home.note_offered(now, datagram.len() + DATAGRAM_OVERHEAD_LEN);
         let fate = member.down.judge(now, datagram.len());
         self.traffic.down.count(fate, datagram.len());
         self.commons.onlooker.see(on_wan(now, hub, Direction::Down, fate, datagram));
@@ -164,6 +171,7 @@ impl Fleet {
         let mut first_wrong = Moment::MAX;
         for start in (0..frames.len()).step_by(frame_len) {
             let frame = start..(start + frame_len).min(frames.len());
+            member.home.note_offered(now, frame.len() + DATAGRAM_OVERHEAD_LEN);
             let fate = member.down.judge(now, frame.len());
             self.traffic.down.count(fate, frame.len());
             let Some(at) = fate.arrives_at() else { continue };
@@ -193,13 +201,13 @@ impl Fleet {
         let member = &mut self.members[hub.0 as usize];
         if at < member.due_at {
             member.due_at = at;
-            self.due.push(Reverse((at, hub)));
+            self.due.push(at, hub);
         }
     }
 
     /// Lets time pass to `now`: everything that reaches a hub by then is handled, and its answers set off.
     pub fn advance(&mut self, now: Moment) {
-        while let Some(Reverse((at, hub))) = self.due.peek().copied() {
+        while let Some((at, hub)) = self.due.peek() {
             if at > now {
                 break;
             }
@@ -221,16 +229,19 @@ impl Fleet {
 
     /// Returns a datagram that has arrived at the head-end by `now`, with the hub that sent it.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<(HubId, Vec<u8>)> {
-        if self.arrivals.peek()?.0.at > now {
+        let (at, arrival) = self.arrivals.peek()?;
+        if at > now {
             return None;
         }
-        self.arrivals.pop().map(|Reverse(arrival)| (arrival.hub, arrival.datagram))
+        self.arrivals.pop();
+        self.free.push(arrival.letter);
+        Some((arrival.hub, std::mem::take(&mut self.letters[arrival.letter as usize])))
     }
 
     /// Returns when the next datagram reaches a hub or the head-end.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let inbound = self.due.peek().map(|Reverse((at, _))| *at);
-        let outbound = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
+        let inbound = self.due.peek().map(|(at, _)| at);
+        let outbound = self.arrivals.peek().map(|(at, _)| at);
         inbound.into_iter().chain(outbound).min()
     }
 
@@ -250,6 +261,44 @@ impl Fleet {
     /// Counts what each device runs and has been through, as of when it was last run.
     pub fn census(&self) -> Census {
         Census::take(&self.members, self.traffic)
+    }
+
+    /// Has every home watched from now on: after each of its events all invariants of its devices are checked.
+    pub fn watch(&mut self, rules: WatchRules) {
+        let rules = Arc::new(rules);
+        for member in &mut self.members {
+            member.home.watch(HomeWitness::new(Arc::clone(&rules)));
+        }
+    }
+
+    /// Returns the first broken invariant of each home that has one.
+    pub fn broken(&self) -> impl Iterator<Item = &Broken> {
+        self.members.iter().filter_map(|member| member.home.witness()?.broken())
+    }
+
+    /// Returns how often homes were looked at, all together: once for every event in one that is watched.
+    pub fn looks(&self) -> u64 {
+        self.members.iter().filter_map(|member| member.home.witness()).map(HomeWitness::looks).sum()
+    }
+
+    /// Returns how often an invariant was checked in watched homes.
+    pub fn checks(&self) -> u64 {
+        self.members.iter().filter_map(|member| member.home.witness()).map(HomeWitness::checks).sum()
+    }
+
+    /// Returns what the head-end has offered to each watched home, in bytes with headers, by cell.
+    pub fn offered(&self) -> impl Iterator<Item = (Cell, u64)> {
+        let homes = self.members.iter();
+        homes.filter_map(|member| Some((member.record.cell, member.home.witness()?.offered_bytes())))
+    }
+
+    /// Returns what struck one home.
+    pub fn faults_of(&self, hub: HubId) -> FaultCounts {
+        let mut counts = FaultCounts::default();
+        if let Some(member) = self.members.get(hub.0 as usize) {
+            crate::census::add_faults(&mut counts, member);
+        }
+        counts
     }
 
     /// Ends everything that goes wrong by itself: losses, outages, and all faults of the world. Homes that never had a
@@ -287,6 +336,21 @@ impl Fleet {
         }
     }
 
+    /// Keeps a datagram until it arrives.
+    fn keep(&mut self, datagram: Vec<u8>) -> u32 {
+        match self.free.pop() {
+            Some(place) => {
+                self.letters[place as usize] = datagram;
+                place
+            }
+            None => {
+                self.letters.push(datagram);
+                u32::try_from(self.letters.len() - 1)
+                    .expect("fewer datagrams are under way than a world has hubs")
+            }
+        }
+    }
+
     /// Sends a hub's answer into its link towards the head-end.
     fn answer(&mut self, now: Moment, hub: HubId, mut reply: Vec<u8>) {
         let fate = self.members[hub.0 as usize].up.judge(now, reply.len());
@@ -297,7 +361,8 @@ impl Fleet {
         let again = (copies(fate) == 2).then(|| reply.clone());
         for datagram in std::iter::once(reply).chain(again) {
             self.sent += 1;
-            self.arrivals.push(Reverse(Arrival { at, hub, number: self.sent, datagram }));
+            let letter = self.keep(datagram);
+            self.arrivals.push(at, Arrival { hub, number: self.sent, letter });
         }
     }
 }

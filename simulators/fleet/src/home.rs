@@ -16,10 +16,11 @@ mod faults; // what a fault of a device does
 mod leap; // a run of blocks as one step
 
 pub(crate) use faults::Retired;
+use faults::Troubles;
 pub(crate) use leap::{Fetch, Run};
 
-use crate::faults::DeviceFaults;
 use crate::hub::Hub;
+use crate::invariants::HomeWitness;
 use crate::link::{HanLink, LossReason};
 use crate::meter::Meter;
 use crate::observer::{FrameFate, Leg, Onlooker, SeenFrame};
@@ -98,8 +99,8 @@ pub(crate) struct Home {
     han: HanLink,
     in_flight: VecDeque<Flight>,
     traffic: HanTraffic,
-    faults: Option<Box<DeviceFaults>>,
-    retired: Vec<Retired>,
+    troubles: Option<Box<Troubles>>,
+    witness: Option<Box<HomeWitness>>,
 }
 
 struct HomeMeter {
@@ -143,8 +144,8 @@ impl Home {
             han,
             in_flight: VecDeque::new(),
             traffic: HanTraffic::default(),
-            faults: None,
-            retired: Vec::new(),
+            troubles: None,
+            witness: None,
         };
         home.meters.shrink_to_fit();
         home
@@ -175,12 +176,41 @@ impl Home {
                 moment = at;
                 turns = 0;
             }
-            if matches!(turn, Turn::Arrival) && commons.fidelity == Fidelity::Batched && self.leap(until, commons) {
+            if matches!(turn, Turn::Arrival)
+                && commons.fidelity == Fidelity::Batched
+                && self.leap(until, commons)
+            {
                 continue;
             }
             turns += 1;
             assert!(turns < TURNS_PER_MOMENT, "a device of a home asks to be woken at {at} for ever");
             self.take_turn(turn, at, commons);
+            self.testify(at, commons);
+        }
+    }
+
+    /// Lets whoever watches the home look at it.
+    fn testify(&mut self, now: Moment, commons: &mut Commons) {
+        if let Some(witness) = &mut self.witness {
+            let meters = self.meters.iter().map(|member| &member.meter);
+            witness.look(now, &mut commons.pool, &self.hub, meters);
+        }
+    }
+
+    /// Has the home watched from now on.
+    pub(crate) fn watch(&mut self, witness: HomeWitness) {
+        self.witness = Some(Box::new(witness));
+    }
+
+    /// Returns who watches the home.
+    pub(crate) fn witness(&self) -> Option<&HomeWitness> {
+        self.witness.as_deref()
+    }
+
+    /// Notes a datagram of so many bytes, headers included, that was offered to the home's link.
+    pub(crate) fn note_offered(&mut self, now: Moment, len: usize) {
+        if let Some(witness) = &mut self.witness {
+            witness.offered(now, self.hub.eui(), len as u64);
         }
     }
 
@@ -195,6 +225,7 @@ impl Home {
         self.run(now, commons);
         self.hub.receive_wan(now, &mut commons.pool, frame, reply);
         self.collect_from_hub(now, commons);
+        self.testify(now, commons);
     }
 
     /// Hands the hub an image block from the WAN, which it does not answer.
@@ -215,10 +246,10 @@ impl Home {
         if self.hub_due < next.0 {
             next = (self.hub_due, Turn::Hub);
         }
-        if let Some(faults) = &self.faults
-            && faults.next_at() < next.0
+        if let Some(troubles) = &self.troubles
+            && troubles.next_at() < next.0
         {
-            next = (faults.next_at(), Turn::Fault);
+            next = (troubles.next_at(), Turn::Fault);
         }
         for (index, member) in self.meters.iter().enumerate() {
             if member.due < next.0 {
@@ -256,7 +287,10 @@ impl Home {
         if flight.to == HUB_ADDRESS {
             let heard = self.hub.is_up(now);
             if heard {
-                self.hub.receive_han(now, &mut commons.pool, flight.from, &flight.frame);
+                if self.hub_due <= now {
+                    self.hub.advance(now, &mut commons.pool);
+                }
+                self.hub.hear_han(now, &mut commons.pool, flight.from, &flight.frame);
                 self.collect_from_hub(now, commons);
             }
             return heard;
@@ -273,10 +307,10 @@ impl Home {
                 continue;
             }
             heard = true;
-            match is_broadcast {
-                true => member.meter.receive_han_broadcast(now, &mut commons.pool, &flight.frame),
-                false => member.meter.receive_han(now, &mut commons.pool, &flight.frame),
+            if member.due <= now {
+                member.meter.advance(now, &mut commons.pool);
             }
+            member.meter.hear(now, &mut commons.pool, &flight.frame, is_broadcast);
             self.collect_from_meter(index, now, commons);
         }
         heard

@@ -18,12 +18,15 @@ mod edges; // which steps of a life cycle were taken
 mod faults; // when which fault strikes whom
 mod flash; // sectors, erase before write, power cuts
 mod fleet; // all homes behind their links, polled like a network interface
+mod forecast; // what a forecast must know of a world
 mod home; // one home, run up to the moment somebody asks
 mod hub; // a DLMS server towards the WAN, an OTA server towards the home
+mod invariants; // what must hold in a home, whatever goes wrong
 mod link; // what a WAN link and a home's radio do to a datagram
 mod meter; // an OTA client with two banks
 mod nonce; // what a device draws for its next order
 mod observer; // who watches the frames
+mod queue; // what happens next
 mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
@@ -47,11 +50,13 @@ pub use flash::{
 pub use fleet::Fleet;
 pub use home::{Fidelity, HanTraffic};
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, HubSecurity, StageError};
+pub use invariants::{Broken, Fill, WatchRules};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };
 pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
 pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
+pub use queue::EventQueue;
 pub use random::{NotAShare, Share, region_seed};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;

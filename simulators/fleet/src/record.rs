@@ -81,12 +81,13 @@ impl RecordLog {
             if flash.is_blank(region, first_sector..first_sector + 1) {
                 continue;
             }
-            // The sum of the last record may end in ones, which cannot be told from what is erased.
-            let written = flash.written_len(region, first_sector..first_sector + sectors);
-            bytes.resize((written + SUM_LEN).min(place_len), 0);
+            // What follows is erased, and is not looked at unless a record says that it reaches so far.
+            bytes.resize(flash.written_len(region, first_sector..first_sector + sectors), 0);
             flash.read(region, place * place_len, &mut bytes);
             let mut at = 0;
-            while let Some((sequence, payload, len)) = whole_record(&bytes, at) {
+            loop {
+                reach_as_claimed(&mut bytes, at, place_len);
+                let Some((sequence, payload, len)) = whole_record(&bytes, at) else { break };
                 if newest.is_none() || sequence > log.sequence {
                     newest = Some(at + HEADER_LEN..at + HEADER_LEN + payload.len());
                     log.sequence = sequence;
@@ -210,6 +211,15 @@ fn encode(sequence: u32, payload: &[u8]) -> Vec<u8> {
     let sum = checksum(&record);
     record.extend_from_slice(&sum);
     record
+}
+
+/// Makes the end of the record at `at` readable that its header claims, within the place: bytes of an erased flash.
+fn reach_as_claimed(place: &mut Vec<u8>, at: usize, place_len: usize) {
+    let Some(&[low, high]) = place.get(at..at + 2) else { return };
+    let end = at + HEADER_LEN + usize::from(u16::from_le_bytes([low, high])) + SUM_LEN;
+    if (place.len()..=place_len).contains(&end) {
+        place.resize(end, 0xFF);
+    }
 }
 
 /// Reads the record at `at`, if a whole one is there: its sequence, payload and length.

@@ -155,7 +155,11 @@ fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
             ..EngineConfig::default()
         },
         cell_rate: ByteRate(campaign.cell_rate_bytes_per_s.get()),
-        link_rate: if campaign.link_rate_agreed { LineRate::Fixed(link_rate) } else { LineRate::AtMost(link_rate) },
+        link_rate: if campaign.link_rate_agreed {
+            LineRate::Fixed(link_rate)
+        } else {
+            LineRate::AtMost(link_rate)
+        },
         transport: Transport::Datagram,
         order_key,
         papers: ChainPapers::default(),

@@ -10,13 +10,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use firmware_image::FileDigest;
+use firmware_image::{ActivationOrder, FileDigest, OrderError, PublicKey, SignedOrder};
 
 use crate::bank::StoredImage;
 use crate::device_trust::{AcceptedImage, RefusedImage, TrustMark};
 
 /// How many images the pool remembers. A world has a handful; past the bound it forgets and recomputes.
 const REMEMBERED_IMAGES: usize = 256;
+
+/// How many orders the pool remembers: those under way in a few thousand homes.
+const REMEMBERED_ORDERS: usize = 4_096;
 
 /// One in so many remembered answers is worked out again: at 241 kB an image that costs a device about a microsecond
 /// each, and a campaign of a thousand devices is sampled a dozen times.
@@ -32,6 +35,8 @@ pub struct SectorPool {
     verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>>,
     /// Images that somebody holds whole, by the name that head-ends give them: what comes under it is probably that.
     named: HashMap<Box<[u8]>, Arc<[SharedSector]>>,
+    /// Orders whose signatures were found good, by digest: a hub passes on what its device will look at again.
+    orders: HashMap<FileDigest, (PublicKey, ActivationOrder)>,
     /// Answers given from memory, and how many of them were worked out again.
     remembered: u64,
     sampled: u64,
@@ -68,6 +73,7 @@ impl SectorPool {
         self.digests.clear();
         self.verdicts.clear();
         self.named.clear();
+        self.orders.clear();
         self.sectors.retain(|sector, _| Arc::strong_count(sector) > 1);
     }
 
@@ -145,6 +151,29 @@ impl SectorPool {
         let digest = FileDigest::of(&stored.bytes);
         self.digests.insert(key.clone(), digest);
         digest
+    }
+
+    /// Returns what an order says if one of these keys signed it; the same bytes under the same key are verified once.
+    pub(crate) fn order(
+        &mut self,
+        signed: &SignedOrder,
+        keys: &[PublicKey],
+    ) -> Result<ActivationOrder, OrderError> {
+        let [key] = keys else { return signed.verify(keys) };
+        let digest = FileDigest::of(signed.bytes());
+        let known = self.orders.get(&digest).filter(|(signer, _)| signer == key).map(|(_, order)| *order);
+        if let Some(order) = known {
+            if self.is_sampled() {
+                assert_eq!(signed.verify(keys), Ok(order), "equal orders have equal verdicts");
+            }
+            return Ok(order);
+        }
+        let order = signed.verify(keys)?;
+        if self.orders.len() >= REMEMBERED_ORDERS {
+            self.orders.clear();
+        }
+        self.orders.insert(digest, (*key, order));
+        Ok(order)
     }
 
     /// Returns the remembered verdict on an image, or asks for it and remembers it.

@@ -20,6 +20,7 @@ use transfer_engine::{HubId, Moment, Transmit, Transport};
 use crate::census::Census;
 use crate::faults::{DeskNews, FaultKind};
 use crate::fleet::Fleet;
+use crate::invariants::WatchRules;
 use crate::observer::FrameObserver;
 use crate::rehearsal::Rehearsal;
 use crate::world::{hub_address, hub_at};
@@ -114,6 +115,13 @@ impl Simulation {
         self.conductor.withdraw_image(self.now, image);
     }
 
+    /// Asks the running head-end for something, as its operator does; what it changed is durable when this returns.
+    pub fn ask<R>(&mut self, ask: impl FnOnce(&mut Conductor, Moment) -> R) -> Result<R, SimulationError> {
+        let answer = ask(&mut self.conductor, self.now);
+        self.keep()?;
+        Ok(answer)
+    }
+
     /// Runs up to a moment, or until every device has its outcome.
     pub fn run_until(&mut self, until: Moment) -> Result<(), SimulationError> {
         while self.now < until && self.advance_once()? {}
@@ -142,6 +150,11 @@ impl Simulation {
     /// has its outcome.
     pub fn step(&mut self) -> Result<bool, SimulationError> {
         self.advance_once()
+    }
+
+    /// Has the fleet watched; see [`Fleet::watch`].
+    pub fn watch(&mut self, rules: WatchRules) {
+        self.fleet.watch(rules);
     }
 
     /// Ends everything that goes wrong in the fleet by itself; see [`Fleet::calm`]. The desk hears no more news.

@@ -13,6 +13,9 @@ impl Conductor {
     /// A device that has not said yet what its order must carry is looked at until it has.
     pub(super) fn order_activation(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Delivered)) = self.under_way(device) else { return };
+        if !self.goes_on(&campaign) || !self.is_approved(now, &campaign) {
+            return;
+        }
         let verdict = self.judge_again(now, &campaign, device);
         if !verdict.allowed {
             self.end(now, &campaign, device, Outcome::HeldUnactivated, verdict.code, None);
@@ -36,6 +39,9 @@ impl Conductor {
     /// nonce, which a device takes at most once.
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
+        if !self.goes_on(&campaign) || !self.is_approved(now, &campaign) {
+            return;
+        }
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
         let (Some(counter), Some(file), priority) = (row.order_counter, row.image, row.priority) else {
             return;
@@ -53,6 +59,7 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.activation_sent = true;
+            errand.sent_in_doubt = false;
             errand.idle_looks = 0;
         }
         let task = Task::Activate { channel, order: Some(signed.bytes().clone()) };

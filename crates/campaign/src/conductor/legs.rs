@@ -59,6 +59,9 @@ impl Conductor {
     /// Has the engine bring the image to the device's hub. The instruction is durable.
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
+        if !self.goes_on(&campaign) {
+            return;
+        }
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if !self.holds_papers(now, hub, device) {
             return;
@@ -96,9 +99,9 @@ impl Conductor {
         tracing::debug!(%campaign, %device, hub = hub.0, blocks = report.blocks_sent, "staged");
         self.record(now, &campaign, &Record::Staged(StagedRecord::new(device, report)), None);
         if self.is_hub(device) {
-            // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry.
+            // The hub itself verified the image: there is no HAN leg. Verifying, it drew what its order must carry, and its
+            // row says so, and that it is the one we mean.
             self.note_challenge(device, None);
-            self.on_delivered(now, device);
             if !self.assign(now, hub, Task::ReadHanStatus, 0) {
                 self.watch(now, hub);
             }

@@ -168,8 +168,11 @@ impl Conductor {
         );
         if unknown {
             self.on_hub_row(now, hub, None);
-            for (_, device) in self.devices_of(hub) {
+            for (channel, device) in self.devices_of(hub) {
                 self.note_challenge(device, Some(ANYTHING));
+                if channel == 0 {
+                    self.on_delivered(now, device);
+                }
                 self.order_activation(now, device);
             }
         } else if self.hub_entry(hub).is_some_and(|entry| entry.papers == HubPapers::Asked) {
@@ -198,7 +201,8 @@ impl Conductor {
             return false;
         }
         let under_way = !matches!(self.under_way(device), Some((_, Stage::Instructed)) | None);
-        let Some(errand) = self.errands.get_mut(&device).filter(|_| under_way) else { return true };
+        let served = self.under_way(device).is_some_and(|(campaign, _)| self.goes_on(&campaign));
+        let Some(errand) = self.errands.get_mut(&device).filter(|_| under_way && served) else { return true };
         let lead = &mut errand.lead;
         if lead.from != held {
             lead.looks = 0;

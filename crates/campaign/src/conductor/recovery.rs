@@ -7,9 +7,10 @@ use transfer_engine::Moment;
 
 use super::{Conductor, Errand};
 use crate::order::CampaignId;
+use crate::phase::Phase;
 use crate::record::{Record, RecordError};
 use crate::stage::{Outcome, Stage};
-use crate::state::{CampaignState, FoldError, Phase};
+use crate::state::{CampaignState, FoldError};
 
 /// Why a ledger cannot be taken up again.
 #[derive(Debug, Error)]
@@ -71,6 +72,7 @@ impl Conductor {
                     if let Some(errand) = self.errands.get_mut(&order.device) {
                         // It may have been sent before the crash: look before anything is repeated.
                         errand.activation_sent = true;
+                        errand.sent_in_doubt = true;
                     }
                 }
                 Record::Outcome(body) => {
@@ -92,14 +94,16 @@ impl Conductor {
         let unfinished: Vec<CampaignId> = self
             .campaigns
             .values()
-            .filter(|state| state.rows().any(|row| row.outcome.is_none()) || state.phase == Phase::Running)
+            .filter(|state| state.rows().any(|row| row.outcome.is_none()) || state.phase.is_open())
             .map(|state| state.id.clone())
             .collect();
         for campaign in &unfinished {
             self.check_images(campaign)?;
         }
         for campaign in unfinished {
-            self.resume_campaign(now, &campaign);
+            self.weigh(&campaign);
+            tracing::info!(%campaign, "resumed from the ledger");
+            self.take_up(now, &campaign);
         }
         self.turn(now);
         Ok(())
@@ -117,26 +121,27 @@ impl Conductor {
         }
     }
 
-    fn resume_campaign(&mut self, now: Moment, campaign: &CampaignId) {
+    /// Takes up one campaign where its records end. Everything here may be done twice without harm.
+    pub(super) fn take_up(&mut self, now: Moment, campaign: &CampaignId) {
         let Some(state) = self.campaigns.get(campaign) else { return };
-        tracing::info!(%campaign, phase = state.phase.as_str(), "resumed from the ledger");
         let (phase, opened) = (state.phase, state.waves_opened);
-        let devices: Vec<(Eui64, Stage)> =
-            state.rows().filter(|row| row.outcome.is_none()).map(|row| (row.device, row.stage)).collect();
-        for (device, stage) in devices {
-            match stage {
-                // A crash may have come between the halt and the outcomes it brought.
-                Stage::Planned | Stage::Instructed | Stage::Staged | Stage::Delivered
-                    if phase == Phase::Halted =>
-                {
-                    let reason = "the campaign was halted".to_owned();
-                    self.end(now, campaign, device, Outcome::Halted, reason, None);
+        // A crash may have come between the end of a campaign and the outcomes it brought.
+        let stopped = match phase {
+            Phase::Halted => Some((Outcome::Halted, "the campaign was halted")),
+            Phase::Aborted => Some((Outcome::Aborted, "the campaign was aborted")),
+            Phase::Running | Phase::Paused | Phase::Finished => None,
+        };
+        for (device, stage) in self.pending(campaign, |_| true) {
+            match (stopped, stage) {
+                (_, Stage::Ordered) => self.resume_device(now, device),
+                (Some((outcome, reason)), _) => {
+                    self.end(now, campaign, device, outcome, reason.to_owned(), None);
                 }
-                Stage::Planned => {}
-                _ => self.resume_device(now, device),
+                (None, Stage::Planned) => {}
+                (None, _) => self.resume_device(now, device),
             }
         }
-        if phase == Phase::Running {
+        if phase.is_open() {
             for wave in 0..opened {
                 self.instruct_wave(now, campaign, wave);
             }

@@ -40,6 +40,11 @@ pub struct CampaignTraffic {
 }
 
 impl Conductor {
+    /// Counts the hubs in each state of a session, in the order of [`SessionState::ALL`].
+    pub fn sessions(&self) -> [u64; SessionState::ALL.len()] {
+        self.engine.sessions_by_state()
+    }
+
     /// Counts everything. Looks at every hub and every device: for a scrape every few seconds.
     pub fn traffic(&self) -> Traffic {
         let counts = self.engine.sessions_by_state();

@@ -56,9 +56,11 @@ impl Conductor {
             if self.is_overdue(now, &campaign, device, stage) {
                 continue;
             }
-            let at_work = matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
-            han |= at_work && (channel != 0 || stage == Stage::Delivered);
-            itself |= stage == Stage::Ordered && channel == 0;
+            // Of a hub itself too: its row says whether it is the one we mean.
+            han |= matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
+            // One that was told nothing yet still runs what it ran.
+            let told = self.errands.get(&device).is_some_and(|errand| errand.activation_sent);
+            itself |= stage == Stage::Ordered && channel == 0 && told;
         }
         if han {
             self.assign(now, hub, Task::ReadHanStatus, 0);
@@ -79,7 +81,16 @@ impl Conductor {
             Stage::Ordered => (policy.activation_deadline_s, Outcome::ActivationUnconfirmed),
             _ => return false,
         };
-        let since = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
+        let reached = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
+        let leave = self.goes_on(campaign) && (stage == Stage::Ordered || self.is_approved(now, campaign));
+        let waits = stage != Stage::Staged && state.phase.is_open() && !leave;
+        let errand = self.errands.entry(device).or_default();
+        if waits {
+            // A device is not late because an operator had it wait; the hub works on by itself, and may be.
+            errand.held_at = Some(now);
+            return false;
+        }
+        let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
         if now.saturating_since(since) < Duration::from_secs(u64::from(limit_s)) {
             return false;
         }
@@ -89,7 +100,9 @@ impl Conductor {
     }
 
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
-        self.on_hub_row(now, hub, devices.iter().find(|status| status.channel == 0));
+        let own = devices.iter().find(|status| status.channel == 0);
+        self.on_identity(now, hub, own);
+        self.on_hub_row(now, hub, own);
         for status in devices {
             let Some(device) = self.device_on(hub, status.channel) else { continue };
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
@@ -103,6 +116,21 @@ impl Conductor {
         }
     }
 
+    /// Ends what is under way for a hub in whose place another one answers: it will never be heard of again. The devices
+    /// behind it are looked for behind the new one.
+    fn on_identity(&mut self, now: Moment, hub: HubId, own: Option<&HanDeviceStatus>) {
+        let (Some(device), Some(own)) = (self.device_on(hub, 0), own) else { return };
+        let Some((campaign, stage)) = self.under_way(device).filter(|_| device.to_bytes() != own.device)
+        else {
+            return;
+        };
+        let outcome =
+            if stage == Stage::Ordered { Outcome::ActivationUnconfirmed } else { Outcome::TransferFailed };
+        let stranger = Eui64::from_bytes(own.device);
+        let reason = format!("another hub, {stranger}, answers at its address");
+        self.end(now, &campaign, device, outcome, reason, None);
+    }
+
     fn on_device_status(&mut self, now: Moment, hub: HubId, device: Eui64, status: &HanDeviceStatus) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
         let Some(target) = self.target_version(&campaign, device) else { return };
@@ -112,7 +140,10 @@ impl Conductor {
         self.note_challenge(device, status.challenge);
         let runs_target = status.running_version == target.0;
         match (stage, status.state) {
-            (Stage::Staged, HanState::Verified) if status.staged_version == target.0 => {
+            // A hub names no version of its own slot; that the image is ours it has confirmed when it was staged.
+            (Stage::Staged, HanState::Verified)
+                if status.channel == 0 || status.staged_version == target.0 =>
+            {
                 self.on_delivered(now, device);
             }
             (Stage::Delivered, HanState::Verified) => self.order_activation(now, device),
@@ -133,7 +164,8 @@ impl Conductor {
             (Stage::Staged | Stage::Ordered, _) if runs_target => {
                 self.read_back(now, hub, device, status.channel)
             }
-            (Stage::Ordered, HanState::Verified) => self.on_idle_look(now, device),
+            // A hub is asked for its version instead.
+            (Stage::Ordered, HanState::Verified) if status.channel != 0 => self.on_idle_look(now, device),
             _ => {}
         }
     }
@@ -141,8 +173,8 @@ impl Conductor {
     /// The device holds the image and is not activating although it was told to.
     fn on_idle_look(&mut self, now: Moment, device: Eui64) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
-        errand.idle_looks += 1;
-        if errand.idle_looks >= IDLE_LOOKS {
+        errand.idle_looks = errand.idle_looks.saturating_add(1);
+        if errand.idle_looks >= IDLE_LOOKS || !errand.activation_sent {
             self.activate(now, device);
         }
     }
@@ -175,8 +207,13 @@ impl Conductor {
                 let reason = "the new firmware did not come up".to_owned();
                 self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
             }
+            // It may never have been told: it obeys once, however often it is.
+            Some(_) if channel == 0 && errand.sent_in_doubt => {
+                self.activate(now, device);
+                self.watch(now, hub);
+            }
             Some(running) if channel == 0 => {
-                errand.idle_looks += 1;
+                errand.idle_looks = errand.idle_looks.saturating_add(1);
                 if errand.idle_looks >= OLD_VERSION_LOOKS {
                     let reason = "the hub came back with its old firmware".to_owned();
                     self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));

@@ -8,7 +8,7 @@ use super::{Act, Conductor};
 use crate::order::CampaignId;
 use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
 use crate::stage::{Outcome, Stage};
-use crate::state::{CampaignState, Phase};
+use crate::state::CampaignState;
 
 /// What is to be done about the waves of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Conductor {
         while let Some(campaign) = self.unsettled.pop_first() {
             let Some(state) = self.campaigns.get(&campaign) else { continue };
             let _span = tracing::info_span!("campaign", id = %campaign).entered();
-            if state.phase != Phase::Running {
+            if !state.phase.is_open() {
                 continue;
             }
             let stopped = self.stopped_by_withdrawal(state);
@@ -64,6 +64,8 @@ impl Conductor {
                 stopped.map(|reason| Move::Halt { wave: state.waves_opened.saturating_sub(1), reason });
             match stop.unwrap_or_else(|| next_move(state)) {
                 Move::Wait => {}
+                // It is looked at again when the campaign goes on.
+                Move::Open(_) if !self.goes_on(&campaign) => {}
                 Move::Open(wave) => {
                     tracing::info!(%campaign, wave, "wave opened");
                     self.record(now, &campaign, &Record::WaveOpened(WaveRecord { wave }), None);
@@ -79,7 +81,7 @@ impl Conductor {
 
     /// Instructs every device of a wave, in priority order.
     pub(super) fn instruct_wave(&mut self, now: Moment, campaign: &CampaignId, wave: u16) {
-        let Some(state) = self.campaigns.get(campaign) else { return };
+        let Some(state) = self.campaigns.get(campaign).filter(|_| self.goes_on(campaign)) else { return };
         let mut devices: Vec<(u8, Eui64)> = state
             .rows()
             .filter(|row| row.wave == Some(wave) && row.stage == Stage::Planned)
@@ -151,44 +153,37 @@ impl Conductor {
         }
     }
 
-    /// Halts a campaign: durable first, and from then on nothing is sent or activated for it.
     fn halt(&mut self, now: Moment, campaign: &CampaignId, wave: u16, reason: String) {
         tracing::warn!(%campaign, wave, %reason, "campaign halted");
-        self.record(now, campaign, &Record::Halted(HaltedRecord { wave, reason: reason.clone() }), None);
-        // A device that may have had its activation is not called off: what it runs is still read back.
-        let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.activation_sent);
-        let pending: Vec<Eui64> = match self.campaigns.get(campaign) {
-            Some(state) => state
-                .rows()
-                .filter(|row| row.outcome.is_none())
-                .map(|row| row.device)
-                .filter(|one| !sent(one))
-                .collect(),
-            None => Vec::new(),
-        };
-        self.waiting.retain(|(_, act)| match act {
-            Act::Stage(device) | Act::Activate(device) => pending.binary_search(device).is_err(),
-        });
-        for device in pending {
-            self.call_off(now, device);
-            self.end(now, campaign, device, Outcome::Halted, reason.clone(), None);
-        }
-        self.unsettled.remove(campaign);
+        let record = Record::Halted(HaltedRecord { wave, reason: reason.clone() });
+        self.stop(now, campaign, &record, Outcome::Halted, &reason);
     }
 
-    /// Takes back what the engine was told to do for a device, and gives its hub's other devices theirs again.
-    fn call_off(&mut self, now: Moment, device: Eui64) {
-        let Some(hub) = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub)) else {
-            return;
-        };
-        let (id, neighbours) = (hub.id, hub.channels.clone());
-        self.engine.abandon(now, id);
-        self.forget_papers(id);
-        for (_, neighbour) in neighbours {
-            if neighbour != device {
-                self.resume_device(now, neighbour);
+    /// Ends a campaign early: durable first, and from then on nothing is sent or activated for it.
+    pub(super) fn stop(
+        &mut self,
+        now: Moment,
+        campaign: &CampaignId,
+        record: &Record,
+        outcome: Outcome,
+        reason: &str,
+    ) {
+        self.record(now, campaign, record, None);
+        // A device that may have had its activation is not called off: what it runs is still read back.
+        let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.activation_sent);
+        let pending = self.pending(campaign, |_| true).into_iter().map(|(device, _)| device);
+        let pending: Vec<Eui64> = pending.filter(|one| !sent(one)).collect();
+        self.waiting.retain(|(_, act)| match act {
+            Act::Stage(device) | Act::Activate(device) => pending.binary_search(device).is_err(),
+            Act::GoOn(_) => true,
+        });
+        for device in pending {
+            if let Some(hub) = self.known_hub_of(device) {
+                self.call_off(now, hub, Some(device));
             }
+            self.end(now, campaign, device, outcome, reason.to_owned(), None);
         }
+        self.unsettled.remove(campaign);
     }
 
     fn finish(&mut self, now: Moment, campaign: &CampaignId) {

@@ -1,6 +1,8 @@
 //! `lamplighter campaign`: client of the HTTP API of a running `lamplighter serve`.
 
+mod approve;
 mod client;
+mod command;
 mod create;
 mod show;
 
@@ -15,6 +17,10 @@ use crate::output::Output;
 pub(crate) enum CampaignCommand {
     Create(create::Arguments),
     Show(show::Arguments),
+    Approve(approve::Arguments),
+    Pause(command::PauseArguments),
+    Resume(command::ResumeArguments),
+    Abort(command::AbortArguments),
 }
 
 /// Where the engine is.
@@ -36,5 +42,9 @@ pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Fail
     match command {
         CampaignCommand::Create(arguments) => create::run(arguments, output),
         CampaignCommand::Show(arguments) => show::run(arguments, output),
+        CampaignCommand::Approve(arguments) => approve::run(arguments, output),
+        CampaignCommand::Pause(arguments) => command::pause(arguments, output),
+        CampaignCommand::Resume(arguments) => command::resume(arguments, output),
+        CampaignCommand::Abort(arguments) => command::abort(arguments, output),
     }
 }

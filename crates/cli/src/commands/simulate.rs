@@ -1,13 +1,17 @@
-//! `lamplighter simulate`: a campaign on a world under virtual time.
+//! `lamplighter simulate`: a campaign on a world under virtual time, or one in each of its regions.
 
+mod regions; // a world of several regions
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use campaign::{Bound, Phase, lower_bound};
 use clap::Args;
-use firmware_image::{FileDigest, SigningKey, TrustStore};
-use fleet::{Cast, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
+use firmware_image::{FileDigest, SigningKey, TrustStore, VerifiedImage};
+use fleet::{Cast, DeviceKind, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
 use indicatif::ProgressBar;
 
 use crate::capture::{self, PcapArguments};
@@ -49,7 +53,7 @@ pub(crate) struct SimulateArguments {
 pub(crate) const WORLD_FILE_MAX: usize = 1 << 20;
 
 /// Any port: nothing listens in a simulation, but inventories name addresses.
-const HUB_PORT: u16 = 4059;
+pub(super) const HUB_PORT: u16 = 4059;
 
 /// Reads a world file.
 pub(crate) fn read_world(path: &std::path::Path) -> Result<WorldSpec, Failure> {
@@ -64,23 +68,54 @@ fn key(seed: u64, purpose: &str) -> SigningKey {
     SigningKey::generate_from_seed(*digest.as_bytes())
 }
 
+/// Who takes part besides the homes: keys and images, the same in all regions.
+pub(super) struct Actors {
+    images: BTreeMap<DeviceKind, VerifiedImage>,
+    trust: Arc<DeviceTrust>,
+    seed: u64,
+}
+
+impl Actors {
+    pub(super) fn new(spec: &WorldSpec, seed: u64) -> Result<Actors, Failure> {
+        let image_key = key(seed, "images");
+        let images = cast::signed_samples(spec, &image_key)?;
+        let orders = vec![key(seed, "orders").public()];
+        let trust = DeviceTrust::pinned(TrustStore::new(vec![image_key.public()]), orders);
+        Ok(Actors { images, trust: Arc::new(trust), seed })
+    }
+
+    pub(super) fn cast<'a>(&'a self, spec: &'a WorldSpec, seed: u64) -> Cast<'a> {
+        Cast {
+            spec,
+            seed,
+            images: &self.images,
+            trust: Arc::clone(&self.trust),
+            order_key: key(self.seed, "orders"),
+            hub_port: HUB_PORT,
+        }
+    }
+}
+
+impl SimulateArguments {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.days) * 86_400)
+    }
+}
+
 pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), Failure> {
     let spec = read_world(&arguments.world)?;
     hash_speed::warn_if_slow();
     output.talk(format_args!("seed {}", arguments.seed));
-    let image_key = key(arguments.seed, "images");
-    let order_key = key(arguments.seed, "orders");
-    let images = cast::signed_samples(&spec, &image_key)?;
-    let trust = DeviceTrust::pinned(TrustStore::new(vec![image_key.public()]), vec![order_key.public()]);
-    let mut rehearsal = Rehearsal::new(Cast {
-        spec: &spec,
-        seed: arguments.seed,
-        images: &images,
-        trust: Arc::new(trust),
-        order_key,
-        hub_port: HUB_PORT,
-    })
-    .or_bad_input(arguments.world.display())?;
+    let actors = Actors::new(&spec, arguments.seed)?;
+    if spec.regions.get() > 1 {
+        if arguments.pcap.is_asked_for() {
+            let message = "a capture is of one campaign, and this world has several regions";
+            return Err(Failure::message(ExitCode::BadInput, message));
+        }
+        return regions::run(arguments, &spec, &actors, output);
+    }
+    let mut rehearsal =
+        Rehearsal::new(actors.cast(&spec, arguments.seed)).or_bad_input(arguments.world.display())?;
     if arguments.exact {
         rehearsal.fleet.set_fidelity(Fidelity::Exact);
     }
@@ -91,9 +126,8 @@ pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), 
         simulation.observe(capture.observer());
     }
     let bar = progress::bar(simulation.state().rows().len(), output);
-    let limit = Duration::from_secs(u64::from(arguments.days) * 86_400);
     let mut turn = 0u32;
-    let ran = simulation.run(limit, |_, state| {
+    let ran = simulation.run(arguments.limit(), |_, state| {
         turn = turn.wrapping_add(1);
         // Drawing costs more than a step of the simulation: look now and then.
         if turn.is_multiple_of(4_096) {
@@ -122,6 +156,7 @@ fn finish(
         title: format!("Simulated campaign on {}", spec.name),
         seed: Some(arguments.seed),
         state: simulation.state(),
+        bound: bound_of(spec, simulation),
         facts: vec![
             ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
             ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
@@ -136,11 +171,24 @@ fn finish(
     judge(simulation.state())
 }
 
+/// Returns what no order of sending could have beaten with the bytes and the tails as they were, unless the campaign was
+/// halted: then there is no end to speak of.
+fn bound_of(spec: &WorldSpec, simulation: &Simulation) -> Option<Bound> {
+    let state = simulation.state();
+    if state.phase != Phase::Finished {
+        return None;
+    }
+    lower_bound(&simulation.network_as_run(spec), state.order.policy.open_next_at)
+}
+
 /// A campaign that was halted, or that stayed below its threshold, is no success: exit code 5.
 pub(crate) fn judge(state: &campaign::CampaignState) -> Result<(), Failure> {
     let threshold = state.order.policy.success_threshold.0;
-    let reached = state.success_permille();
-    if let Some(reason) = &state.halted_because {
+    judge_success(state.halted_because.as_deref(), state.success_permille(), threshold)
+}
+
+fn judge_success(halted_because: Option<&str>, reached: u16, threshold: u16) -> Result<(), Failure> {
+    if let Some(reason) = halted_because {
         return Err(Failure::message(
             ExitCode::BelowThreshold,
             format_args!("the campaign was halted: {reason}"),

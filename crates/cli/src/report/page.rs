@@ -11,6 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
+use super::bound::Measured;
 use super::charts::{self, Figure};
 use super::delivery::{self, Histogram};
 use super::progress::{BAR_STEPS, LINE_STEPS, Progress, TABLE_STEPS, Window};
@@ -56,6 +57,8 @@ struct Page<'a> {
     sections: Vec<Section>,
     head: String,
     entries: String,
+    /// True where the head is the digest of several ledgers' heads, and devices are not listed.
+    is_of_regions: bool,
 }
 
 /// A heading with what belongs beneath it.
@@ -101,6 +104,7 @@ impl<'a> Page<'a> {
             sections: sections(state)?,
             head: input.head.to_string(),
             entries: units::count(input.head.count),
+            is_of_regions: false,
         })
     }
 }
@@ -124,6 +128,7 @@ impl<'a> Page<'a> {
             ("Success of attempts", units::percent(whole.success_permille)),
             ("Sent to hubs", units::bytes(whole.wan_bytes)),
         ];
+        facts.extend(whole.bound.as_ref().map(|bound| ("Bound", bound.to_string())));
         facts.extend(whole.seed.map(|seed| ("Seed", seed.to_string())));
         Ok(Page {
             title: &regions.title,
@@ -141,6 +146,7 @@ impl<'a> Page<'a> {
             sections: sections_of(regions)?,
             head: whole.ledger.head.clone(),
             entries: units::count(whole.ledger.entries),
+            is_of_regions: true,
         })
     }
 }
@@ -191,6 +197,9 @@ fn facts<'a>(input: &'a ReportInput<'_>) -> Vec<(&'a str, String)> {
         ("Success of attempts", units::percent(state.success_permille())),
         ("Sent to hubs", format!("{}, {} blocks repaired", units::bytes(wan_bytes), units::count(repaired))),
     ];
+    let took = state.updated_at.saturating_since(state.ordered_at);
+    let bound = input.bound.as_ref().map(|bound| Measured::of(bound, took));
+    facts.extend(bound.map(|bound| ("Bound", bound.to_string())));
     facts.extend(input.seed.map(|seed| ("Seed", seed.to_string())));
     facts.extend(
         order

@@ -10,10 +10,11 @@ use std::fmt;
 use std::time::Duration;
 
 use campaign::{CampaignState, Outcome, OutcomeClass, Stage};
+use firmware_image::FileDigest;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use transfer_engine::Moment;
 
+use super::bound::Measured;
 use super::delivery::{self, Percentiles};
 use super::progress::{Point, Progress};
 use super::table::{Kind, Table};
@@ -101,6 +102,8 @@ pub(crate) struct RegionLine {
     pub(crate) pending: usize,
     /// Seconds from its order to its last record.
     pub(crate) makespan_s: u64,
+    /// What no order of sending could have beaten.
+    pub(crate) bound: Option<Measured>,
     /// Its ledger's head.
     pub(crate) head: String,
 }
@@ -164,6 +167,7 @@ impl RegionLine {
             excluded: summary.excluded,
             pending: summary.pending,
             makespan_s: summary.makespan_s,
+            bound: summary.bound.clone(),
             head: summary.ledger.head.clone(),
         }
     }
@@ -190,10 +194,12 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
     let mut by_outcome = BTreeMap::new();
     let mut by_refusal = BTreeMap::new();
     let mut waves: BTreeMap<u16, Wave> = BTreeMap::new();
-    let mut heads = Sha256::new();
+    let mut heads = String::new();
     for part in parts {
         part.by_outcome.iter().for_each(|(word, count)| *by_outcome.entry(*word).or_default() += count);
-        part.by_refusal.iter().for_each(|(code, count)| *by_refusal.entry(code.clone()).or_default() += count);
+        part.by_refusal
+            .iter()
+            .for_each(|(code, count)| *by_refusal.entry(code.clone()).or_default() += count);
         for wave in &part.waves {
             let sum = waves.entry(wave.wave).or_insert_with(|| Wave { wave: wave.wave, ..Wave::default() });
             sum.size += wave.size;
@@ -204,11 +210,13 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
             // ISO 8601 in UTC sorts as text.
             sum.opened_at = [sum.opened_at.take(), wave.opened_at.clone()].into_iter().flatten().min();
         }
-        heads.update(part.ledger.head.as_bytes());
-        heads.update(b"\n");
+        heads += &part.ledger.head;
+        heads.push('\n');
     }
-    let digest: String = heads.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = FileDigest::of(heads.as_bytes()).to_string();
     let halted = parts.iter().find(|part| part.halted_because.is_some());
+    let makespan_s = parts.iter().map(|part| part.makespan_s).max().unwrap_or(0);
+    let bounds = parts.iter().filter_map(|part| part.bound.clone());
     Summary {
         campaign: name.to_owned(),
         seed: parts.first().and_then(|part| part.seed),
@@ -230,7 +238,8 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
         blocks_repaired: parts.iter().map(|part| part.blocks_repaired).sum(),
         ordered_at: parts.iter().map(|part| part.ordered_at.clone()).min().unwrap_or_default(),
         updated_at: parts.iter().map(|part| part.updated_at.clone()).max().unwrap_or_default(),
-        makespan_s: parts.iter().map(|part| part.makespan_s).max().unwrap_or(0),
+        makespan_s,
+        bound: Measured::greatest(bounds, Duration::from_secs(makespan_s)),
         ledger: LedgerSummary { entries: parts.iter().map(|part| part.ledger.entries).sum(), head: digest },
     }
 }
@@ -239,8 +248,7 @@ fn sum(name: &str, parts: &[Summary], times: &BTreeMap<String, Vec<u64>>) -> Sum
 fn progress(parts: &[Region]) -> Option<Progress> {
     let from = parts.first()?.from;
     let steps = parts.iter().map(|part| part.steps.len()).max().filter(|steps| *steps > 0)?;
-    let mut point =
-        Point { at: from, staged: 0, delivered: 0, activated: 0, failed: 0, wan_bytes: 0 };
+    let mut point = Point { at: from, staged: 0, delivered: 0, activated: 0, failed: 0, wan_bytes: 0 };
     let mut points = vec![point];
     for number in 0..steps {
         point.at = point.at + STEP;

@@ -10,6 +10,7 @@ use campaign::{CampaignState, OutcomeClass, Phase};
 use serde::Serialize;
 
 use super::ReportInput;
+use super::bound::Measured;
 use super::delivery::{self, Percentiles};
 use super::units;
 
@@ -54,6 +55,8 @@ pub(crate) struct Summary {
     pub(crate) updated_at: String,
     /// Seconds between the two.
     pub(crate) makespan_s: u64,
+    /// What no order of sending could have beaten, where that is known.
+    pub(crate) bound: Option<Measured>,
     /// The proof.
     pub(crate) ledger: LedgerSummary,
 }
@@ -91,6 +94,7 @@ impl Summary {
     pub(crate) fn of(input: &ReportInput<'_>) -> Summary {
         let state = input.state;
         let tally = state.tally();
+        let took = state.updated_at.saturating_since(state.ordered_at);
         Summary {
             campaign: state.id.to_string(),
             seed: input.seed,
@@ -113,7 +117,8 @@ impl Summary {
             blocks_repaired: state.rows().map(|row| u64::from(row.blocks_repaired)).sum(),
             ordered_at: units::iso(state.ordered_at),
             updated_at: units::iso(state.updated_at),
-            makespan_s: state.updated_at.saturating_since(state.ordered_at).as_secs(),
+            makespan_s: took.as_secs(),
+            bound: input.bound.as_ref().map(|bound| Measured::of(bound, took)),
             ledger: LedgerSummary { entries: input.head.count, head: input.head.to_string() },
         }
     }
@@ -168,8 +173,9 @@ pub(crate) fn headline(state: &CampaignState) -> String {
     }
     let devices = if tally.ordered == 1 { "device" } else { "devices" };
     let phase = match state.phase {
-        Phase::Running => "so far ",
+        Phase::Running | Phase::Paused => "so far ",
         Phase::Halted => "until the campaign was halted, ",
+        Phase::Aborted => "until the campaign was aborted, ",
         Phase::Finished => "",
     };
     format!("Of {} {devices} ordered, {phase}{}.", units::count(tally.ordered), parts.join(", "))
@@ -196,6 +202,9 @@ impl fmt::Display for Summary {
             "took          {}",
             units::span(std::time::Duration::from_secs(self.makespan_s))
         )?;
+        if let Some(bound) = &self.bound {
+            writeln!(formatter, "bound         {bound}")?;
+        }
         writeln!(formatter, "sent to hubs  {}", units::bytes(self.wan_bytes))?;
         write!(formatter, "ledger        {}", self.ledger.head)
     }

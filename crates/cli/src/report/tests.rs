@@ -189,6 +189,7 @@ fn input(state: &CampaignState) -> ReportInput<'_> {
         title: "Early firmware, November 2026".to_owned(),
         seed: Some(42),
         state,
+        bound: None,
         facts: vec![("Signer".to_owned(), "9f86d081884c7d65".to_owned())],
         head: Head::EMPTY,
     }

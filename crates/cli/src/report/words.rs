@@ -10,6 +10,7 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Refused => "The gate refused the update; nothing was activated.",
         Outcome::HeldUnactivated => "The gate refused it after the transfer; the image was not activated.",
         Outcome::Halted => "The campaign was halted before the device was through.",
+        Outcome::Aborted => "An operator aborted the campaign before the device was through.",
         Outcome::NoWan => "The hub was never reached.",
         Outcome::TransferFailed => "The hub was reached, but did not take the whole image.",
         Outcome::HubRejectedImage => "The hub took the image and found it wrong.",

@@ -4,6 +4,7 @@
 
 mod capture;
 mod desk;
+mod forecast;
 mod general;
 mod image_keys;
 mod image_keys_encrypted;

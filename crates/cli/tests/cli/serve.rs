@@ -124,6 +124,44 @@ fn a_campaign_survives_a_killed_engine_without_sending_or_activating_anything_tw
 }
 
 #[test]
+fn an_operator_pauses_resumes_and_aborts_and_a_restart_leaves_a_paused_campaign_paused() {
+    let desk = desk();
+    let fleet = start_fleet(&desk);
+    let serve = desk.start("serve --config serve.toml");
+    let url = address(&serve);
+    desk.run(&create(&url)).succeeded();
+    wait_for(&desk, &url, "under way", |shown| number(&shown["counters"]["blocks_sent"]) > 50);
+    let ask = |verb: &str, url: &str| format!("campaign {verb} autumn --url {url} --as Jo --reason storm");
+    let paused = desk.run(&ask("pause", &url)).succeeded();
+    assert!(paused.stdout.contains("campaign autumn is paused: "), "{paused:?}");
+    let again = desk.run(&ask("pause", &url)).succeeded();
+    assert!(again.stdout.contains("campaign autumn is already paused: "), "{again:?}");
+    serve.kill();
+
+    let serve = desk.start("serve --config serve.toml");
+    let url = address(&serve);
+    let shown = desk.run(&format!("campaign show autumn --url {url}")).succeeded();
+    assert!(shown.stdout.contains("campaign  autumn, paused: Jo: storm"), "{shown:?}");
+    let shown = desk.run(&format!("campaign show autumn --url {url} --json")).succeeded().json();
+    assert_eq!(number(&shown["counters"]["blocks_sent"]), 0, "{shown}");
+    desk.run(&ask("resume", &url)).succeeded();
+    wait_for(&desk, &url, "going on", |shown| number(&shown["counters"]["blocks_sent"]) > 0);
+    desk.run(&format!("campaign pause autumn --url {url} --reason storm")).failed(3, &["say who asks"]);
+    desk.run(&ask("abort", &url)).failed(3, &["cannot be undone"]);
+    let aborted = desk.run(&format!("{} --yes --json", ask("abort", &url))).succeeded().json();
+    assert_eq!((&aborted["phase"], &aborted["changed"]), (&"aborted".into(), &true.into()), "{aborted}");
+    desk.run(&ask("resume", &url)).failed(3, &["campaign autumn is aborted: expected one that is running"]);
+    assert!(serve.stop().succeeded().stderr.contains("the ledger holds everything"));
+    let kinds = [("paused", 1), ("resumed", 1), ("aborted", 1)];
+    for (kind, count) in kinds {
+        let found = bodies(&desk, kind);
+        assert_eq!(found.len(), count, "{kind}: {found:?}");
+        assert_eq!((&found[0]["by"], &found[0]["reason"]), (&"Jo".into(), &"storm".into()), "{kind}");
+    }
+    fleet.stop().succeeded();
+}
+
+#[test]
 fn what_the_engine_turns_away_ends_with_the_right_code_and_one_line() {
     let desk = desk();
     let fleet = start_fleet(&desk);

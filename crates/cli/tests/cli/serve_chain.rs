@@ -100,6 +100,46 @@ fn a_street_that_holds_an_old_root_is_led_to_todays_and_updated() {
 }
 
 #[test]
+fn nothing_is_activated_before_two_operators_have_signed_the_release_for_exactly_these_devices() {
+    let desk = desk();
+    let policy = String::from_utf8(desk.read("policy.toml")).unwrap();
+    desk.write("policy.toml", policy.replace("approvals = 0 ", "approvals = 2 ").as_bytes());
+    let fleet = desk.start(
+        "fleet street.toml --port 0 --speed 600 --image esme.ota --inventory lists --root factory.root",
+    );
+    let serve = desk.start("serve --config serve.toml");
+    let url = crate::serve::address(&serve);
+    desk.run(&crate::serve::create(&url)).succeeded();
+    let show = || desk.run(&format!("campaign show autumn --url {url} --devices --json")).succeeded().json();
+    let at = |shown: &Value, stage: &str| shown["by_stage"][stage].as_u64().unwrap_or(0);
+    crate::serve::wait_for(&desk, &url, "delivered", |shown| at(shown, "delivered") > 0);
+    // The release that the hubs have is for the devices of another list.
+    desk.run(&format!("campaign approve autumn autumn.release --url {url}"))
+        .failed(4, &["autumn.release: the release approves nothing here", "another set of devices"]);
+    let shown = show();
+    let listed = shown["devices"].as_array().unwrap().iter().map(|row| row["device"].as_str().unwrap());
+    desk.write("all.csv", format!("device_id\n{}\n", listed.collect::<Vec<_>>().join("\n")).as_bytes());
+    desk.run(&format!(
+        "image release esme.ota --root trust --campaign autumn --serial 2 --targets all.csv --policy policy.toml \
+         --key keys/alice.key.pem --out all.release {AT}"
+    ))
+    .succeeded();
+    desk.run(&format!("campaign approve autumn all.release --url {url}"))
+        .failed(4, &["all.release: the release approves nothing here"]);
+    assert_eq!(at(&show(), "ordered"), 0, "an order without approvals");
+    desk.run(&format!("image approve all.release --root trust --key keys/bob.key.pem {AT}")).succeeded();
+    let approved = desk.run(&format!("campaign approve autumn all.release --url {url}")).succeeded();
+    assert!(approved.stdout.contains("campaign autumn is approved by alice, bob: 2 needed"), "{approved:?}");
+    let shown = crate::serve::wait_for(&desk, &url, "activating", |shown| {
+        shown["by_outcome"]["activated"].as_u64().unwrap_or(0) > 0
+    });
+    assert_eq!(shown["approved_by"], serde_json::json!(["alice", "bob"]));
+    serve.stop().succeeded();
+    assert_eq!(crate::serve::bodies(&desk, "approved").len(), 1);
+    fleet.stop().succeeded();
+}
+
+#[test]
 fn an_engine_does_not_start_on_a_chain_that_does_not_hold() {
     let desk = desk();
     desk.start(

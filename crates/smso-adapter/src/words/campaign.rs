@@ -43,10 +43,14 @@ pub struct CampaignView {
 pub struct CampaignSummary {
     /// Its name.
     pub id: CampaignId,
-    /// `running`, `halted` or `finished`.
+    /// `running`, `paused`, `halted`, `aborted` or `finished`.
     pub phase: String,
-    /// Why it was halted.
+    /// Why it was halted, or who aborted it and why.
     pub halted_because: Option<String>,
+    /// Who paused it and why, while it is paused.
+    pub paused_because: Option<String>,
+    /// The operators whose approval was taken over; none while nobody's was.
+    pub approved_by: Vec<String>,
     /// When it was ordered.
     pub ordered_at: String,
     /// The time of its latest record.
@@ -193,6 +197,8 @@ impl From<&CampaignState> for CampaignSummary {
             id: state.id.clone(),
             phase: state.phase.as_str().to_owned(),
             halted_because: state.halted_because.clone(),
+            paused_because: state.paused_because.clone(),
+            approved_by: state.approved.as_ref().map(|record| record.by.clone()).unwrap_or_default(),
             ordered_at: rfc3339(state.ordered_at.as_micros()),
             updated_at: rfc3339(state.updated_at.as_micros()),
             tally: TallyView::from(&state.tally()),

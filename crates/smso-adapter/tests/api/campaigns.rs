@@ -161,3 +161,52 @@ async fn metrics_count_by_campaign_and_by_state_in_openmetrics_text() {
         assert!(answer.body.lines().any(|found| found == line), "{line} is missing in\n{}", answer.body);
     }
 }
+
+#[tokio::test]
+async fn a_campaign_is_paused_resumed_and_aborted_and_asking_twice_changes_nothing() {
+    let (api, digest) = with_image().await;
+    assert_eq!(api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await.status, 201);
+    let asked = json!({"by": "Jo", "reason": "the carrier asked"});
+    let table = [
+        ("resume", "running", false),
+        ("pause", "paused", true),
+        ("pause", "paused", false),
+        ("resume", "running", true),
+        ("pause", "paused", true),
+        ("abort", "aborted", true),
+        ("abort", "aborted", false),
+    ];
+    for (verb, phase, changed) in table {
+        let answer = api.post_json(&format!("/v1/campaigns/autumn/{verb}"), &asked).await;
+        assert_eq!(answer.status, 200, "{verb}: {}", answer.body);
+        let view = answer.json();
+        assert_eq!((&view["phase"], &view["changed"]), (&json!(phase), &json!(changed)), "{verb}: {view}");
+        let shown = api.get("/v1/campaigns/autumn").await.json();
+        let why = if phase == "paused" { json!("Jo: the carrier asked") } else { json!(null) };
+        assert_eq!((&shown["phase"], &shown["paused_because"]), (&json!(phase), &why), "{verb}: {shown}");
+    }
+    let shown = api.get("/v1/campaigns/autumn").await.json();
+    assert_eq!(shown["halted_because"], "aborted by Jo: the carrier asked");
+    assert_eq!((&shown["tally"]["pending"], &shown["by_outcome"]["aborted"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
+async fn commands_that_cannot_be_heeded_are_named() {
+    let (api, digest) = with_image().await;
+    assert_eq!(api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await.status, 201);
+    let asked = json!({"by": "Jo", "reason": "so"});
+    assert_eq!(api.post_json("/v1/campaigns/autumn/abort", &asked).await.status, 200);
+    let table = [
+        ("autumn/pause", asked.clone(), 409, "campaign autumn is aborted"),
+        ("autumn/resume", asked.clone(), 409, "campaign autumn is aborted"),
+        ("spring/pause", asked, 404, "there is no campaign spring"),
+        ("autumn/pause", json!({"by": "", "reason": "so"}), 422, "by: expected 1 to 500 characters"),
+        ("autumn/pause", json!({"by": "Jo", "reason": "\u{7}"}), 422, "reason: expected 1 to 500 characters"),
+        ("autumn/pause", json!({"by": "Jo"}), 422, "missing field `reason`"),
+    ];
+    for (path, body, status, words) in table {
+        let answer = api.post_json(&format!("/v1/campaigns/{path}"), &body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert!(answer.body.contains(words), "{path}: {}", answer.body);
+    }
+}

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use campaign::{CampaignId, CampaignOrder, Conductor, Desk, Settings};
+use campaign::{CampaignId, CampaignOrder, Command, CommandRecord, Conductor, Desk, Heeded, Settings};
 use eligibility::{GateConfig, Inventory, Register, RegisterFiles};
 use firmware_image::{
     FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode, OtaFile,
-    SequenceNumber, SignedImage, SigningKey, TrustStore,
+    SequenceNumber, SignedImage, SignedRelease, SigningKey, TrustStore,
 };
 use ledger::{Head, Ledger, MemoryStore};
-use smso_adapter::{CampaignDesk, CreateError, TakeImageError, Taken, Unavailable};
+use smso_adapter::{
+    ApproveFailure, CampaignDesk, CommandFailure, CreateError, TakeImageError, Taken, Unavailable,
+};
 use transfer_engine::{ByteRate, EngineConfig, LineRate, Moment, Transport};
 
 /// Monday, 5 October 2020: four weeks after the conclusions report.
@@ -126,12 +128,29 @@ impl CampaignDesk for MemoryDesk {
         let mut inner = self.inner().await?;
         let Inner { conductor, ledger, .. } = &mut *inner;
         conductor.create(NOW, &order)?;
-        while let Some(batch) = conductor.poll_append() {
-            let entries = batch.len();
-            ledger.append(batch).expect("memory takes everything");
-            conductor.handle_durable(NOW, entries);
-        }
+        keep(conductor, ledger);
         Ok(())
+    }
+
+    async fn command(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+        asked: CommandRecord,
+    ) -> Result<Heeded, CommandFailure> {
+        let mut inner = self.inner().await?;
+        let Inner { conductor, ledger, .. } = &mut *inner;
+        let heeded = conductor.command(NOW, &campaign, command, asked)?;
+        keep(conductor, ledger);
+        Ok(heeded)
+    }
+
+    async fn approve(&self, campaign: CampaignId, release: SignedRelease) -> Result<Heeded, ApproveFailure> {
+        let mut inner = self.inner().await?;
+        let Inner { conductor, ledger, .. } = &mut *inner;
+        let heeded = conductor.approve(NOW, &campaign, &release)?;
+        keep(conductor, ledger);
+        Ok(heeded)
     }
 
     async fn look<R: Send + 'static>(
@@ -146,5 +165,14 @@ impl CampaignDesk for MemoryDesk {
         let mut inner = self.inner.lock().expect("no test panics inside");
         inner.ids += 1;
         format!("c-{}", inner.ids).parse().expect("a sound id")
+    }
+}
+
+/// Makes what was recorded durable.
+fn keep(conductor: &mut Conductor, ledger: &mut Ledger<MemoryStore>) {
+    while let Some(batch) = conductor.poll_append() {
+        let entries = batch.len();
+        ledger.append(batch).expect("memory takes everything");
+        conductor.handle_durable(NOW, entries);
     }
 }

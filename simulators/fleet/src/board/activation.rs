@@ -62,9 +62,14 @@ impl Board {
     }
 
     /// Judges an order for the image in this device.
-    pub(crate) fn permit(&self, order: Option<&[u8]>, image: ImageDigest) -> Result<Permit, RefusedOrder> {
+    pub(crate) fn permit(
+        &self,
+        pool: &mut SectorPool,
+        order: Option<&[u8]>,
+        image: ImageDigest,
+    ) -> Result<Permit, RefusedOrder> {
         let expected = Expected { device: self.plan.eui, image, nonce: self.nonce() };
-        self.trust.permit(order, self.boot.orders(), &expected)
+        self.trust.permit(pool, order, self.boot.orders(), &expected)
     }
 
     /// Judges an order for an image that is not here.

@@ -72,7 +72,7 @@ impl DeviceFaults {
         start: Moment,
         hub: HubId,
         channels: impl Iterator<Item = u8>,
-    ) -> Option<Box<DeviceFaults>> {
+    ) -> Option<DeviceFaults> {
         let mut entries = Vec::new();
         for channel in channels {
             let is_hub = channel == 0;
@@ -101,7 +101,7 @@ impl DeviceFaults {
             counts: FaultCounts::default(),
         };
         faults.look_ahead();
-        Some(Box::new(faults))
+        Some(faults)
     }
 
     /// Returns when the next fault of the home is due.

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn windows_take_their_share_of_time_whoever_asks_how_often() {
-        // Twelve a day on average, with half an hour in each: 1/4 of... the mean period is 2 h + 0.5 h.
+        // Two hours on average from the end of one to the next, and half an hour each: a fifth of the time.
         let rate = PerDay::new(12.0).expect("a rate");
         let begin = Moment::from_micros(0);
         let minutes = 400 * 1_440u64;

@@ -113,7 +113,7 @@ fn operations_of(range: &Range<usize>, piece: usize, page_len: usize) -> u64 {
     let pieces = range.len().div_ceil(piece.max(1));
     let first_edge = range.start / page_len * page_len + page_len;
     let edges = (first_edge..range.end).step_by(page_len);
-    let straddled = edges.filter(|edge| (edge - range.start) % piece.max(1) != 0).count();
+    let straddled = edges.filter(|edge| !(edge - range.start).is_multiple_of(piece.max(1))).count();
     (pieces + straddled) as u64
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     fn source(pool: &mut SectorPool, whole: usize) -> Flash {
         let mut source = flash(3);
-        let bytes: Vec<u8> = (0..LEN).map(|at| (at * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..LEN).map(|at| ((at * 31) >> 3) as u8).collect();
         source.program(pool, REGION, 0, &bytes).expect("erased");
         // Some sectors are shared, the others private.
         for sector in whole..3 {

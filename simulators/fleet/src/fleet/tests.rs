@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::device_trust::DeviceTrust;
+use crate::faults::FaultKind;
 use crate::random::Share;
+use crate::world::{FaultSpec, PerDay};
 use firmware_image::TrustStore;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -116,6 +118,96 @@ fn settling_homes_early_changes_nothing_that_a_head_end_sees() {
         (arrived, fleet.census().wan)
     };
     assert_eq!(run(false), run(true));
+}
+
+/// Everything that can go wrong by itself, often.
+fn everything() -> FaultSpec {
+    let rate = |times| PerDay::new(times).expect("a rate");
+    let share = |share| Share::new(share).expect("a share");
+    FaultSpec {
+        reordered_per_datagram: share(0.1),
+        reorder_most_ms: 90_000,
+        corrupted_per_datagram: share(0.1),
+        undetected_per_corrupted: share(0.5),
+        half_open_per_day: rate(24.0),
+        half_open_s: 300,
+        cell_congestion_per_day: rate(24.0),
+        cell_congestion_s: 600,
+        cell_congestion_rate_share: share(0.05),
+        rate_collapse_per_day: rate(24.0),
+        rate_collapse_s: 600,
+        rate_collapse_rate_share: share(0.05),
+        hub_reboots_per_day: rate(48.0),
+        meter_reboots_per_day: rate(48.0),
+        power_cuts_per_day: rate(24.0),
+        power_cut_most_s: 600,
+        clock_jumps_per_day: rate(24.0),
+        clock_jump_most_s: 7_200,
+        meter_swaps_per_day: rate(12.0),
+        hub_swaps_per_day: rate(6.0),
+        ..FaultSpec::default()
+    }
+}
+
+#[test]
+fn faults_strike_alike_whoever_runs_the_homes_and_in_whatever_steps() {
+    let spec = WorldSpec { faults: everything(), ..spec() };
+    let run = |homes_settled: usize| {
+        let mut fleet = fleet(&spec);
+        let mut arrived = Vec::new();
+        for minute in 0..600 {
+            let now = spec.start + Duration::from_secs(60 * minute);
+            fleet.receive(now, HubId((minute % 10) as u32), &association_request());
+            fleet.settle(now, homes_settled);
+            while fleet.poll_timeout().is_some_and(|due| due <= now) {
+                let due = fleet.poll_timeout().expect("something is due");
+                fleet.advance(due);
+                while let Some((hub, datagram)) = fleet.poll_transmit(due) {
+                    arrived.push((due, hub, datagram));
+                }
+            }
+        }
+        arrived.extend(until_idle(&mut fleet));
+        fleet.settle(spec.start + Duration::from_secs(60 * 700), 10);
+        (arrived, fleet.census())
+    };
+    let (arrived, census) = run(0);
+    let often = run(10);
+    assert!(arrived == often.0, "what the head-end hears differs");
+    assert_eq!(census, often.1);
+    for kind in [FaultKind::Reordering, FaultKind::HubSwap, FaultKind::PowerCut, FaultKind::ClockJump] {
+        assert!(census.faults.of(kind) > 0, "{}", kind.word());
+    }
+}
+
+#[test]
+fn a_calm_fleet_loses_and_delays_nothing_more() {
+    let mut spec = WorldSpec { faults: everything(), ..spec() };
+    for link in &mut spec.links {
+        link.loss = Share::new(0.5).expect("a share");
+    }
+    let mut fleet = fleet(&spec);
+    fleet.calm();
+    for minute in 0..600 {
+        let now = spec.start + Duration::from_secs(60 * minute);
+        fleet.receive(now, HubId((minute % 10) as u32), &association_request());
+    }
+    assert_eq!(until_idle(&mut fleet).len(), 600);
+    fleet.settle(spec.start + Duration::from_secs(60 * 700), 10);
+    assert_eq!(fleet.census().faults.total(), 0);
+}
+
+#[test]
+fn a_watched_fleet_names_the_invariant_that_does_not_hold() {
+    let spec = spec();
+    let mut fleet = fleet(&spec);
+    fleet.watch(WatchRules::new([], 100, 50));
+    fleet.receive(spec.start, HubId(3), &[0; 10]);
+    assert_eq!(fleet.broken().next(), None, "38 bytes with headers are within the allowance");
+    fleet.receive(spec.start, HubId(3), &[0; 10]);
+    let broken = fleet.broken().next().expect("76 bytes are not");
+    assert_eq!(broken.invariant, "a link is sent no more than its rate in any window");
+    assert!(fleet.offered().any(|(_, bytes)| bytes == 76));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! What the faults of a home's devices do to them. When they strike is drawn in [`crate::faults`].
 
-use super::{Commons, HUB_ADDRESS, Home, due};
+use super::{Commons, Home, due};
 use crate::faults::{DeviceFault, DeviceFaults};
 use crate::hub::Hub;
 use crate::meter::Meter;
@@ -16,37 +16,55 @@ pub(crate) enum Retired {
     Meter(Box<Meter>),
 }
 
+/// What goes wrong in a home and what came of it, kept apart so that a home in which nothing does pays a pointer.
+pub(super) struct Troubles {
+    schedule: DeviceFaults,
+    /// When the mains are back.
+    dark_until: Moment,
+    retired: Vec<Retired>,
+}
+
+impl Troubles {
+    pub(super) fn next_at(&self) -> Moment {
+        self.schedule.next_at()
+    }
+}
+
 impl Home {
     /// Gives the home faults of its own.
-    pub(crate) fn set_faults(&mut self, faults: Option<Box<DeviceFaults>>) {
-        self.faults = faults;
+    pub(crate) fn set_faults(&mut self, schedule: Option<DeviceFaults>) {
+        let (dark_until, retired) = (Moment::default(), Vec::new());
+        self.troubles = schedule.map(|schedule| Box::new(Troubles { schedule, dark_until, retired }));
     }
 
     /// Returns the faults of the home, if the world has any.
     pub(crate) fn faults(&self) -> Option<&DeviceFaults> {
-        self.faults.as_deref()
+        self.troubles.as_ref().map(|troubles| &troubles.schedule)
     }
 
     /// Returns the devices that were taken out.
     pub(crate) fn retired(&self) -> &[Retired] {
-        &self.retired
+        self.troubles.as_ref().map_or(&[], |troubles| &troubles.retired)
     }
 
     /// Ends losses on the radio and all faults.
     pub(crate) fn calm(&mut self) {
         self.han.calm();
-        if let Some(faults) = &mut self.faults {
-            faults.calm();
+        if let Some(troubles) = &mut self.troubles {
+            troubles.schedule.calm();
         }
     }
 
     /// Lets the fault happen that is due.
     pub(super) fn strike(&mut self, now: Moment, commons: &mut Commons) {
-        let Some(fault) = self.faults.as_mut().and_then(|faults| faults.take(now)) else { return };
-        let happened = self.suffer(now, fault, commons);
-        if let Some(faults) = self.faults.as_mut().filter(|_| happened) {
-            faults.count(fault);
+        // Taken out meanwhile, so that what is struck can be changed.
+        let Some(mut troubles) = self.troubles.take() else { return };
+        if let Some(fault) = troubles.schedule.take(now)
+            && self.suffer(now, fault, &mut troubles, commons)
+        {
+            troubles.schedule.count(fault);
         }
+        self.troubles = Some(troubles);
         self.collect_from_hub(now, commons);
         for index in 0..self.meters.len() {
             self.collect_from_meter(index, now, commons);
@@ -54,11 +72,24 @@ impl Home {
     }
 
     /// Does what a fault does; returns whether it happened at all.
-    fn suffer(&mut self, now: Moment, fault: DeviceFault, commons: &mut Commons) -> bool {
+    fn suffer(
+        &mut self,
+        now: Moment,
+        fault: DeviceFault,
+        troubles: &mut Troubles,
+        commons: &mut Commons,
+    ) -> bool {
+        let place = troubles.retired.len();
         match fault {
+            // What has no power does not start.
+            DeviceFault::Reboot { channel } if now < troubles.dark_until && self.is_on_mains(channel) => {
+                return false;
+            }
             DeviceFault::Reboot { channel: 0 } => self.hub.reboot(now),
             DeviceFault::Reboot { channel } => self.each_meter(channel, |meter| meter.reboot(now)),
             DeviceFault::PowerCut { lasts } => {
+                troubles.dark_until = troubles.dark_until.max(now + lasts);
+                let lasts = troubles.dark_until.saturating_since(now);
                 self.hub.cut_power(now, lasts);
                 for member in self.meters.iter_mut().filter(|member| member.meter.is_on_mains()) {
                     member.meter.cut_power(now, lasts);
@@ -68,11 +99,21 @@ impl Home {
             DeviceFault::ClockJump { channel, by, ahead } => {
                 self.each_meter(channel, |meter| meter.jump_clock(by, ahead));
             }
-            DeviceFault::Swap { .. } if self.retired.len() >= MOST_SWAPS => return false,
-            DeviceFault::Swap { channel: 0 } => self.swap_hub(now),
-            DeviceFault::Swap { channel } => return self.swap_meter(now, channel, commons),
+            // Nobody replaces devices in the dark.
+            DeviceFault::Swap { .. } if place >= MOST_SWAPS || now < troubles.dark_until => return false,
+            DeviceFault::Swap { channel: 0 } => troubles.retired.push(self.swap_hub(now, place)),
+            DeviceFault::Swap { channel } => {
+                let retired = self.swap_meter(now, channel, place, commons);
+                troubles.retired.extend(retired);
+                return troubles.retired.len() > place;
+            }
         }
         true
+    }
+
+    fn is_on_mains(&self, channel: u8) -> bool {
+        let mut others = self.meters.iter().filter(|member| member.address == u16::from(channel));
+        others.all(|member| member.meter.is_on_mains())
     }
 
     fn each_meter(&mut self, channel: u8, mut act: impl FnMut(&mut Meter)) {
@@ -82,39 +123,39 @@ impl Home {
     }
 
     /// Puts another hub of the same model in the place of the one that is there, with the same devices joined to it.
-    fn swap_hub(&mut self, now: Moment) {
-        let successor = self.hub.successor(self.stranger(HUB_ADDRESS), now);
-        let hub = std::mem::replace(&mut self.hub, successor);
+    fn swap_hub(&mut self, now: Moment, place: usize) -> Retired {
+        let successor = self.hub.successor(stranger(self.hub.eui(), place), now);
         self.in_flight.clear();
-        self.retired.push(Retired::Hub(Box::new(hub)));
+        Retired::Hub(Box::new(std::mem::replace(&mut self.hub, successor)))
     }
 
     /// Puts another meter of the same model in the place of one, and joins it to the hub. Nobody joins a meter to a hub
     /// that is off: then it stays.
-    fn swap_meter(&mut self, now: Moment, channel: u8, commons: &mut Commons) -> bool {
-        let address = u16::from(channel);
-        let eui = self.stranger(address);
-        if !self.hub.is_up(now) || !self.hub.recommission(now, &mut commons.pool, channel, eui) {
-            return false;
+    fn swap_meter(
+        &mut self,
+        now: Moment,
+        channel: u8,
+        place: usize,
+        commons: &mut Commons,
+    ) -> Option<Retired> {
+        let member = self.meters.iter_mut().find(|member| member.address == u16::from(channel))?;
+        let eui = stranger(member.meter.eui(), place);
+        let joined = self.hub.is_up(now) && self.hub.recommission(now, &mut commons.pool, channel, eui);
+        if !joined {
+            return None;
         }
-        let Some(member) = self.meters.iter_mut().find(|member| member.address == address) else {
-            return false;
-        };
         let successor = member.meter.successor(eui, now);
         let meter = std::mem::replace(&mut member.meter, successor);
         member.due = due(member.meter.poll_timeout());
-        self.retired.push(Retired::Meter(Box::new(meter)));
-        true
+        Some(Retired::Meter(Box::new(meter)))
     }
+}
 
-    /// Makes an identifier that no device of the world has: that of the first device in the place, with a locally
-    /// administered prefix that counts the replacements.
-    fn stranger(&self, address: u16) -> Eui64 {
-        let there = self.meters.iter().find(|member| member.address == address);
-        let first = there.map_or(self.hub.eui(), |member| member.meter.eui());
-        let mut bytes = first.to_bytes();
-        bytes[1] = 0x53;
-        bytes[2] = (self.retired.len() + 1) as u8;
-        Eui64::from_bytes(bytes)
-    }
+/// Makes an identifier that no device of the world has: that of the device before, with a locally administered prefix that
+/// counts the replacements of its home.
+fn stranger(before: Eui64, place: usize) -> Eui64 {
+    let mut bytes = before.to_bytes();
+    bytes[1] = 0x53;
+    bytes[2] = (place + 1) as u8;
+    Eui64::from_bytes(bytes)
 }

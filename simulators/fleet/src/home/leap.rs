@@ -66,7 +66,7 @@ impl Home {
             return false;
         }
         let others = self.meters.iter().enumerate().filter(|(other, _)| *other != index);
-        let fault_at = self.faults.as_ref().map_or(Moment::MAX, |faults| faults.next_at());
+        let fault_at = self.troubles.as_ref().map_or(Moment::MAX, |troubles| troubles.next_at());
         let disturbed_at = others
             .map(|(_, member)| member.due)
             .chain([until, self.hub_due, fetch.disturbed_at, fault_at])
@@ -74,7 +74,8 @@ impl Home {
             .unwrap_or(until);
         let latency = self.han.latency();
         let cycle = latency * 2 + fetch.pause;
-        let Some(blocks) = sure_blocks(&fetch, arrives_at, disturbed_at, cycle, self.han.losses().clear_run())
+        let Some(blocks) =
+            sure_blocks(&fetch, arrives_at, disturbed_at, cycle, self.han.losses().clear_run())
         else {
             return false;
         };

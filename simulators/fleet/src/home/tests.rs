@@ -83,8 +83,8 @@ fn a_home_run_in_leaps_stands_where_one_run_frame_by_frame_stands() {
         let mut spec = street(loss);
         spec.device.electricity.block_period_ms = [0, 7, 0, 30][seed_of_loss];
         spec.device.gas.blocks_per_wake = 90.try_into().expect("positive");
-        let mut commons = [Fidelity::Exact, Fidelity::Batched]
-            .map(|fidelity| Commons { fidelity, ..Commons::default() });
+        let mut commons =
+            [Fidelity::Exact, Fidelity::Batched].map(|fidelity| Commons { fidelity, ..Commons::default() });
         let mut homes = [0, 1].map(|which: usize| home_with_images(&spec, 20_000, &mut commons[which]));
         for step in 1..200 {
             let now = spec.start + Duration::from_millis(437_123) * step;

@@ -70,11 +70,11 @@ impl Hub {
             return Ok(AccessResult::ObjectUnavailable);
         };
         let expected = Expected { device: device.eui, image: digest, nonce };
-        if let Err(error) = trust.permit(self.order_of(slot), &memory, &expected) {
+        if let Err(error) = trust.permit(pool, self.order_of(slot), &memory, &expected) {
             self.note_refused_order(device.eui, Some(&error));
             return Ok(AccessResult::ReadWriteDenied);
         }
-        self.slots[slot].become_status(ImageTransferStatus::ActivationInitiated);
+        self.slots[slot].become_status(&mut self.counters.edges, ImageTransferStatus::ActivationInitiated);
         self.release(pool, slot)?;
         self.begin_activation(now, slot);
         Ok(AccessResult::TemporaryFailure)
@@ -223,7 +223,12 @@ impl Hub {
                 activation.next_at = now + Duration::from_secs(1);
                 Ok(())
             }
-            ZclStatus::InvalidImage => self.conclude(pool, slot, HanState::ActivationFailed),
+            // It holds no such image: perhaps because it runs it, and restarted while we did. What it runs decides.
+            ZclStatus::InvalidImage => {
+                activation.acknowledged_at.get_or_insert(now);
+                activation.next_at = now + RESTART_GRACE + Duration::from_secs(1);
+                Ok(())
+            }
             _ => {
                 activation.next_at = now + Duration::from_secs(1);
                 Ok(())
@@ -271,7 +276,7 @@ impl Hub {
             _ => ImageTransferStatus::ActivationFailed,
         };
         if super::slot::may_become(slot_state.record.status, status) {
-            slot_state.become_status(status);
+            slot_state.become_status(&mut self.counters.edges, status);
         }
         self.store_slot(pool, slot)
     }

@@ -8,6 +8,7 @@ use wire::{LinkKeys, SystemTitle};
 
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
+use crate::edges::Edges;
 use crate::flash::{FlashFaults, FlashLayout};
 
 /// Everything that makes one hub different from another.
@@ -139,4 +140,6 @@ pub struct HubCounters {
     pub power_cuts: u64,
     /// What was refused, by the attack it would have been.
     pub attacks: AttackCounts,
+    /// Which steps of a transfer's life cycle its slots have taken, by the numbers of `ImageTransferStatus`.
+    pub edges: Edges,
 }

@@ -43,7 +43,6 @@ use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, WPort
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::DeviceTrust;
-use crate::edges::Edges;
 use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
@@ -202,6 +201,11 @@ impl Hub {
     /// Takes a ZCL frame that a device sent to this hub.
     pub fn receive_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) {
         self.advance(now, pool);
+        self.hear_han(now, pool, from, zcl);
+    }
+
+    /// Takes such a frame at a moment before which nothing is due.
+    pub(crate) fn hear_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) {
         if !self.board.is_up() {
             return;
         }
@@ -256,7 +260,9 @@ impl Hub {
 
     fn due(&self) -> Option<Moment> {
         let mut due = None;
-        for (number, slot) in self.slots.iter().enumerate() {
+        // Vacant slots come last, and have nothing to do.
+        let in_use = |(number, slot): &(usize, &Slot)| *number == 0 || slot.record.device.is_some();
+        for (number, slot) in self.slots.iter().enumerate().take_while(in_use) {
             let page = slot.peer.page.map(|page| page.next_at);
             let notice = slot.peer.notice.map(|notice| notice.next_at);
             let roots = slot.peer.roots.next_at();
@@ -280,14 +286,6 @@ impl Hub {
 
     pub(crate) fn board(&self) -> &Board {
         &self.board
-    }
-
-    /// Returns which steps of a transfer's life cycle its slots have taken, by the numbers of
-    /// [`ImageTransferStatus`].
-    pub fn edges(&self) -> Edges {
-        let mut all = Edges::default();
-        self.slots.iter().for_each(|slot| all.add(slot.edges));
-        all
     }
 
     /// Returns what happened so far.

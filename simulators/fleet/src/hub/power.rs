@@ -41,7 +41,12 @@ impl Hub {
 
     /// Makes a hub fresh from the factory that takes this one's place.
     pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Hub {
-        let config = HubConfig { eui, boot_fault: BootFault::None, flash_faults: FlashFaults::NONE, ..self.config.clone() };
+        let config = HubConfig {
+            eui,
+            boot_fault: BootFault::None,
+            flash_faults: FlashFaults::NONE,
+            ..self.config.clone()
+        };
         Hub::new(config, Arc::clone(self.board.factory()), now)
     }
 
@@ -59,7 +64,7 @@ impl Hub {
         };
         device.eui = eui;
         let joined = DeviceRecord::commissioned(device);
-        self.slots[slot].welcome(joined);
+        self.slots[slot].welcome(&mut self.counters.edges, joined);
         let stored = self.store_slot(pool, slot);
         let worked = stored.is_ok();
         self.settle(now, pool, stored);
@@ -116,7 +121,7 @@ impl Hub {
                 }
                 _ => continue,
             };
-            self.slots[slot].become_status(failed);
+            self.slots[slot].become_status(&mut self.counters.edges, failed);
             self.store_slot(pool, slot)?;
         }
         Ok(())
@@ -132,8 +137,7 @@ impl Hub {
             None => {}
         }
         for number in 0..self.slots.len() {
-            let mut slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
-            slot.edges = self.slots[number].edges;
+            let slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
             self.slots[number] = slot;
             self.restore_bitmap(number);
             self.slots[number].peer.last_heard = Some(now);
@@ -165,11 +169,14 @@ impl Hub {
                 // The boot record knows how it ended; a cut before it was armed counts as failed too.
                 let image = self.slots[0].record.image.as_ref();
                 let runs = image.is_some_and(|image| self.board.boot().running().bank == image.bank);
-                self.slots[0].become_status(if runs {
-                    ImageTransferStatus::ActivationSuccessful
-                } else {
-                    ImageTransferStatus::ActivationFailed
-                });
+                self.slots[0].become_status(
+                    &mut self.counters.edges,
+                    if runs {
+                        ImageTransferStatus::ActivationSuccessful
+                    } else {
+                        ImageTransferStatus::ActivationFailed
+                    },
+                );
                 self.store_slot(pool, 0)?;
             }
             _ => {}

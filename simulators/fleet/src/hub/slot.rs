@@ -31,8 +31,6 @@ pub(crate) struct Slot {
     pub(super) verified_at: Option<Moment>,
     /// The invoke-id of the request that began the image; forgotten with a reboot, and when a client takes its leave.
     pub(super) begun_by: Option<u8>,
-    /// Which steps of the life cycle it has taken; bookkeeping of the simulator.
-    pub(super) edges: Edges,
     /// What the hub knows of the device only as long as it is up.
     pub(super) peer: Peer,
 }
@@ -163,33 +161,25 @@ pub(crate) fn may_become(from: ImageTransferStatus, to: ImageTransferStatus) -> 
 
 impl Slot {
     pub(super) fn new(channel: u8, log: RecordLog, record: SlotRecord) -> Slot {
-        Slot {
-            channel,
-            log,
-            record,
-            bitmap: None,
-            verified_at: None,
-            begun_by: None,
-            edges: Edges::default(),
-            peer: Peer::default(),
-        }
+        Slot { channel, log, record, bitmap: None, verified_at: None, begun_by: None, peer: Peer::default() }
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.bitmap.as_ref().is_some_and(|bitmap| bitmap.first_missing().is_none())
     }
 
-    pub(super) fn become_status(&mut self, next: ImageTransferStatus) {
+    /// Takes a step of the life cycle, and notes it among those that the hub has taken.
+    pub(super) fn become_status(&mut self, taken: &mut Edges, next: ImageTransferStatus) {
         debug_assert!(may_become(self.record.status, next), "{:?} to {next:?}", self.record.status);
-        self.edges.take(self.record.status as u8, next as u8);
+        taken.take(self.record.status as u8, next as u8);
         self.record.status = next;
     }
 
     /// Forgets the device that was there, and what was meant for it, and takes another. The image stays: whoever takes
     /// the place may fetch it.
-    pub(super) fn welcome(&mut self, device: DeviceRecord) {
+    pub(super) fn welcome(&mut self, taken: &mut Edges, device: DeviceRecord) {
         if self.record.status == ImageTransferStatus::ActivationInitiated {
-            self.become_status(ImageTransferStatus::ActivationFailed);
+            self.become_status(taken, ImageTransferStatus::ActivationFailed);
         }
         self.peer = Peer::default();
         self.record.order.clear();

@@ -91,7 +91,7 @@ impl Hub {
         let record = &mut self.slots[slot].record;
         record.image = Some(SlotImage { bank, size, identification: identification.to_vec() });
         self.slots[slot].bitmap = Some(bitmap);
-        self.slots[slot].become_status(ImageTransferStatus::Initiated);
+        self.slots[slot].become_status(&mut self.counters.edges, ImageTransferStatus::Initiated);
         self.store_slot(pool, slot)?;
         Ok(AccessResult::Success)
     }
@@ -99,7 +99,7 @@ impl Hub {
     /// Forgets the slot's image before anything is erased, so that no record ever names erased sectors.
     pub(super) fn clear_slot(&mut self, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
         let slot_state = &mut self.slots[slot];
-        slot_state.become_status(ImageTransferStatus::NotInitiated);
+        slot_state.become_status(&mut self.counters.edges, ImageTransferStatus::NotInitiated);
         slot_state.bitmap = None;
         slot_state.verified_at = None;
         slot_state.begun_by = None;
@@ -184,13 +184,21 @@ impl Hub {
         if state.record.status == ImageTransferStatus::VerificationFailed {
             // What was wrong arrives again: the transfer goes on where it was. The status goes first, or a cut behind
             // the last block would leave an image that is complete and can never be verified.
-            self.slots[slot].become_status(ImageTransferStatus::Initiated);
+            self.slots[slot].become_status(&mut self.counters.edges, ImageTransferStatus::Initiated);
             self.store_slot(pool, slot)?;
         }
-        match bank.write_as(&mut self.board.flash, pool, range.start, block.bytes, known.as_deref().unwrap_or(&[])) {
+        match bank.write_as(
+            &mut self.board.flash,
+            pool,
+            range.start,
+            block.bytes,
+            known.as_deref().unwrap_or(&[]),
+        ) {
             Err(FlashError::NotErased) => {
                 // Something else lies there: a block torn by a power cut, or a wrong one whose repair was cut.
-                let Some(image) = self.slots[slot].record.image.clone() else { return Ok(AccessResult::OtherReason) };
+                let Some(image) = self.slots[slot].record.image.clone() else {
+                    return Ok(AccessResult::OtherReason);
+                };
                 let wrong = BTreeSet::from([block.number]);
                 self.clear_blocks(pool, slot, &image, &wrong)?;
                 bank.write(&mut self.board.flash, pool, range.start, block.bytes)?;
@@ -228,7 +236,7 @@ impl Hub {
     }
 
     fn start_verifying(&mut self, now: Moment, pool: &mut SectorPool, slot: usize) -> Result<(), FlashError> {
-        self.slots[slot].become_status(ImageTransferStatus::VerificationInitiated);
+        self.slots[slot].become_status(&mut self.counters.edges, ImageTransferStatus::VerificationInitiated);
         self.store_slot(pool, slot)?;
         self.resume_verifying(now, slot);
         Ok(())
@@ -264,7 +272,8 @@ impl Hub {
                     self.board.draw_nonce(pool)?;
                 }
                 self.counters.images_verified += 1;
-                self.slots[slot].become_status(ImageTransferStatus::VerificationSuccessful);
+                self.slots[slot]
+                    .become_status(&mut self.counters.edges, ImageTransferStatus::VerificationSuccessful);
                 let adopts = self.board.model().is_none();
                 let offer = accepted.identity().filter(|_| !own || adopts).map(Offer::of);
                 self.slots[slot].record.offer = offer;
@@ -275,7 +284,8 @@ impl Hub {
                 tracing::debug!(hub = %self.board.eui(), %error, %attack, "image refused");
                 self.counters.images_rejected += 1;
                 self.counters.attacks.count(attack);
-                self.slots[slot].become_status(ImageTransferStatus::VerificationFailed);
+                self.slots[slot]
+                    .become_status(&mut self.counters.edges, ImageTransferStatus::VerificationFailed);
                 if let RefusedImage::NotGenuine(_) = error {
                     self.name_wrong_blocks(pool, slot)?;
                 }
@@ -320,17 +330,17 @@ impl Hub {
         };
         let Ok(image) = self.board.examine(pool, bank, size) else {
             self.board.end_unarmed(now, pool, ActivationOutcome::HashMismatch, None)?;
-            self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
+            self.slots[0].become_status(&mut self.counters.edges, ImageTransferStatus::ActivationInitiated);
             return self.fail_own_activation(pool);
         };
-        let permit = match self.board.permit(self.order_of(0), image.image_digest()) {
+        let permit = match self.board.permit(pool, self.order_of(0), image.image_digest()) {
             Ok(permit) if !self.is_foreign(&image) => permit,
             refused => {
                 self.note_refused_order(self.board.eui(), refused.err().as_ref());
                 return Ok(AccessResult::ReadWriteDenied);
             }
         };
-        self.slots[0].become_status(ImageTransferStatus::ActivationInitiated);
+        self.slots[0].become_status(&mut self.counters.edges, ImageTransferStatus::ActivationInitiated);
         self.store_slot(pool, 0)?;
         match self.board.arm(pool, bank, size, &permit) {
             Ok(()) => {
@@ -359,7 +369,7 @@ impl Hub {
 
     /// Notes that the activation which was begun is over.
     fn fail_own_activation(&mut self, pool: &mut SectorPool) -> Result<AccessResult, FlashError> {
-        self.slots[0].become_status(ImageTransferStatus::ActivationFailed);
+        self.slots[0].become_status(&mut self.counters.edges, ImageTransferStatus::ActivationFailed);
         self.store_slot(pool, 0)?;
         Ok(AccessResult::OtherReason)
     }

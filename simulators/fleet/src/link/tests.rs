@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::random::Purpose;
+use crate::world::{Cell, FaultSpec, PerDay};
 use std::num::NonZeroU32;
+use transfer_engine::HubId;
 
 fn rate(bits_per_s: u32) -> BitRate {
     BitRate(NonZeroU32::new(bits_per_s).expect("rates in tests are positive"))
@@ -126,4 +128,69 @@ fn a_radio_frame_arrives_after_its_latency_or_not_at_all() {
     let arrivals: Vec<_> = (0..100).filter_map(|_| han.judge(ms(10))).collect();
     assert!(arrivals.iter().all(|at| *at == ms(35)));
     assert!((25..75).contains(&arrivals.len()));
+}
+
+fn faulty(spec: FaultSpec) -> Link {
+    let mut link = link(plain(), 1);
+    let home = (HubId(1), Cell(0));
+    link.set_faults(LinkFaults::open(&spec, 1, ms(0), home, Direction::Down));
+    link
+}
+
+#[test]
+fn a_datagram_that_is_held_back_is_overtaken_and_holds_nobody_back() {
+    let spec = FaultSpec {
+        reordered_per_datagram: Share::new(0.2).expect("a share"),
+        reorder_most_ms: 60_000,
+        ..FaultSpec::default()
+    };
+    let mut link = faulty(spec);
+    let (mut late, mut overtaken) = (0, 0);
+    let mut latest = ms(0);
+    for count in 0..500u64 {
+        match link.judge(ms(count * 1_000), 100) {
+            // On its own, each takes 128 ms of air and 500 ms.
+            Fate::Deliver(at) => {
+                assert_eq!(at, ms(count * 1_000 + 628));
+                overtaken += u64::from(latest > at);
+            }
+            Fate::DeliverLate(at) => {
+                late += 1;
+                latest = latest.max(at);
+            }
+            other => panic!("nothing else goes wrong here: {other:?}"),
+        }
+    }
+    assert!((70..130).contains(&late) && overtaken > 100, "{late} late, {overtaken} before them");
+}
+
+#[test]
+fn corrupted_datagrams_vanish_but_for_those_whose_checksum_holds() {
+    let spec = FaultSpec {
+        corrupted_per_datagram: Share::new(0.1).expect("a share"),
+        undetected_per_corrupted: Share::new(0.25).expect("a share"),
+        ..FaultSpec::default()
+    };
+    let mut link = faulty(spec);
+    let fates: Vec<Fate> = (0..10_000u64).map(|k| link.judge(ms(k * 1_000), 100)).collect();
+    let count = |test: &dyn Fn(&Fate) -> bool| fates.iter().filter(|fate| test(fate)).count();
+    let dropped = count(&|fate| *fate == Fate::Lost(LossReason::Corrupted));
+    let wrong = count(&|fate| matches!(fate, Fate::DeliverWrong(..)));
+    assert!((680..820).contains(&dropped), "{dropped}");
+    assert!((200..300).contains(&wrong), "{wrong}");
+}
+
+#[test]
+fn a_collapsed_rate_stretches_the_air_time_and_nothing_else() {
+    let spec = FaultSpec {
+        rate_collapse_per_day: PerDay::new(1_440.0).expect("a rate"),
+        rate_collapse_s: 86_400,
+        rate_collapse_rate_share: Share::new(0.1).expect("a share"),
+        ..FaultSpec::default()
+    };
+    let mut link = faulty(spec);
+    // By now the first window is open: it came within a minute or two, and lasts for a day.
+    assert_eq!(link.judge(ms(3_600_000), 972), Fate::Deliver(ms(3_600_000 + 10_500)));
+    link.calm();
+    assert_eq!(link.judge(ms(7_200_000), 972), Fate::Deliver(ms(7_200_000 + 1_500)));
 }

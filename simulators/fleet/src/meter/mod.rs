@@ -151,6 +151,11 @@ impl Meter {
 
     fn receive(&mut self, now: Moment, pool: &mut SectorPool, zcl: &[u8], broadcast: bool) {
         self.advance(now, pool);
+        self.hear(now, pool, zcl, broadcast);
+    }
+
+    /// Takes a frame at a moment before which nothing is due.
+    pub(crate) fn hear(&mut self, now: Moment, pool: &mut SectorPool, zcl: &[u8], broadcast: bool) {
         if !self.is_awake(now) {
             return;
         }

@@ -54,8 +54,12 @@ impl Meter {
 
     /// Makes a meter fresh from the factory that takes this one's place.
     pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Meter {
-        let config =
-            MeterConfig { eui, boot_fault: BootFault::None, flash_faults: FlashFaults::NONE, ..self.config.clone() };
+        let config = MeterConfig {
+            eui,
+            boot_fault: BootFault::None,
+            flash_faults: FlashFaults::NONE,
+            ..self.config.clone()
+        };
         Meter::new(config, Arc::clone(self.board.factory()), now)
     }
 

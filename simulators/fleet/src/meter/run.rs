@@ -19,7 +19,8 @@ impl Meter {
     /// Returns what the meter fetches, if it waits for the answer to a plain block request and nothing about it is
     /// out of the ordinary: no page, no holes, no planned trouble of the flash.
     pub(crate) fn fetch(&self) -> Option<Fetch> {
-        let download = self.download.as_ref().filter(|_| self.stage == Stage::Downloading && self.awaiting)?;
+        let download =
+            self.download.as_ref().filter(|_| self.stage == Stage::Downloading && self.awaiting)?;
         let pause = self.config.block_period.max(self.minimum_block_period);
         let is_plain = download.is_plain() && self.outbox.is_empty() && self.repeats == 0;
         if !is_plain || pause > LONGEST_PAUSE || !self.board.is_up() || !self.board.flash.is_plain() {

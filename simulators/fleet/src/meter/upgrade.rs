@@ -128,7 +128,7 @@ impl Meter {
         let Some(digest) = self.board.image_digest(pool, spare.bank, spare.size) else {
             return self.refuse_altered(now, pool, ArmError::HashMismatch, Some(frame.transaction));
         };
-        match self.board.permit(self.order.complete(), digest) {
+        match self.board.permit(pool, self.order.complete(), digest) {
             Ok(permit) => {
                 let delay = zcl_delay(response.current_time, response.upgrade_time);
                 self.become_stage(Stage::CountDown);

@@ -196,7 +196,7 @@ impl Desk<'_> {
             group: GroupId::new(GROUP)?,
             comms_provider: CommsProviderId::new(&home.comms_provider)?,
             hub_address: HubAddress::new(&format!("{}:{}", home.address, self.hub_port))?,
-            cell: CellId::new(&format!("CELL-{:05}", home.cell.0 + 1))?,
+            cell: CellId::new(&home.cell.name())?,
         })
     }
 

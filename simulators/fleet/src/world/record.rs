@@ -47,6 +47,13 @@ impl DeviceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell(pub u32);
 
+impl Cell {
+    /// Returns its name in the inventory.
+    pub fn name(self) -> String {
+        format!("CELL-{:05}", self.0 + 1)
+    }
+}
+
 /// How an installation stands with the DCC and its suppliers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {

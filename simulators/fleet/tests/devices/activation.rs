@@ -8,7 +8,7 @@ use wire::{AccessResult, HanState, ImageTransferStatus};
 
 use crate::home::{HUB, HUB_TYPE, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_config, meter_eui};
 
-fn with_verified_meter(home: &mut Home) -> OtaFile {
+pub fn with_verified_meter(home: &mut Home) -> OtaFile {
     let file = Recipe::new(METER_TYPE).signed();
     assert_eq!(home.stage(1, file.bytes()), ImageTransferStatus::VerificationSuccessful);
     home.run_minutes(60 * 12);
@@ -34,6 +34,32 @@ fn a_valid_order_activates_the_meter_and_the_meter_says_so() {
     home.run_minutes(60 * 72);
     assert_eq!(home.meter().counters().activations, 1);
     assert_eq!(home.meter().counters().downloads, 1, "it does not fetch again what it runs");
+}
+
+/// The mains failed just after the meter had obeyed, and came back later at the hub. The hub said the order again; the
+/// meter, which ran the image by then, answered that it held none, and was put down as failed for good.
+#[test]
+fn a_meter_that_runs_its_image_is_not_put_down_as_failed_by_a_hub_that_was_away() {
+    let mut home = Home::usual();
+    let file = with_verified_meter(&mut home);
+    let order = home.order(meter_eui(1), file.image_digest(), 1);
+    assert_eq!(home.order_activation(1, &order), AccessResult::TemporaryFailure);
+    home.run_for(Duration::from_millis(1_500));
+    home.hub.cut_power(home.now, Duration::from_secs(600));
+    home.run_minutes(9);
+    assert_eq!(home.meter().running_version(), NEW, "it activated while its hub was away");
+    for minute in 0..10 {
+        home.run_minutes(1);
+        if home.hub.is_up(home.now) {
+            home.associate();
+            let state = home.han_status()[0].state;
+            assert!(
+                matches!(state, HanState::Activating | HanState::Activated),
+                "minute {minute}: {state:?}"
+            );
+        }
+    }
+    assert_eq!(home.status(1), ImageTransferStatus::ActivationSuccessful);
 }
 
 #[test]
@@ -69,6 +95,14 @@ fn an_order_with_anything_wrong_is_refused_by_the_hub() {
 
 /// Tells the meter directly what a hub that checks nothing would tell it.
 pub fn tell_meter(home: &mut Home, order: &[u8]) {
+    tell_order(home, order);
+    let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
+    let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };
+    hub_says(home, wire::OtaCommand::UpgradeEndResponse(response));
+}
+
+/// Hands the meter an order without the word to obey it.
+pub fn tell_order(home: &mut Home, order: &[u8]) {
     let offsets = (0..order.len()).step_by(48);
     for offset in offsets {
         let bytes = &order[offset..(offset + 48).min(order.len())];
@@ -83,12 +117,9 @@ pub fn tell_meter(home: &mut Home, order: &[u8]) {
             }),
         );
     }
-    let key = wire::ImageKey { manufacturer: 0xFFFF, image_type: 0xFFFF, file_version: 0xFFFF_FFFF };
-    let response = wire::UpgradeEndResponse { key, current_time: 0, upgrade_time: 0 };
-    hub_says(home, wire::OtaCommand::UpgradeEndResponse(response));
 }
 
-fn hub_says(home: &mut Home, command: wire::OtaCommand<'_>) {
+pub fn hub_says(home: &mut Home, command: wire::OtaCommand<'_>) {
     let mut zcl = Vec::new();
     let disable_default_response = false;
     wire::ZclFrame { transaction: 9, from_server: true, disable_default_response, command }.emit(&mut zcl);

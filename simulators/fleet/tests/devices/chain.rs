@@ -97,6 +97,18 @@ impl Chain {
     }
 
     pub fn release_of(&self, name: &str, serial: u64, root_version: u64, files: &[&OtaFile]) -> Bytes {
+        self.release_by(&[1, 2], name, serial, root_version, files)
+    }
+
+    /// A release that these operators have approved.
+    pub fn release_by(
+        &self,
+        operators: &[u8],
+        name: &str,
+        serial: u64,
+        root_version: u64,
+        files: &[&OtaFile],
+    ) -> Bytes {
         let mut images: Vec<ReleasedImage> = files.iter().map(|file| released(file)).collect();
         images.sort();
         let release = Release {
@@ -109,8 +121,8 @@ impl Chain {
             policy: [0; 32],
         };
         let draft = SignedRelease::draft(&release).unwrap();
-        let one = draft.approve(&key("operator", 1)).unwrap();
-        one.approve(&key("operator", 2)).unwrap().bytes().clone()
+        let approve = |draft: SignedRelease, number: &u8| draft.approve(&key("operator", *number)).unwrap();
+        operators.iter().fold(draft, approve).bytes().clone()
     }
 }
 

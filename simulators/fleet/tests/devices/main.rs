@@ -12,4 +12,5 @@ mod repair; // blocks that arrive wrong
 mod replay; // orders and counters that were spent
 mod rules; // the rules of the OTA cluster, one by one
 mod secured; // the hub with keys: ciphered, and nothing but ciphered
+mod security_log; // what is kept of an update, and how activations end
 mod trust; // rotation, revocation, freshness

@@ -95,7 +95,7 @@ impl Client {
 /// Returns the failure that a problem of the engine's means for a command.
 fn refused(problem: &Problem) -> Failure {
     let code = match ProblemKind::of(problem) {
-        Some(ProblemKind::ImageRefused) => ExitCode::Refused,
+        Some(ProblemKind::ImageRefused | ProblemKind::ApprovalRefused) => ExitCode::Refused,
         Some(ProblemKind::Busy | ProblemKind::EngineUnavailable) => ExitCode::Unreachable,
         Some(ProblemKind::NotStored | ProblemKind::BodyTimeout) | None => ExitCode::Failed,
         Some(_) => ExitCode::BadInput,
@@ -111,6 +111,7 @@ mod tests {
     fn problems_end_with_the_exit_code_scripts_rely_on() {
         let table = [
             (ProblemKind::ImageRefused, ExitCode::Refused),
+            (ProblemKind::ApprovalRefused, ExitCode::Refused),
             (ProblemKind::MalformedImage, ExitCode::BadInput),
             (ProblemKind::CampaignExists, ExitCode::BadInput),
             (ProblemKind::UnknownCampaign, ExitCode::BadInput),

@@ -112,8 +112,10 @@ fn progress(campaign: &CampaignView) -> String {
     let tally = &campaign.summary.tally;
     let opened = campaign.waves.iter().filter(|wave| wave.opened_at.is_some()).count();
     let at = |stage: &str| campaign.by_stage.get(stage).copied().unwrap_or(0);
+    let phase =
+        if campaign.summary.phase == "running" { "" } else { &format!("{} · ", campaign.summary.phase) };
     format!(
-        "wave {opened}/{} · {} done · {} failed · {} on the WAN · {} on the HAN · {} hubs busy",
+        "{phase}wave {opened}/{} · {} done · {} failed · {} on the WAN · {} on the HAN · {} hubs busy",
         campaign.waves.len(),
         tally.done,
         tally.failed,
@@ -147,9 +149,20 @@ impl fmt::Display for ShowReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CampaignView { summary, waves, ledger, counters, .. } = &self.campaign;
         let tally = &summary.tally;
-        let because = summary.halted_because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let because = summary
+            .halted_because
+            .as_ref()
+            .or(summary.paused_because.as_ref())
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
         writeln!(f, "campaign  {}, {}{because}", summary.id, summary.phase)?;
         writeln!(f, "ordered   {} by {}", summary.ordered_at, self.campaign.instructing_party)?;
+        let needed = self.campaign.policy.approvals;
+        if needed > 0 || !summary.approved_by.is_empty() {
+            let by =
+                if summary.approved_by.is_empty() { "nobody yet" } else { &summary.approved_by.join(", ") };
+            writeln!(f, "approved  by {by}; {needed} needed to activate")?;
+        }
         writeln!(
             f,
             "devices   {} ordered = {} done + {} failed + {} excluded + {} pending",

@@ -70,7 +70,7 @@ pub(super) fn run(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> R
 }
 
 async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Result<Ending, Failure> {
-    // Its world has no news of suppliers.
+    // On real sockets no supplier changes: the desk is read once.
     let Rehearsal { fleet, desk, order, settings, images, news: _ } = rehearsal;
     let start = stage.spec.start;
     let began = Instant::now();

@@ -112,6 +112,7 @@ pub(super) fn ending(
         title: "Lamplighter demo".to_owned(),
         seed: Some(arguments.seed),
         state: &ending.state,
+        bound: None,
         facts: vec![
             ("Images signed by".to_owned(), signer.to_string()),
             ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use campaign::ChainPapers;
-use firmware_image::{MAX_RELEASE_LEN, TrustStore, UtcSeconds};
+use firmware_image::{MAX_RELEASE_LEN, TrustRoot, TrustStore, UtcSeconds};
 use head_end::HeadEndHandle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -30,13 +30,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Believed {
     pub(super) images: TrustStore,
     pub(super) papers: ChainPapers,
+    /// The newest root, which names the operators; none where keys are given one by one.
+    pub(super) root: Option<TrustRoot>,
 }
 
 impl Believed {
     /// Reads keys or chain, as they are good at this moment of the engine's clock. Nothing is written.
     pub(super) fn read(config: &Config, now: Moment) -> Result<Believed, Failure> {
         match &config.chain {
-            None => Ok(Believed { images: keys::read_trust(&config.trust)?, papers: ChainPapers::default() }),
+            None => Ok(Believed {
+                images: keys::read_trust(&config.trust)?,
+                papers: ChainPapers::default(),
+                root: None,
+            }),
             Some(place) => Believed::of_chain(place, UtcSeconds(now.as_micros() / 1_000_000)),
         }
     }
@@ -48,7 +54,8 @@ impl Believed {
         let others: Result<Vec<Bytes>, Failure> = place.papers.iter().map(|path| read_paper(path)).collect();
         let roots = chain.anchors().iter().map(|anchor| anchor.signed().clone()).collect();
         let papers = ChainPapers::new(roots, others?).or_bad_input(place.roots.display())?;
-        Ok(Believed { images: newest.root().images(), papers })
+        let root = newest.root();
+        Ok(Believed { images: root.images(), papers, root: Some(root.clone()) })
     }
 }
 
@@ -95,9 +102,12 @@ pub(super) async fn follow(
         }
         tracing::info!(root = %believed.images.root_version(), "the chain of trust or its papers changed");
         images.send_replace(Arc::new(believed.images.clone()));
-        let papers = believed.papers.clone();
+        let (papers, root) = (believed.papers.clone(), believed.root.clone());
         let handed = head_end.call(move |conductor, _| {
             conductor.set_papers(papers);
+            if let Some(root) = root {
+                conductor.trust_operators(root);
+            }
             conductor.images().cloned().collect::<Vec<_>>()
         });
         let Ok((offered, _)) = handed.await else { return };

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use campaign::{CampaignId, CampaignOrder, Conductor};
-use firmware_image::TrustStore;
+use campaign::{CampaignId, CampaignOrder, Command, CommandRecord, Conductor, Heeded};
+use firmware_image::{SignedRelease, TrustStore};
 use head_end::{HeadEndHandle, Stopped};
 use ledger::Head;
-use smso_adapter::{CampaignDesk, CreateError, TakeImageError, Taken, Unavailable};
+use smso_adapter::{
+    ApproveFailure, CampaignDesk, CommandFailure, CreateError, TakeImageError, Taken, Unavailable,
+};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -49,6 +51,23 @@ impl CampaignDesk for LiveDesk {
         let created = self.head_end.call(move |conductor, now| conductor.create(now, &order)).await;
         let (result, _) = created.map_err(gone)?;
         Ok(result?)
+    }
+
+    async fn command(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+        asked: CommandRecord,
+    ) -> Result<Heeded, CommandFailure> {
+        let asked = move |conductor: &mut Conductor, now| conductor.command(now, &campaign, command, asked);
+        let (heeded, _) = self.head_end.call(asked).await.map_err(gone)?;
+        Ok(heeded?)
+    }
+
+    async fn approve(&self, campaign: CampaignId, release: SignedRelease) -> Result<Heeded, ApproveFailure> {
+        let approve = move |conductor: &mut Conductor, now| conductor.approve(now, &campaign, &release);
+        let (heeded, _) = self.head_end.call(approve).await.map_err(gone)?;
+        Ok(heeded?)
     }
 
     async fn look<R: Send + 'static>(

@@ -126,6 +126,9 @@ impl EngineRoom {
         let clock = SharedClock::new(steady, Participant(0));
         let mut conductor = Conductor::new(settings, desk, start);
         conductor.set_budgets(book);
+        if let Some(root) = &believed.root {
+            conductor.trust_operators(root.clone());
+        }
         let links = keyring.map(|keyring| open_links(config, keyring)).transpose()?;
         if let Some(links) = &links {
             conductor.secure_links(links.sealer());

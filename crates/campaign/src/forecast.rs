@@ -1,0 +1,184 @@
+//! The earliest moment at which a campaign can end, whatever order it sends in, and what keeps it from being earlier.
+//!
+//! ```text
+//!   head-end ── G bytes/s ──► cell ── C_c ──► home ── r_h ──► image at the hub ── tail q ──► the device runs it
+//!                 (shared by all)    (by its homes)    (by its images, one for each device)
+//! ```
+//!
+//! A schedule is a flow: bytes of each image reach its hub over time, no resource carries more than its rate, and an image
+//! that is to be in force at `T` must have arrived at its hub by `T - q`. Whether `T` can be met is a question of
+//! maximum flow in that tree, unrolled over time, and so of its least cut. All homes are there from the beginning, so that
+//! what is cut changes only from the head-end to cells to lines as time goes on:
+//!
+//! ```text
+//!   T can be met if and only if, for all t_g and all t_c >= t_g,
+//!     G t_g + sum_c [ C_c (t_c - t_g) + sum_{h in c} f_h(t_c) ]  >=  sum of all bytes
+//!     f_h(t) = min over L in {0, T - q_j} of  [ r_h (L - t)+  +  bytes of the images of h with T - q_j > L ]
+//! ```
+//!
+//! `f_h` is `min(D, r (T - q - t)+)` for a home with one image. The least values are found where `t_g` and `t_c` are 0 or
+//! some `T - q_j`, as the sum is piecewise linear and bends upwards only there; [`fluid`] tries those and bisects on `T`.
+//! Where tails differ too much to try all, some are left out, which can only make the bound lower.
+//!
+//! Bytes are on the wire, with headers and what is sent again; rates are bytes per second less what is reserved for
+//! requests; tails hold everything after the hub has the whole image: its way through the home, sleep, activation, and
+//! our looks. Not in it: outages, and requests beside blocks. Waves: a later one cannot open before enough of the one
+//! before has ended, which [`cuts`] bounds from below by the shortest paths and the smallest images.
+//!
+//! Source: the parallel machines with release times and tails of Jackson (1955) and the max-flow formulation of
+//! preemptive scheduling (Federgruen and Groenevelt, 1986), for a tree.
+
+mod cuts; // one resource at a time, and how early a wave may open
+mod fluid; // the whole tree
+#[cfg(test)]
+mod tests;
+mod tree; // the network as numbers
+
+use std::fmt;
+use std::time::Duration;
+
+use transfer_engine::ByteRate;
+
+use crate::order::Permille;
+use tree::Tree;
+
+/// What is to be brought to whom, and over what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// What all cells together may be sent.
+    pub head_end: ByteRate,
+    /// The cells.
+    pub cells: Vec<CellDemand>,
+}
+
+/// A cell and the homes in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellDemand {
+    /// What reports call it.
+    pub name: String,
+    /// What all its homes together may be sent.
+    pub rate: ByteRate,
+    /// Its homes.
+    pub homes: Vec<HomeDemand>,
+}
+
+/// A home and the images for its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeDemand {
+    /// What reports call it.
+    pub name: String,
+    /// The rate of its line.
+    pub rate: ByteRate,
+    /// An image for each device that is to get one.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// One image for one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Bytes on the line, headers and what is sent again included.
+    pub bytes: u64,
+    /// From the moment the hub has the whole image until the device has its outcome, at least.
+    pub tail: Duration,
+    /// How long it occupies the radio of its home, which carries one image at a time; part of the tail.
+    pub air_time: Duration,
+    /// Whether the device sleeps, so that its tail is mostly that.
+    pub sleeps: bool,
+    /// The wave it belongs to.
+    pub wave: u16,
+}
+
+/// A time that no order of sending can beat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// From the order until the last device has its outcome, at least.
+    pub time: Duration,
+    /// What takes the longest part of that, once the wave that decides is open.
+    pub constraint: Constraint,
+    /// Where the time goes.
+    pub spans: Spans,
+}
+
+/// What a campaign waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Constraint {
+    /// The rate of the whole head-end.
+    HeadEnd,
+    /// The rate of a cell.
+    Cell(String),
+    /// The line of a home.
+    Line(String),
+    /// The radio of a home, with what a device does once it has the image.
+    Home(String),
+    /// A device that sleeps.
+    Sleep(String),
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Constraint::HeadEnd => f.write_str("the head-end"),
+            Constraint::Cell(name) => write!(f, "cell {name}"),
+            Constraint::Line(name) => write!(f, "the line of {name}"),
+            Constraint::Home(name) => write!(f, "the HAN of {name}"),
+            Constraint::Sleep(name) => write!(f, "a device of {name} that sleeps"),
+        }
+    }
+}
+
+/// The parts of a bound, one after another; they add up to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    /// Until the wave that decides is open.
+    pub earlier_waves: Duration,
+    /// While the head-end sends as much as it may.
+    pub head_end: Duration,
+    /// While the cell does.
+    pub cell: Duration,
+    /// While the line does.
+    pub line: Duration,
+    /// What is left when the hub has the last image.
+    pub home: Duration,
+}
+
+/// Returns the greatest lower bound that this page knows, or `None` when nothing is to be brought to anybody.
+///
+/// A wave opens when `open_next_at` of the devices of the one before have ended.
+pub fn lower_bound(network: &Network, open_next_at: Permille) -> Option<Bound> {
+    bound_of(network, open_next_at, |_| true)
+}
+
+/// The same for the devices that do not sleep, as if there were no others.
+pub fn lower_bound_of_mains(network: &Network, open_next_at: Permille) -> Option<Bound> {
+    bound_of(network, open_next_at, |delivery| !delivery.sleeps)
+}
+
+/// No wave can begin before those before it have come far enough, and then everything from it on is still to be done.
+fn bound_of(network: &Network, open_next_at: Permille, counts: impl Fn(&Delivery) -> bool) -> Option<Bound> {
+    let all = || network.deliveries().filter(|one| counts(one));
+    let last = all().map(|one| one.wave).max()?;
+    let mut opened = 0.0;
+    let mut greatest: Option<(f64, cuts::Path)> = None;
+    for wave in 0..=last {
+        let tree = Tree::of(network, |one| counts(one) && one.wave >= wave);
+        if let Some(path) = fluid::least_end(&tree)
+            && greatest.is_none_or(|(before, best)| opened + path.time() > before + best.time())
+        {
+            greatest = Some((opened, path));
+        }
+        opened += cuts::opening(network, |one| counts(one) && one.wave == wave, open_next_at);
+    }
+    greatest.map(|(before, path)| path.into_bound(network, before))
+}
+
+impl Network {
+    /// Returns everything that is to be delivered.
+    pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.cells.iter().flat_map(|cell| &cell.homes).flat_map(|home| &home.deliveries)
+    }
+
+    /// Returns the bytes of it.
+    pub fn bytes(&self) -> u64 {
+        self.deliveries().map(|delivery| delivery.bytes).sum()
+    }
+}

@@ -1,0 +1,161 @@
+//! The least end of the whole tree: bisection on `T` over the cuts of the network unrolled over time.
+
+use super::cuts::{self, Path};
+use super::tree::{Cell, Line, Tree};
+
+/// Bisections; each halves what is unknown, so that 40 leave less than a millionth of a millionth of the start.
+const MOST_BISECTIONS: usize = 40;
+
+/// Where bisecting stops, as a part of the time: 4 ms in ten hours.
+const CLOSE: f64 = 1e-7;
+
+/// Sums of bytes are taken for equal up to this part, as they are added in different orders.
+const ROUNDING: f64 = 1e-12;
+
+/// Doublings of the simple bound until some end is feasible. Head-end, cell and line one after another and then the tail
+/// take at most four times the simple bound, so that two are enough but for rounding.
+const MOST_DOUBLINGS: usize = 8;
+
+/// Returns the chain of waits that ends last however one sends, or `None` for an empty tree.
+pub(super) fn least_end(tree: &Tree) -> Option<Path> {
+    if tree.is_empty() {
+        return None;
+    }
+    let simple = cuts::longest(tree);
+    let Some(mut cut) = violated(tree, simple.time()) else { return Some(simple) };
+    let (mut low, mut high) = (simple.time(), simple.time().max(f64::MIN_POSITIVE) * 2.0);
+    for _ in 0..MOST_DOUBLINGS {
+        let Some(next) = violated(tree, high) else { break };
+        (cut, low, high) = (next, high, high * 2.0);
+    }
+    for _ in 0..MOST_BISECTIONS {
+        if high - low <= CLOSE * high {
+            break;
+        }
+        let middle = low + (high - low) / 2.0;
+        match violated(tree, middle) {
+            Some(next) => (cut, low) = (next, middle),
+            None => high = middle,
+        }
+    }
+    Some(cut.path(tree, low))
+}
+
+/// A cut that carries less than it should: until when it is the head-end's.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    until: f64,
+}
+
+/// Returns the worst cut for an end at `end`, if any is violated.
+fn violated(tree: &Tree, end: f64) -> Option<Cut> {
+    let mut worst: Option<(f64, Cut)> = None;
+    let starts = std::iter::once(0.0).chain(moments(&tree.tails, end));
+    // Of each cell, what is least from each of its own moments on, so that all starts share it.
+    let cells: Vec<Suffixes> = tree.cells.iter().map(|cell| Suffixes::of(cell, end)).collect();
+    for until in starts {
+        let carried = tree.rate * until
+            + tree.cells.iter().zip(&cells).map(|(cell, least)| least.from(cell, end, until).0).sum::<f64>();
+        let missing = tree.bytes * (1.0 - ROUNDING) - carried;
+        if missing > 0.0 && worst.is_none_or(|(most, _)| missing > most) {
+            worst = Some((missing, Cut { until }));
+        }
+    }
+    worst.map(|(_, cut)| cut)
+}
+
+/// The moments by which images with these tails must be at their hubs, earliest first, those that are past left out.
+fn moments(tails: &[f64], end: f64) -> impl DoubleEndedIterator<Item = f64> + '_ {
+    tails.iter().map(move |tail| end - tail).filter(|moment| *moment > 0.0)
+}
+
+/// For each moment of a cell: the least of `rate * t + lines(t)` from it on, and the `t` at which that is.
+struct Suffixes(Vec<(f64, f64, f64)>);
+
+impl Suffixes {
+    fn of(cell: &Cell, end: f64) -> Suffixes {
+        let mut least: Vec<(f64, f64, f64)> = Vec::new();
+        for moment in moments(&cell.tails, end).rev() {
+            let value = cell.rate * moment + lines(cell, end, moment);
+            let best = match least.last() {
+                Some((_, before, at)) if *before <= value => (moment, *before, *at),
+                _ => (moment, value, moment),
+            };
+            least.push(best);
+        }
+        least.reverse();
+        Suffixes(least)
+    }
+
+    /// Returns what the cell carries at least if the head-end's part of the cut ends at `until`, and when the lines take
+    /// over from the cell.
+    fn from(&self, cell: &Cell, end: f64, until: f64) -> (f64, f64) {
+        let at_once = (lines(cell, end, until), until);
+        let next = self.0.partition_point(|(moment, ..)| *moment < until);
+        match self.0.get(next) {
+            Some((_, value, at)) if value - cell.rate * until < at_once.0 => (value - cell.rate * until, *at),
+            _ => at_once,
+        }
+    }
+}
+
+/// What the lines of a cell carry from `moment` on, as a cut: the least of each.
+fn lines(cell: &Cell, end: f64, moment: f64) -> f64 {
+    cell.lines.iter().map(|line| least_of(line, end, moment).0).sum()
+}
+
+/// Returns the least that the line's part of a cut can be, and the moment until which the line itself is cut.
+fn least_of(line: &Line, end: f64, moment: f64) -> (f64, f64) {
+    let mut left = line.bytes;
+    let mut least = (left, 0.0);
+    // The longest tail is due first.
+    for job in &line.jobs {
+        left -= job.bytes;
+        let due = end - job.tail;
+        let value = left.max(0.0) + line.rate * (due - moment).max(0.0);
+        if value < least.0 {
+            least = (value, due);
+        }
+    }
+    least
+}
+
+impl Cut {
+    /// Tells the cut as a chain of waits: the head-end, then the cell that misses most, then the line that does in it.
+    fn path(self, tree: &Tree, end: f64) -> Path {
+        let mut path = Path::default();
+        let mut most = f64::NEG_INFINITY;
+        for cell in &tree.cells {
+            let (carried, at) = Suffixes::of(cell, end).from(cell, end, self.until);
+            let missing = cell.bytes - carried;
+            if missing > most {
+                most = missing;
+                path = in_cell(cell, end, self.until, at);
+            }
+        }
+        path
+    }
+}
+
+fn in_cell(cell: &Cell, end: f64, until: f64, at: f64) -> Path {
+    // Of lines that are cut beyond the cell's part, the last; else whoever is due when the cell's part ends.
+    let cut = cell.lines.iter().map(|line| (least_of(line, end, at).1.max(at), line));
+    let (last, line) = cut.fold((at, &cell.lines[0]), |best, one| if one.0 > best.0 { one } else { best });
+    let distance =
+        |line: &Line| line.jobs.iter().map(|job| (end - job.tail - last).abs()).fold(f64::INFINITY, f64::min);
+    let line = if last > at {
+        line
+    } else {
+        cell.lines.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(line)
+    };
+    let job =
+        line.jobs.iter().min_by(|a, b| (end - a.tail - last).abs().total_cmp(&(end - b.tail - last).abs()));
+    Path {
+        head_end: until,
+        cell: at - until,
+        line: last - at,
+        home: end - last,
+        sleeps: job.is_some_and(|job| job.sleeps),
+        place: (cell.place, line.place),
+    }
+}

@@ -1,0 +1,106 @@
+//! The network as numbers: seconds and bytes, each home's images sorted by their tails, and the cuts worth trying.
+
+use super::{Delivery, Network};
+use transfer_engine::ByteRate;
+
+/// Moments at which cuts are tried, of a cell and of the whole. Evaluating a bound takes time in proportion; with 64 of
+/// evenly spread ranks, what lies between two of them is under 2 % of the images.
+const MOST_CUTS: usize = 64;
+
+/// One image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    pub(super) bytes: f64,
+    pub(super) tail: f64,
+    pub(super) sleeps: bool,
+}
+
+/// A home: its line and what is to pass it, the longest tail first.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) rate: f64,
+    pub(super) bytes: f64,
+    pub(super) air_time: f64,
+    pub(super) jobs: Vec<Job>,
+    /// Its place in the cell of the network.
+    pub(super) place: usize,
+}
+
+/// A cell.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) rate: f64,
+    pub(super) bytes: f64,
+    pub(super) lines: Vec<Line>,
+    /// Tails whose moments are tried as cuts, the longest first.
+    pub(super) tails: Vec<f64>,
+    /// Its place in the network.
+    pub(super) place: usize,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) rate: f64,
+    pub(super) bytes: f64,
+    pub(super) cells: Vec<Cell>,
+    pub(super) tails: Vec<f64>,
+}
+
+/// A rate as a number. Nothing passes where it is zero, and then there is no end to find: such a rate counts as one byte
+/// a second.
+pub(super) fn per_second(rate: ByteRate) -> f64 {
+    rate.0.max(1) as f64
+}
+
+impl Tree {
+    /// Takes from a network what counts.
+    pub(super) fn of(network: &Network, counts: impl Fn(&Delivery) -> bool) -> Tree {
+        let mut cells = Vec::new();
+        for (place, cell) in network.cells.iter().enumerate() {
+            let mut lines = Vec::new();
+            for (place, home) in cell.homes.iter().enumerate() {
+                let wanted = || home.deliveries.iter().filter(|one| counts(one));
+                let mut jobs: Vec<Job> = wanted().map(Job::of).collect();
+                if jobs.is_empty() {
+                    continue;
+                }
+                jobs.sort_by(|a, b| b.tail.total_cmp(&a.tail));
+                let bytes = jobs.iter().map(|job| job.bytes).sum();
+                let air_time = wanted().map(|one| one.air_time.as_secs_f64()).sum();
+                lines.push(Line { rate: per_second(home.rate), bytes, air_time, jobs, place });
+            }
+            if !lines.is_empty() {
+                let bytes = lines.iter().map(|line| line.bytes).sum();
+                let tails = some_tails(lines.iter().flat_map(|line| &line.jobs));
+                cells.push(Cell { rate: per_second(cell.rate), bytes, lines, tails, place });
+            }
+        }
+        let jobs = cells.iter().flat_map(|cell| &cell.lines).flat_map(|line| &line.jobs);
+        let tails = some_tails(jobs);
+        let bytes = cells.iter().map(|cell| cell.bytes).sum();
+        Tree { rate: per_second(network.head_end), bytes, cells, tails }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+}
+
+impl Job {
+    fn of(delivery: &Delivery) -> Job {
+        Job { bytes: delivery.bytes as f64, tail: delivery.tail.as_secs_f64(), sleeps: delivery.sleeps }
+    }
+}
+
+/// Returns the distinct tails of images that need the network, or evenly spread ones of them, the longest first.
+fn some_tails<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<f64> {
+    let mut tails: Vec<f64> = jobs.filter(|job| job.bytes > 0.0).map(|job| job.tail).collect();
+    tails.sort_by(|a, b| b.total_cmp(a));
+    tails.dedup();
+    let count = tails.len();
+    if count <= MOST_CUTS {
+        return tails;
+    }
+    (0..MOST_CUTS).map(|rank| tails[rank * (count - 1) / (MOST_CUTS - 1)]).collect()
+}

@@ -1,0 +1,195 @@
+//! What a forecast must know of a world: bytes for each home of a campaign, rates of what they pass, and tails behind it.
+//!
+//! Two views of the same campaign: as planned, before anything is sent, with what every device takes at the least if
+//! nothing is wrong with it; and as it went, with the bytes that were really sent and the tails as they were, so that what
+//! lies between the end and its bound is what the order of sending has lost.
+//!
+//! | | as planned | as it went |
+//! |---|---|---|
+//! | bytes | blocks with headers, divided by the part of them that arrives on average | sent, headers and repairs included |
+//! | tail | blocks over the radio, verification and our next look, or the wakes of a device that sleeps | from staged to ended |
+//! | devices without end | | left out: the campaign was halted |
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use campaign::{CampaignState, CellDemand, Delivery, DeviceRow, HomeDemand, Network, Outcome, Stage};
+use eligibility::DeviceType;
+use firmware_image::FileDigest;
+use transfer_engine::{ByteRate, EngineConfig};
+use wire::block_frame_len;
+
+use crate::board::verify_time;
+use crate::link::DATAGRAM_OVERHEAD_LEN;
+use crate::simulation::Simulation;
+use crate::world::{DeviceKind, HomeRecord, LinkSpec, WorldSpec};
+
+impl Simulation {
+    /// Returns what the campaign is to bring to whom, as is known before it begins; `spec` is the simulation's world.
+    pub fn planned_network(&self, spec: &WorldSpec) -> Network {
+        let lengths: BTreeMap<FileDigest, u32> = self
+            .conductor()
+            .images()
+            .map(|image| (image.file_digest(), image.bytes().len() as u32))
+            .collect();
+        network(spec, self.fleet().homes(), self.state(), |link, row, kind| {
+            let len = *lengths.get(&row.image?)?;
+            Some(planned(spec, link, kind, len, row.wave?))
+        })
+    }
+
+    /// Returns what the campaign brought to whom, once it is over.
+    pub fn network_as_run(&self, spec: &WorldSpec) -> Network {
+        network(spec, self.fleet().homes(), self.state(), |_, row, kind| as_run(row, kind))
+    }
+
+    /// Returns when the last device that lives on the mains had its outcome, counted from the order.
+    pub fn mains_makespan(&self) -> Duration {
+        let state = self.state();
+        let mains = state.rows().filter(|row| row.wave.is_some() && row.kind != sleeper());
+        let ends = mains.filter_map(|row| row.reached(Stage::Ended));
+        ends.max().map_or(Duration::ZERO, |end| end.saturating_since(state.ordered_at))
+    }
+}
+
+/// The word of the state for the kind of device that sleeps.
+fn sleeper() -> String {
+    DeviceType::Gsme.to_string()
+}
+
+/// Lays out homes by cells, with what `delivery` says of each device that the gate allowed.
+fn network<'a>(
+    spec: &WorldSpec,
+    homes: impl Iterator<Item = &'a HomeRecord>,
+    state: &CampaignState,
+    delivery: impl Fn(&LinkSpec, &DeviceRow, DeviceKind) -> Option<Delivery>,
+) -> Network {
+    let mut cells: BTreeMap<u32, CellDemand> = BTreeMap::new();
+    for home in homes {
+        let Some(link) = spec.links.iter().find(|link| link.name == home.link) else { continue };
+        let deliveries: Vec<Delivery> = home
+            .devices
+            .iter()
+            .filter_map(|device| delivery(link, state.row(device.eui)?, device.kind))
+            .collect();
+        if deliveries.is_empty() {
+            continue;
+        }
+        let cell = cells.entry(home.cell.0).or_insert_with(|| CellDemand {
+            name: home.cell.name(),
+            rate: for_blocks(spec.campaign.cell_rate_bytes_per_s.get()),
+            homes: Vec::new(),
+        });
+        let line = u64::from(link.down_rate_bits_per_s.get()) / 8;
+        cell.homes.push(HomeDemand {
+            name: home.installation.clone(),
+            rate: ByteRate(line.min(spec.campaign.link_rate_bytes_per_s.get())),
+            deliveries,
+        });
+    }
+    let head_end = for_blocks(spec.campaign.global_rate_bytes_per_s.get());
+    Network { head_end, cells: cells.into_values().collect() }
+}
+
+/// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve.
+fn for_blocks(rate: u64) -> ByteRate {
+    let reserved = u64::from(EngineConfig::default().reserve_permille.min(1_000));
+    ByteRate(rate - rate / 1_000 * reserved)
+}
+
+fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: u16) -> Delivery {
+    let arrives = arriving(spec, link);
+    let bytes = on_the_wire(len, spec.device.hub.block_bytes.get()) as f64 / arrives;
+    let (air_time, asleep) = over_the_radio(spec, kind, len);
+    let held = air_time + verify_time(len);
+    let look = Duration::from_secs(spec.campaign.poll_interval_s.get().into());
+    // A hub says at once what it holds; of a device behind it we hear at one look that it holds the image, and at the
+    // earliest at the next that it runs it.
+    let heard = if kind == DeviceKind::Hub { held } else { held + look };
+    let (tail, sleeps) = (heard.max(asleep), kind == DeviceKind::Gas);
+    Delivery { bytes: bytes as u64, tail, air_time, sleeps, wave }
+}
+
+/// Returns the bytes of all blocks of an image, each in a frame and a datagram of its own.
+fn on_the_wire(len: u32, block: u32) -> u64 {
+    let frame = |block: u32| (block_frame_len(block as usize) + DATAGRAM_OVERHEAD_LEN) as u64;
+    let rest = len % block;
+    u64::from(len / block) * frame(block) + if rest > 0 { frame(rest) } else { 0 }
+}
+
+/// Returns the part of the datagrams that arrive, on average: noise, bad spells and corruption.
+fn arriving(spec: &WorldSpec, link: &LinkSpec) -> f64 {
+    let (enter, leave) = (link.burst_enter.value(), link.burst_leave.value());
+    let bad = if enter > 0.0 { enter / (enter + leave) } else { 0.0 };
+    let corrupted = spec.faults.corrupted_per_datagram.value();
+    let arrives = (1.0 - link.loss.value()) * (1.0 - bad * link.burst_loss.value()) * (1.0 - corrupted);
+    // A link that loses everything delivers nothing, and no number says so; it counts as one that loses 99.9 %.
+    arrives.max(0.001)
+}
+
+/// Returns how long the blocks of an image are on a home's radio, without losses, and how long the device's sleep makes of
+/// it at the least: it wakes just when the image is there, takes a part at each wake, and hears of the order to activate
+/// at the wake after the last, as it listens shorter than an order takes over the WAN.
+fn over_the_radio(spec: &WorldSpec, kind: DeviceKind, len: u32) -> (Duration, Duration) {
+    let device = &spec.device;
+    let (block, period_ms) = match kind {
+        DeviceKind::Hub => return (Duration::ZERO, Duration::ZERO),
+        DeviceKind::Electricity => (device.electricity.block_bytes, device.electricity.block_period_ms),
+        DeviceKind::Display => (device.display.block_bytes, device.display.block_period_ms),
+        DeviceKind::Gas => (device.gas.block_bytes, device.gas.block_period_ms),
+    };
+    let pause = period_ms.max(device.hub.minimum_block_period_ms);
+    let each = Duration::from_millis(2 * u64::from(spec.han.latency_ms.get()) + u64::from(pause));
+    let blocks = len.div_ceil(block.get().into());
+    if kind != DeviceKind::Gas {
+        return (each * blocks, Duration::ZERO);
+    }
+    let wakes = blocks.div_ceil(device.gas.blocks_per_wake.get());
+    (each * blocks, Duration::from_secs(device.gas.wake_interval_s.get().into()) * wakes)
+}
+
+/// A device whose image never came to its hub has no bytes; what it took until it was given up is its tail.
+fn as_run(row: &DeviceRow, kind: DeviceKind) -> Option<Delivery> {
+    let wave = row.wave?;
+    if matches!(row.outcome, Some((Outcome::Halted, _))) {
+        return None;
+    }
+    let ended = row.reached(Stage::Ended)?;
+    let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(ended);
+    Some(Delivery {
+        bytes: row.wan_bytes,
+        tail: ended.saturating_since(from),
+        air_time: Duration::ZERO,
+        sleeps: kind == DeviceKind::Gas,
+        wave,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREET: &str = include_str!("../../fleets/street.toml");
+
+    #[test]
+    fn a_sleeping_meter_takes_a_wake_for_each_part_of_its_image() {
+        let spec = WorldSpec::parse(STREET).expect("street.toml is sound");
+        // 25,000 blocks of 40 bytes, each a round trip of 50 ms, are 100 wakes of 250 blocks.
+        let taken = over_the_radio(&spec, DeviceKind::Gas, 1_000_000);
+        assert_eq!(taken, (Duration::from_secs(1_250), Duration::from_secs(100 * 1_800)));
+        let taken = over_the_radio(&spec, DeviceKind::Electricity, 80);
+        assert_eq!(taken, (Duration::from_millis(100), Duration::ZERO));
+    }
+
+    #[test]
+    fn every_block_has_headers_and_some_are_sent_again() {
+        let frame = |block| (block_frame_len(block) + DATAGRAM_OVERHEAD_LEN) as u64;
+        assert_eq!(on_the_wire(2_048, 1_024), 2 * frame(1_024));
+        assert_eq!(on_the_wire(2_049, 1_024), 2 * frame(1_024) + frame(1));
+        let spec = WorldSpec::parse(STREET).expect("street.toml is sound");
+        let lossy = spec.links.iter().find(|link| link.name == "lossy").expect("the street has it");
+        // 3 % of noise; one datagram in 51 falls into a bad spell, which takes 60 % of them.
+        let expected = 0.97 * (1.0 - 0.6 * 0.002 / 0.102);
+        assert!((arriving(&spec, lossy) - expected).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,172 @@
+//! What must have happened at least once in a run of the swarm: a simulator can pass everything by being too gentle, and
+//! then this fails.
+
+use std::collections::BTreeMap;
+
+use campaign::{Outcome, OutcomeClass};
+use firmware_image::Attack;
+use fleet::{Census, DeviceKind, Edges, FaultKind, Simulation};
+use transfer_engine::SessionState;
+
+/// The codes of the gate, and of the conductor, with which a world of ours can refuse.
+const REFUSALS: &[&str] = &[
+    "REJECT_ACTIVE",
+    "REJECT_ENROLLED",
+    "REJECT_FW_NOT_IN_DMC",
+    "SKIP_EXCLUDED",
+    "SE_NOT_FINAL",
+    "NO_EVIDENCE",
+];
+
+/// What devices refuse in these worlds, as the attack that it would have been; a mishap gives the same word. Images of the
+/// wrong hardware are not offered to begin with, and nobody forges roots here: the attack programme does.
+const ATTACKS: &[Attack] = &[
+    Attack::ArbitrarySoftware,
+    Attack::Freeze,
+    Attack::Malformed,
+    Attack::Replay,
+    Attack::Tampering,
+    Attack::TooFewSigners,
+    Attack::UntrustedKey,
+];
+
+/// A meter's stages, by their numbers.
+const STAGES: [&str; 7] =
+    ["Normal", "Querying", "Downloading", "Verifying", "Reporting", "Waiting", "CountDown"];
+
+/// The steps of a meter's life cycle. Left out are those that need an image which goes bad in a meter's own flash, as its
+/// hub passes on no bad one: Reporting to Normal, Waiting to Normal, CountDown to Normal or Waiting. The devices' tests
+/// take them.
+const METER_STEPS: &[(u8, &[u8])] =
+    &[(0, &[1]), (1, &[0, 2, 3, 4, 5, 6]), (2, &[0, 3]), (3, &[4]), (4, &[5, 6]), (5, &[1, 6])];
+
+/// Image transfer status (IEC 62056-6-2), by its numbers.
+const STATUSES: [&str; 8] = [
+    "NotInitiated",
+    "Initiated",
+    "VerificationInitiated",
+    "VerificationSuccessful",
+    "VerificationFailed",
+    "ActivationInitiated",
+    "ActivationSuccessful",
+    "ActivationFailed",
+];
+
+/// The steps of a hub's slot. Left out are those that a single campaign does not take: a slot that has activated, or failed
+/// to, begins again with the next one; and one that verifies for milliseconds is not begun anew in them.
+const SLOT_STEPS: &[(u8, &[u8])] =
+    &[(0, &[1]), (1, &[0, 2]), (2, &[3, 4]), (3, &[0, 5]), (4, &[0, 1]), (5, &[6, 7])];
+
+/// What has happened.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// In how many seeds.
+    words: BTreeMap<String, u64>,
+    /// Kept apart: they are looked at in every step.
+    sessions: [bool; SessionState::ALL.len()],
+}
+
+impl Coverage {
+    /// Adds what has happened elsewhere.
+    pub fn add(&mut self, other: &Coverage) {
+        for (what, seeds) in &other.words {
+            *self.words.entry(what.clone()).or_default() += seeds;
+        }
+        for (seen, also) in self.sessions.iter_mut().zip(other.sessions) {
+            *seen |= also;
+        }
+    }
+
+    /// Notes what sessions are at.
+    pub fn note_step(&mut self, simulation: &Simulation) {
+        for (seen, count) in self.sessions.iter_mut().zip(simulation.conductor().sessions()) {
+            *seen |= count > 0;
+        }
+    }
+
+    /// Notes how it all ended.
+    pub fn note_end(&mut self, simulation: &Simulation, census: &Census) {
+        let mut note = |what: String| {
+            self.words.insert(what, 1);
+        };
+        for row in simulation.state().rows() {
+            if let Some((outcome, reason)) = &row.outcome {
+                note(format!("outcome {}", outcome.as_str()));
+                if *outcome == Outcome::Activated {
+                    note(format!("activated {}", row.kind));
+                }
+                let is_code = reason.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+                if outcome.class() == OutcomeClass::Excluded && is_code {
+                    note(format!("refusal {reason}"));
+                }
+            }
+        }
+        for kind in FaultKind::ALL.into_iter().filter(|kind| census.faults.of(*kind) > 0) {
+            note(format!("fault {}", kind.word()));
+        }
+        for device in census.everybody() {
+            for attack in Attack::ALL.into_iter().filter(|attack| device.attacks.of(*attack) > 0) {
+                note(format!("attack {attack}"));
+            }
+            match device.kind {
+                DeviceKind::Hub => note_steps("slot", &STATUSES, device.edges, &mut note),
+                _ => note_steps("meter", &STAGES, device.edges, &mut note),
+            }
+        }
+    }
+
+    /// Returns what should have happened and did not, in words.
+    pub fn missed(&self) -> Vec<String> {
+        let sessions = SessionState::ALL.into_iter().zip(self.sessions);
+        let sessions =
+            sessions.filter(|(_, seen)| !seen).map(|(state, _)| format!("session {}", state.as_str()));
+        expected().into_iter().filter(|what| !self.words.contains_key(what)).chain(sessions).collect()
+    }
+
+    /// Returns what has happened that nobody expects, in words.
+    pub fn unexpected(&self) -> Vec<String> {
+        let expected = expected();
+        self.words.keys().filter(|what| !expected.contains(what)).cloned().collect()
+    }
+
+    /// Returns what has happened in the fewest seeds, and in how many.
+    pub fn rarest(&self, count: usize) -> Vec<String> {
+        let mut rare: Vec<(u64, &String)> = self.words.iter().map(|(what, seeds)| (*seeds, what)).collect();
+        rare.sort();
+        rare.iter().take(count).map(|(seeds, what)| format!("{what} ({seeds})")).collect()
+    }
+}
+
+fn note_steps(who: &str, names: &[&str], edges: Edges, note: &mut impl FnMut(String)) {
+    for from in 0..names.len() as u8 {
+        for to in (0..names.len() as u8).filter(|to| *to != from && edges.has(from, *to)) {
+            note(step(who, names, from, to));
+        }
+    }
+}
+
+fn step(who: &str, names: &[&str], from: u8, to: u8) -> String {
+    format!("{who} {} to {}", names[usize::from(from)], names[usize::from(to)])
+}
+
+fn expected() -> Vec<String> {
+    let steps = |who, names: &'static [&str], table: &'static [(u8, &[u8])]| {
+        table.iter().flat_map(move |(from, next)| next.iter().map(move |to| step(who, names, *from, *to)))
+    };
+    FaultKind::ALL
+        .into_iter()
+        .map(|kind| format!("fault {}", kind.word()))
+        // Nobody aborts a campaign here: the tests of pauses do.
+        .chain(
+            Outcome::ALL
+                .into_iter()
+                .filter(|outcome| *outcome != Outcome::Aborted)
+                .map(|outcome| format!("outcome {}", outcome.as_str())),
+        )
+        .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))
+        .chain(REFUSALS.iter().map(|code| format!("refusal {code}")))
+        .chain(ATTACKS.iter().map(|attack| format!("attack {attack}")))
+        .chain(steps("meter", &STAGES, METER_STEPS))
+        .chain(steps("slot", &STATUSES, SLOT_STEPS))
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! Forecasts beside runs: no campaign is over before its bound, whether as planned in a world without trouble or as it
+//! went in any other.
+
+use std::time::Duration;
+
+use campaign::{lower_bound, lower_bound_of_mains};
+use fleet::{FaultSpec, Share, Simulation, TroubleSpec, WorldSpec};
+
+use crate::fidelities::WORLDS;
+use crate::street::{PORT, rehearsal_with, world};
+
+const LIMIT: Duration = Duration::from_secs(120 * 86_400);
+
+/// Bursts of the budgets run ahead of their rates by so much at each level.
+const BURSTS: Duration = Duration::from_millis(500);
+
+fn simulation(spec: &WorldSpec, seed: u64) -> Simulation {
+    let rehearsal = rehearsal_with(spec, seed, [40_000, 30_000]);
+    Simulation::new(rehearsal, spec.start, PORT).expect("the order is accepted")
+}
+
+fn took(simulation: &Simulation) -> Duration {
+    let state = simulation.state();
+    state.updated_at.saturating_since(state.ordered_at)
+}
+
+/// Every committed world, cut down to a street, with three seeds.
+fn streets() -> impl Iterator<Item = (WorldSpec, u64)> {
+    let street = |text| {
+        let mut spec = world(text, 24);
+        spec.regions = 1.try_into().expect("one is positive");
+        spec
+    };
+    WORLDS
+        .into_iter()
+        .map(move |(_, text)| street(text))
+        .flat_map(|spec| (0..3).map(move |seed| (spec.clone(), seed)))
+}
+
+#[test]
+fn no_campaign_is_over_before_the_bound_of_what_it_really_carried() {
+    for (spec, seed) in streets() {
+        let mut simulation = simulation(&spec, seed);
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let (network, took) = (simulation.network_as_run(&spec), took(&simulation));
+        let open_next_at = simulation.state().order.policy.open_next_at;
+        let bound = lower_bound(&network, open_next_at).expect("the gate allows somebody");
+        assert!(bound.time <= took + BURSTS, "{}, seed {seed}: {took:?}, {bound:?}", spec.name);
+        let mains = lower_bound_of_mains(&network, open_next_at).expect("somebody is on the mains");
+        assert!(mains.time <= simulation.mains_makespan() + BURSTS, "{}, seed {seed}: {mains:?}", spec.name);
+        let sent: u64 = simulation.state().rows().map(|row| row.wan_bytes).sum();
+        assert_eq!(network.bytes(), sent, "{}, seed {seed}", spec.name);
+    }
+}
+
+#[test]
+fn no_campaign_in_a_world_without_trouble_is_over_before_its_planned_bound() {
+    for (mut spec, seed) in streets() {
+        spec.trouble = no_trouble();
+        spec.faults = FaultSpec::default();
+        let mut simulation = simulation(&spec, seed);
+        let network = simulation.planned_network(&spec);
+        let allowed = simulation.state().rows().filter(|row| row.wave.is_some()).count();
+        assert_eq!(network.deliveries().count(), allowed, "{}, seed {seed}", spec.name);
+        let open_next_at = simulation.state().order.policy.open_next_at;
+        let planned = lower_bound(&network, open_next_at).expect("the gate allows somebody");
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let took = took(&simulation);
+        assert!(planned.time <= took + BURSTS, "{}, seed {seed}: {took:?}, {planned:?}", spec.name);
+        assert!(planned.time * 2 > took, "{}, seed {seed}: {took:?}, {planned:?}", spec.name);
+    }
+}
+
+fn no_trouble() -> TroubleSpec {
+    TroubleSpec {
+        already_current_share: Share::NONE,
+        wrong_hardware_share: Share::NONE,
+        does_not_come_up_share: Share::NONE,
+        flash_defect_share: Share::NONE,
+        unreachable_share: Share::NONE,
+    }
+}

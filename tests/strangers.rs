@@ -1,0 +1,119 @@
+//! Devices that are not what the inventory says any more: replaced under way, or taken over by another supplier.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::{Outcome, Phase};
+use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
+use fleet::{
+    Cast, DeviceKind, DeviceTrust, FaultKind, PerDay, Rehearsal, Share, Simulation, WatchRules, WorldSpec,
+};
+
+use crate::street::{PORT, STREET, world};
+
+const LIMIT: Duration = Duration::from_secs(60 * 86_400);
+
+/// A street in which everybody may be updated and nothing is wrong.
+fn plain_street() -> WorldSpec {
+    let mut spec = world(STREET, 10);
+    spec.standing.active_share = Share::NONE;
+    spec.standing.mixed_share = Share::NONE;
+    spec.evidence.epcl_share = Share::ALL;
+    spec.evidence.mt_sit_share = Share::NONE;
+    spec.evidence.dmct_report_share = Share::NONE;
+    spec.evidence.equivalence_draft_share = Share::NONE;
+    spec.trouble.already_current_share = Share::NONE;
+    spec.trouble.wrong_hardware_share = Share::NONE;
+    spec.trouble.does_not_come_up_share = Share::NONE;
+    spec
+}
+
+fn images(spec: &WorldSpec, key: &SigningKey, kinds: &[DeviceKind]) -> BTreeMap<DeviceKind, VerifiedImage> {
+    let trust = TrustStore::new(vec![key.public()]);
+    let image = |kind: &DeviceKind| {
+        let payload: Vec<u8> = (0..8_000u32).map(|at| (at * 31 % 253) as u8).collect();
+        let file = OtaFile::build(&spec.device.of(*kind).target(), "strangers", &payload).unwrap();
+        let sequence = SequenceNumber(u64::from(file.identity().file_version.0));
+        let signed = SignedImage::sign(&file, sequence, key).unwrap();
+        (*kind, trust.verify(signed).unwrap())
+    };
+    kinds.iter().map(image).collect()
+}
+
+fn simulation(spec: &WorldSpec, seed: u64, kinds: &[DeviceKind]) -> Simulation {
+    let (maker, order_key) =
+        (SigningKey::generate_from_seed([1; 32]), SigningKey::generate_from_seed([2; 32]));
+    let trust = DeviceTrust::pinned(TrustStore::new(vec![maker.public()]), vec![order_key.public()]);
+    let images = images(spec, &maker, kinds);
+    let cast = Cast { spec, seed, images: &images, trust: Arc::new(trust), order_key, hub_port: PORT };
+    Simulation::new(Rehearsal::new(cast).unwrap(), spec.start, PORT).unwrap()
+}
+
+/// A hub that was replaced after it had been told to activate was read by its address alone: the new one, on its old
+/// firmware, was taken for the old one gone back to it.
+#[test]
+fn a_hub_that_was_replaced_is_not_taken_for_the_one_that_was_meant() {
+    let mut spec = plain_street();
+    let (mut activated, mut replaced) = (0, 0);
+    for seed in 0..40 {
+        spec.faults.hub_swaps_per_day = PerDay::new(48.0).unwrap();
+        let mut simulation = simulation(&spec, seed, &[DeviceKind::Hub]);
+        simulation.run_until(spec.start + Duration::from_secs(3_600)).unwrap();
+        simulation.calm();
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let census = simulation.census();
+        for row in simulation.state().rows() {
+            let device = census.everybody().find(|device| device.eui == row.device).unwrap();
+            match row.outcome.as_ref().unwrap() {
+                (Outcome::Activated, _) => {
+                    activated += 1;
+                    assert_eq!(device.activations, 1, "seed {seed}: {device:?}");
+                }
+                (Outcome::RolledBack, reason) => {
+                    panic!("seed {seed}: none goes back, but {reason}: {device:?}")
+                }
+                (_, reason) => replaced += usize::from(reason.contains("another hub")),
+            }
+        }
+    }
+    assert!(activated > 20 && replaced > 20, "{activated} activated, {replaced} replaced");
+}
+
+#[test]
+fn a_meter_whose_supplier_changes_under_way_keeps_its_image_unactivated() {
+    let mut spec = plain_street();
+    // Nobody is polled often, so that there is time between the image's arrival and the order.
+    spec.campaign.poll_interval_s = 7_200.try_into().unwrap();
+    spec.faults.supplier_changes_per_day = PerDay::new(24.0).unwrap();
+    let mut held = 0;
+    for seed in 0..10 {
+        let mut simulation = simulation(&spec, seed, &[DeviceKind::Electricity, DeviceKind::Gas]);
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let census = simulation.census();
+        assert!(census.faults.of(FaultKind::SupplierChange) > 0);
+        assert_ne!(simulation.state().phase, Phase::Running);
+        for row in simulation.state().rows() {
+            let (outcome, reason) = row.outcome.as_ref().unwrap();
+            if *outcome == Outcome::HeldUnactivated {
+                held += 1;
+                assert_eq!(reason, "REJECT_ACTIVE");
+                let device = census.devices.iter().find(|device| device.eui == row.device).unwrap();
+                assert_eq!((device.activations, device.images_taken), (0, 1), "{device:?}");
+            }
+        }
+        simulation.ledger().verify().expect("the ledger verifies");
+    }
+    assert!(held > 10, "{held}");
+}
+
+/// Whoever watches must be able to see: with no image on the list, the first one that runs is a stranger's.
+#[test]
+fn an_image_that_is_on_nobodys_list_is_seen_as_soon_as_it_runs() {
+    let spec = plain_street();
+    let mut simulation = simulation(&spec, 1, &[DeviceKind::Electricity]);
+    simulation.watch(WatchRules::new([], 1 << 30, 1 << 30));
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    let broken = simulation.fleet().broken().next().expect("meters run the new image");
+    assert_eq!(broken.invariant, "what runs was signed for the model that runs it");
+}
