@@ -183,10 +183,11 @@ fn verdicts(homes: u32, count: usize) {
     let id = |text: &str| text.parse::<CplEntryId>().expect("an id");
     let (electricity, gas) = (id("ESME-2"), id("GSME-2"));
     let ordered = (ORDER as u32 / 2).min(homes);
-    let stride = (homes / ordered).max(1);
+    // Odd, so that homes of every provider are ordered.
+    let stride = (homes / ordered).max(1) | 1;
     let targets: Targets = (0..ordered)
         .flat_map(|home| {
-            let home = home * stride;
+            let home = home * stride % homes;
             [(eui(home, 1), electricity.clone()), (eui(home, 2), gas.clone())]
         })
         .collect();
@@ -204,7 +205,7 @@ fn verdicts(homes: u32, count: usize) {
     let today = Date::new(2020, 10, 1).expect("a date");
     // 40,503 and the number of homes have no common factor, so that every home is met, in no order.
     let claim = |number: usize| {
-        let home = (number as u32).wrapping_mul(40_503) % ordered * stride;
+        let home = (number as u32).wrapping_mul(40_503) % ordered * stride % homes;
         Claim {
             device: eui(home, 1),
             targets: &targets,

@@ -32,7 +32,7 @@ pub use waits::NoticeGap;
 
 use crate::inventory::{Inventory, Member};
 use crate::register::Register;
-use case::Known;
+use case::{HomeTargets, Known, home_targets};
 use rules::Rules;
 
 /// Decides whether a device may get a firmware image on a day, and on what evidence.
@@ -55,12 +55,13 @@ pub fn decide<'a>(
     config: &GateConfig,
 ) -> Verdict<'a> {
     let known = Known { register, inventory, today, config: *config };
-    judge(claim, inventory.find(claim.device), &known)
+    let device = inventory.find(claim.device);
+    judge(claim, device.map(|device| (device, home_targets(claim, device))), &known)
 }
 
 /// How many claims are looked up before the first of them is judged: enough to have all waits for memory overlap, and
 /// few enough that what was fetched is still there when it is needed.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// Decides about many claims, in their order, and hands each on with its verdict.
 ///
@@ -76,20 +77,28 @@ pub fn decide_each<'a>(
 ) {
     let known = Known { register, inventory, today, config: *config };
     let mut claims = claims.into_iter();
-    let mut found: Vec<(Claim<'a>, Option<Member<'a>>)> = Vec::with_capacity(AT_ONCE);
+    let mut batch: Vec<(Claim<'a>, Option<Member<'a>>)> = Vec::with_capacity(AT_ONCE);
+    let mut found: Vec<Option<(Member<'a>, HomeTargets<'a>)>> = Vec::with_capacity(AT_ONCE);
     loop {
-        found.clear();
-        found.extend(claims.by_ref().take(AT_ONCE).map(|claim| (claim, inventory.find(claim.device))));
-        if found.is_empty() {
+        batch.clear();
+        batch.extend(claims.by_ref().take(AT_ONCE).map(|claim| (claim, inventory.find(claim.device))));
+        if batch.is_empty() {
             return;
         }
-        for (claim, device) in &found {
-            take(claim, judge(claim, *device, &known));
+        found.clear();
+        let targets = |claim, device: Member<'a>| (device, home_targets(claim, device));
+        found.extend(batch.iter().map(|(claim, device)| device.map(|device| targets(claim, device))));
+        for ((claim, _), found) in batch.iter().zip(&found) {
+            take(claim, judge(claim, *found, &known));
         }
     }
 }
 
-fn judge<'a>(claim: &Claim<'a>, device: Option<Member<'a>>, known: &Known<'a>) -> Verdict<'a> {
-    let verdict = Rules::COMPLETE.judge(claim, device, known);
+fn judge<'a>(
+    claim: &Claim<'a>,
+    found: Option<(Member<'a>, HomeTargets<'a>)>,
+    known: &Known<'a>,
+) -> Verdict<'a> {
+    let verdict = Rules::COMPLETE.judge(claim, found, known);
     verdict.expect("row B7 answers when no other row does")
 }

@@ -63,12 +63,10 @@ impl Places {
 
     /// Enters all rows of a slice, each with its place.
     pub(crate) fn of<T>(rows: &[T], id: impl Fn(&T) -> Eui64) -> Self {
-        let mut places = Self::default();
-        places.slots = vec![EMPTY; slots_for(rows.len())];
+        let mut places = Self { slots: vec![EMPTY; slots_for(rows.len())], count: rows.len() };
         for (place, row) in (0..).zip(rows) {
             places.put(id(row), place);
         }
-        places.count = rows.len();
         places
     }
 

@@ -1,8 +1,8 @@
 //! From an order to verdicts and a plan, in one append.
 
 use eligibility::{
-    Circumstances, Claim, Date, DeviceType, ImageSize, InstructingParty, MeterStatus,
-    OfferedImage, SmsoId, Targets, decide,
+    Circumstances, Claim, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
+    Targets, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;

@@ -4,7 +4,7 @@
 //! show what it is there for. Outside of tests there is one table, the complete one.
 
 use super::basis::{Basis, Proof};
-use super::case::{Case, Known};
+use super::case::{Case, HomeTargets, Known};
 use super::claim::Claim;
 use super::conditions::{self, Objection};
 use super::document::{Document, Documents};
@@ -114,18 +114,18 @@ impl Rules {
     pub(super) fn judge<'a>(
         &self,
         claim: &Claim<'a>,
-        device: Option<Member<'a>>,
+        found: Option<(Member<'a>, HomeTargets<'a>)>,
         known: &Known<'a>,
     ) -> Option<Verdict<'a>> {
         let (today, effective) = (known.today, known.config.tmad_v7_effective);
         let told = |target, Stopped { decision, documents }| {
             Verdict::new(claim.device, target, today, effective, decision, documents)
         };
-        let Some(device) = device else {
+        let Some((device, targets)) = found else {
             let decision = Decision::Refuse(Refusal::UnknownDevice(claim.device));
             return Some(told(None, Stopped { decision, documents: Documents::NONE }));
         };
-        let case = Case::new(claim, device, known);
+        let case = Case::new(claim, device, targets, known);
         let target = case.target_of(case.device);
         match self.walk(&case)? {
             Ok(proof) => {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::case::Known;
+use super::case::{Known, home_targets};
 use super::rules::Rules;
 use crate::inventory::Inventory;
 use crate::register::Register;
@@ -63,7 +63,10 @@ impl Built {
     fn judge(&self, rules: &Rules) -> String {
         let Built { world, targets, register, inventory } = self;
         let known = Known { register, inventory, today: world.today, config: world.config };
-        let verdict = rules.judge(&world.claim(targets), inventory.find(world.device), &known);
+        let claim = world.claim(targets);
+        let device = inventory.find(world.device);
+        let found = device.map(|device| (device, home_targets(&claim, device)));
+        let verdict = rules.judge(&claim, found, &known);
         verdict.map_or_else(
             || "-- no rule answers".to_owned(),
             |verdict| format!("{} {}", verdict.row(), verdict.code()),
