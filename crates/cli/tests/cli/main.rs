@@ -6,6 +6,7 @@ mod capture;
 mod desk;
 mod forecast;
 mod gate;
+mod gate_readme;
 mod gate_sheets;
 mod general;
 mod image_keys;
