@@ -29,6 +29,9 @@ const WORKBOOK_MAX: u64 = 256 << 20;
 /// What a ZIP archive, and so a workbook, begins with.
 const ZIP: [u8; 4] = *b"PK\x03\x04";
 
+/// What an older workbook (.xls) begins with: the OLE container it is kept in.
+const OLE: [u8; 4] = [0xD0, 0xCF, 0x11, 0xE0];
+
 /// The lists without which the gate has nothing to go by.
 const REQUIRED: [FileKind; 4] = [FileKind::Cpl, FileKind::Epcl, FileKind::Evidence, FileKind::Inventory];
 
@@ -188,6 +191,10 @@ fn read_list(kind: FileKind, path: &Path, reader: &mut ListReader) -> Result<(),
     let mut start = Vec::with_capacity(ZIP.len());
     Read::by_ref(&mut file).take(ZIP.len() as u64).read_to_end(&mut start).or_bad_input(unread())?;
     file.rewind().or_bad_input(unread())?;
+    if start == OLE {
+        let message = format!("{place}: is an older workbook (.xls), expected CSV or an XLSX workbook");
+        return Err(Failure::message(ExitCode::BadInput, message));
+    }
     if start != ZIP {
         reader.read(kind, &mut CsvRows::new(file));
         return Ok(());

@@ -1,8 +1,11 @@
 //! `campaign explain` and `campaign plan` on the sample lists: answers with their rows, exit codes, faults with their places.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::desk::Desk;
+use crate::serve;
 
 /// The files that the sample lists consist of.
 pub(crate) const SAMPLES: [&str; 10] = [
@@ -191,6 +194,43 @@ fn budgets_of_a_configuration_move_the_bound() {
     let late = with("[gate]\ntmad_v7_effective = 2020-12-01\n").succeeded().json();
     let codes: Vec<&Value> = late["verdicts"].as_array().unwrap().iter().map(|line| &line["code"]).collect();
     assert!(codes.contains(&&Value::from("EARLY_NOT_IN_EFFECT")), "{late}");
+}
+
+#[test]
+fn the_engine_says_of_an_order_what_its_plan_said() {
+    let desk = desk();
+    desk.copy_from_repository(&[
+        "firmware-images/keys/development-image.pub.pem",
+        "firmware-images/keys/development-order.key.pem",
+    ]);
+    let key = desk.read("firmware-images/keys/development-order.key.pem");
+    desk.write_private("order.key.pem", &key);
+    let lists = ["cpl", "epcl", "ppcl", "evidence", "inventory", "notices", "exclusions"];
+    let lists = lists.map(|list| format!("{list} = 'examples/lists/{list}.csv'\n")).concat();
+    let config = format!(
+        "ledger = 'run/ledger.sqlite'\nimages = 'run/images'\norder_key = 'order.key.pem'\n\
+         trust = ['firmware-images/keys/development-image.pub.pem']\n[lists]\n{lists}[http]\nbind = \
+         '127.0.0.1:0'\n[clock]\nstart = 2020-10-05T00:00:00Z\n[gate]\nnotice_lead_days = 10\n"
+    );
+    desk.write("serve.toml", config.as_bytes());
+    let plan = desk.run(&format!("{PLAN} --config serve.toml --json")).succeeded().json();
+    let serve = desk.start("serve --config serve.toml");
+    let url = serve::address(&serve);
+    let line = format!("campaign create --url {url} --order examples/lists/order.toml --json");
+    let created = desk.run(&line).succeeded().json();
+    serve.stop().succeeded();
+    let counts = |verdicts: &Value| {
+        let verdicts = verdicts.as_array().unwrap().iter();
+        let code =
+            |verdict: &Value| verdict.get("code").or(verdict.pointer("/clause/code")).unwrap().to_string();
+        verdicts.map(|verdict| (code(verdict), verdict["devices"].as_u64())).collect::<BTreeMap<_, _>>()
+    };
+    let counted = counts(&plan["verdicts"]);
+    assert_eq!(counted, counts(&created["verdicts"]), "{created}");
+    for code in ["SKIP_EXCLUDED", "HOLD_NOT_NOTIFIED", "EPCL"] {
+        assert!(counted.contains_key(&format!("\"{code}\"")), "the other two lists count: {plan}");
+    }
+    assert_eq!(desk.run(&format!("{line} --smso SMSO-2")).code, 2, "one order, not two");
 }
 
 #[test]

@@ -95,8 +95,10 @@ fn a_date_with_a_time_and_a_formula_that_failed_are_no_values() {
 }
 
 #[test]
-fn what_begins_like_a_workbook_and_is_none_is_refused() {
+fn what_is_no_workbook_although_it_begins_like_one_is_refused() {
     let desk = desk();
     desk.write("broken.xlsx", b"PK\x03\x04 and nothing that follows from it");
     desk.check_failure(&format!("{PLAN} --cpl broken.xlsx"), 3, &["broken.xlsx: expected an XLSX workbook"]);
+    desk.write("older.xls", &[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]);
+    desk.check_failure(&format!("{PLAN} --cpl older.xls"), 3, &["older.xls: is an older workbook"]);
 }

@@ -23,25 +23,46 @@ use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 use crate::{development, files, keys, toml_file};
 
-/// The file as it is written.
+/// The file as it is written; paths are resolved against its folder.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OrderFile {
-    id: CampaignId,
+pub(super) struct OrderFile {
+    pub(super) id: CampaignId,
     #[serde(default = "dcc")]
-    instructing_party: String,
-    smso: String,
-    devices: DeviceSelection,
-    targets: Vec<TargetFile>,
+    pub(super) instructing_party: String,
+    pub(super) smso: String,
+    pub(super) devices: DeviceSelection,
+    pub(super) targets: Vec<TargetFile>,
     #[serde(default)]
-    policy: CampaignPolicy,
+    pub(super) policy: CampaignPolicy,
 }
 
+/// An image, and the entry it leads to when the file says it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TargetFile {
-    image: PathBuf,
+pub(super) struct TargetFile {
+    pub(super) image: PathBuf,
     cpl_entry: Option<String>,
+}
+
+impl OrderFile {
+    /// Reads the file alone, not what it names.
+    pub(super) fn read(path: &Path) -> Result<OrderFile, Failure> {
+        let mut file: OrderFile = toml_file::read(path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for target in &mut file.targets {
+            target.image = folder.join(&target.image);
+        }
+        Ok(file)
+    }
+}
+
+impl TargetFile {
+    /// Returns the entry that is named in an order.
+    pub(super) fn entry(&self, order: &Path) -> Result<Option<CplEntryId>, Failure> {
+        let entry = self.cpl_entry.as_deref().map(CplEntryId::new).transpose();
+        entry.or_bad_input(format_args!("{}, key cpl_entry", order.display()))
+    }
 }
 
 fn dcc() -> String {
@@ -65,18 +86,15 @@ impl WrittenOrder {
         inventory: &Inventory,
         output: &Output,
     ) -> Result<WrittenOrder, Failure> {
-        let file: OrderFile = toml_file::read(path)?;
-        let place = path.display();
-        let smso = SmsoId::new(&file.smso).or_bad_input(format_args!("{place}, key smso"))?;
+        let file = OrderFile::read(path)?;
+        let smso = SmsoId::new(&file.smso).or_bad_input(format_args!("{}, key smso", path.display()))?;
         let trust = believed(trust, output)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
         let (mut targets, mut images) = (Vec::new(), Vec::new());
         for target in &file.targets {
-            let image_path = folder.join(&target.image);
-            let image = read_image(&image_path, &trust)?;
-            let cpl_entry = match &target.cpl_entry {
-                Some(entry) => entry.parse().or_bad_input(format_args!("{place}, key cpl_entry"))?,
-                None => registered_for(register, &image, &image_path)?,
+            let image = read_image(&target.image, &trust)?;
+            let cpl_entry = match target.entry(path)? {
+                Some(entry) => entry,
+                None => registered_for(register, &image, &target.image)?,
             };
             targets.push(Target { image: image.file_digest(), cpl_entry });
             images.push(image);
