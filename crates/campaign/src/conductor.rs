@@ -231,12 +231,13 @@ impl Conductor {
     }
 
     /// Replaces what the gate judges by. Devices under way are judged by it at their next step. Lists may be older than
-    /// what we read back from devices; that stands.
-    pub fn set_desk(&mut self, desk: Desk) {
-        self.desk = desk;
+    /// what we read back from devices; that stands. Returns what was judged by before.
+    pub fn set_desk(&mut self, desk: Desk) -> Desk {
+        let before = std::mem::replace(&mut self.desk, desk);
         for (campaign, device) in self.activated() {
             self.note_outcome(&campaign, device, Outcome::Activated);
         }
+        before
     }
 
     /// Takes note of what has changed about one device. What is under way for it is judged by it at its next step.

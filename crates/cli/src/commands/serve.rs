@@ -11,6 +11,7 @@ mod config;
 mod desk;
 mod engine;
 mod images;
+mod lists;
 mod terms;
 
 use std::io;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::config::Config;
 use self::desk::LiveDesk;
 use self::engine::{EngineRoom, Papers};
+use self::lists::Stamps;
 pub(super) use self::terms::Terms;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::hash_speed;
@@ -49,6 +51,7 @@ Links to hubs are ciphered (DLMS security suite 0) when the configuration says:
   keys = \"link.keys\"            # holder,system_title,encryption_key,authentication_key; mode 0600
   counters = \"run/counters\"     # never to be lost as long as the keys are in use
 
+Lists are read again when their files change, and at once on SIGHUP: devices under way are judged by them at their next step.
 The first Ctrl-C or SIGTERM drains, the second kills. Killing does no harm: the next start goes on where the
 ledger ends.")]
 pub(crate) struct ServeArguments {
@@ -62,15 +65,23 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(arguments: &ServeArguments, output: &Output) -> Result<(), Failure> {
     let config = Config::read(&arguments.config)?;
+    let stamps = Stamps::of(&config);
     let papers = Papers::read(&config)?;
     hash_speed::warn_if_slow();
     let runtime =
         Builder::new_multi_thread().enable_all().build().or_fail(ExitCode::Failed, "the tokio runtime")?;
-    runtime.block_on(serve(&arguments.config, &config, papers, output))
+    runtime.block_on(serve(&arguments.config, &config, papers, stamps, output))
 }
 
-async fn serve(path: &Path, config: &Config, papers: Papers, output: &Output) -> Result<(), Failure> {
+async fn serve(
+    path: &Path,
+    config: &Config,
+    papers: Papers,
+    stamps: Stamps,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
+    let hangup = signal(SignalKind::hangup()).or_fail(ExitCode::Failed, "signals cannot be watched")?;
     let listener = TcpListener::bind(config.http.bind).await;
     let listener = listener.map_err(|error| not_bound(path, "http.bind", config.http.bind, error))?;
     let wires = Wires::open(config.wan.bind);
@@ -97,6 +108,7 @@ async fn serve(path: &Path, config: &Config, papers: Papers, output: &Output) ->
     let (trust, trust_now) = watch::channel(Arc::new(room.believed.images.clone()));
     let desk = LiveDesk { head_end: handle.clone(), trust: trust_now, images: room.images };
     tokio::spawn(chain::follow(config.clone(), room.believed, handle.clone(), trust, stop_engine.clone()));
+    tokio::spawn(lists::follow(config.clone(), stamps, handle.clone(), hangup, stop_engine.clone()));
     let router = smso_adapter::router(desk, Limits { hosts, ..Limits::default() });
     let mut api_task =
         tokio::spawn(smso_adapter::serve(listener, router, stop_api.clone().cancelled_owned()));

@@ -36,6 +36,24 @@ impl Desk {
 }
 
 impl Running {
+    /// Sends a signal to it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Reads what it says until a line has these words, and returns that line.
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
+        let stderr = self.stderr.as_mut().unwrap();
+        loop {
+            let mut line = String::new();
+            let len = stderr.read_line(&mut line).unwrap();
+            assert_ne!(len, 0, "it ended and never said {words:?}");
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) -> Ended {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();

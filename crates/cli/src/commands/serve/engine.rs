@@ -53,15 +53,26 @@ impl Papers {
             order_key: keys::read_signing_key(&config.order_key)?,
             papers: believed.papers.clone(),
         };
-        let eligibility::Lists { register, inventory, .. } = lists::read_whole(&config.lists.paths())?;
-        let keyring = read_keyring(config, &inventory)?;
-        let book = config.budgets.book(&inventory);
+        let desk = take_lists(config)?;
+        let keyring = read_keyring(config, &desk.inventory)?;
+        let book = config.budgets.book(&desk.inventory);
         let book = book.map_err(|fault| {
             Failure::message(ExitCode::BadInput, format_args!("the configuration, {fault}"))
         })?;
-        let desk = Desk { register, inventory, gate: config.gate() };
         Ok(Papers { believed, desk, settings, keyring, book })
     }
+}
+
+fn take_lists(config: &Config) -> Result<Desk, Failure> {
+    let eligibility::Lists { register, inventory, .. } = lists::read_whole(&config.lists.paths())?;
+    Ok(Desk { register, inventory, gate: config.gate() })
+}
+
+/// Reads the lists as they are now, with the same care as at the start.
+pub(super) fn read_desk(config: &Config) -> Result<Desk, Failure> {
+    let desk = take_lists(config)?;
+    read_keyring(config, &desk.inventory)?;
+    Ok(desk)
 }
 
 /// Reads the link keys, if there are any, and sees that no hub would be talked to in the clear.
