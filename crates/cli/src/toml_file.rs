@@ -10,7 +10,12 @@ use crate::files;
 
 /// Reads a TOML file.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let bytes = files::read(path, MAX_TOML_LEN)?;
+    read_up_to(path, MAX_TOML_LEN)
+}
+
+/// Reads a TOML file of at most `bound` bytes, for those that hold lists.
+pub(crate) fn read_up_to<T: DeserializeOwned>(path: &Path, bound: usize) -> Result<T, Failure> {
+    let bytes = files::read(path, bound)?;
     let text = std::str::from_utf8(&bytes)
         .or_bad_input(format_args!("{}: expected a text file in UTF-8", path.display()))?;
     parse(text)

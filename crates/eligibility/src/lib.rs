@@ -34,13 +34,12 @@
 //! 4.1.1) turned that proposal down, because suppliers of Dormant Meters must be able to see what an update rests on.
 //!
 //! The crate is pure: file contents come in as rows, `today` as a date, and nothing is read, written or timed.
-//! Sketch of the largest fleet: a million homes with four devices each are 400 MB (see `inventory`). A verdict costs
+//! Sketch of the largest fleet: a million homes with four devices each are 430 MB (see `inventory`). A verdict costs
 //! two dozen look-ups by hash, refers to the lists and allocates nothing.
 //!
 //! In reading order: `gate` (the decision), `register` and `inventory` (what is known), `lists` (how it is read), `cpl`,
 //! `combination`, `evidence`, `device`, `notice` and `exclusion` (the rows of the seven files), `table` (rows from text
-//! and back), `text` (ids), `targets`,
-//! `catalogue` and `places` (look-ups).
+//! and back), `text` (ids), `targets`, `catalogue` and `places` (look-ups).
 
 // Tests inside and outside of the crate share one world.
 #[cfg(test)]

@@ -302,6 +302,26 @@ fn what_is_missing_or_there_twice_is_said() {
 }
 
 #[test]
+fn an_order_may_name_as_many_devices_as_any_and_no_more() {
+    let desk = desk();
+    let order = |count: u32| {
+        let device = |number: u32| {
+            format!("'00-0D-6F-01-00-{:02X}-{:02X}-{:02X}'", number >> 16, number >> 8 & 255, number & 255)
+        };
+        let devices: Vec<String> = (0..count).map(device).collect();
+        let image = "[[targets]]\nimage = '../../firmware-images/esme.ota'\n";
+        let text = format!("id = 'a'\nsmso = 'SMSO-1'\ndevices = [{}]\n{image}", devices.join(", "));
+        desk.write("examples/lists/order.toml", text.as_bytes());
+        desk.run(&format!("{PLAN} --json"))
+    };
+    let plan = order(50_000);
+    plan.failed_last(4, "the gate allows none");
+    assert_eq!(plan.json()["verdicts"][0]["code"], "REJECT_UNKNOWN_DEVICE");
+    assert_eq!(plan.json()["verdicts"][0]["devices"], 50_000);
+    order(50_001).failed_last(3, "devices: expected 1 to 50000, found 50001");
+}
+
+#[test]
 fn an_order_that_makes_no_sense_is_refused_with_its_place() {
     for (from, to, code, said) in [
         ("smso = \"SMSO-1\"", "smso = 7", 3, "order.toml line 6, column 8, key smso"),

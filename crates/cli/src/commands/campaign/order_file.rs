@@ -45,10 +45,13 @@ pub(super) struct TargetFile {
     cpl_entry: Option<String>,
 }
 
+/// Largest order in bytes: 50,000 devices are 1.3 MB, and there may be comments.
+const MAX_ORDER_LEN: usize = 16 << 20;
+
 impl OrderFile {
     /// Reads the file alone, not what it names.
     pub(super) fn read(path: &Path) -> Result<OrderFile, Failure> {
-        let mut file: OrderFile = toml_file::read(path)?;
+        let mut file: OrderFile = toml_file::read_up_to(path, MAX_ORDER_LEN)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         for target in &mut file.targets {
             target.image = folder.join(&target.image);
