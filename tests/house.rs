@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acts;
 mod approvals;
 mod architecture;
 mod campaigns;
@@ -12,6 +13,7 @@ mod chain;
 mod fidelities;
 mod forecasts;
 mod hash_backend;
+mod hours;
 mod onlookers;
 mod pauses;
 mod restarts;

@@ -18,6 +18,7 @@ mod activation;
 mod approvals;
 mod budgets;
 mod command;
+mod hours;
 mod intake;
 mod legs;
 mod links;
@@ -49,6 +50,7 @@ use crate::stage::Stage;
 use crate::state::CampaignState;
 use approvals::Approval;
 use budgets::Agreed;
+use hours::Hours;
 use models::Models;
 use papers::{HubPapers, Lead};
 use wire::OrderChallenge;
@@ -164,6 +166,8 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// What the times of day allow campaigns that have such windows.
+    hours: BTreeMap<CampaignId, Hours>,
     /// Campaigns that go on as soon as that is durable.
     resuming: BTreeSet<CampaignId>,
     /// Who may approve.
@@ -197,6 +201,7 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
             operators: None,
             approvals: BTreeMap::new(),
@@ -326,7 +331,7 @@ impl Conductor {
             return Some(Moment::default());
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.engine.poll_timeout()].into_iter().flatten().min()
+        [timer, self.next_hours(), self.engine.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does all that can be done at this moment without input or output.
@@ -334,6 +339,7 @@ impl Conductor {
         while let Some(event) = self.engine.poll_event() {
             self.on_event(now, event);
         }
+        self.pass_hours(now);
         while let Some(&(at, due)) = self.timers.first()
             && at <= now
         {

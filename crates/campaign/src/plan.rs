@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use firmware_image::Eui64;
 
-use crate::order::Permille;
+use crate::policy::Permille;
 
 /// A device that the gate allows.
 #[derive(Clone, Debug, PartialEq, Eq)]

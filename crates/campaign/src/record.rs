@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use transfer_engine::{LegReport, Moment};
 
-use crate::order::{CampaignId, CampaignPolicy, Target};
+use crate::order::{CampaignId, Target};
+use crate::policy::CampaignPolicy;
 use crate::stage::Outcome;
 
 /// One decision or outcome of a campaign.

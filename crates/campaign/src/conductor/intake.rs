@@ -67,6 +67,7 @@ impl Conductor {
         for plan in plans {
             self.admit(now, &order.id, plan);
         }
+        self.keep_hours(now, &order.id);
         self.record(now, &order.id, &Record::WaveOpened(WaveRecord { wave: 0 }), None);
         self.instruct_wave(now, &order.id, 0);
         self.unsettled.insert(order.id.clone());

@@ -102,6 +102,7 @@ impl Conductor {
         }
         for campaign in unfinished {
             self.weigh(&campaign);
+            self.keep_hours(now, &campaign);
             tracing::info!(%campaign, "resumed from the ledger");
             self.take_up(now, &campaign);
         }

@@ -15,7 +15,7 @@ use crate::stage::{Outcome, Stage};
 
 /// Looks that find a device idle although its activation was accepted, before the order is handed over
 /// again: hubs forget what they had not finished when they reboot, and gas meters sleep for half an hour.
-const IDLE_LOOKS: u8 = 12;
+pub(super) const IDLE_LOOKS: u8 = 12;
 
 /// Looks that find a hub on its old firmware before that counts as a rollback: it answers, so it is up.
 const OLD_VERSION_LOOKS: u8 = 3;
@@ -30,6 +30,14 @@ impl Conductor {
             entry.watch_at = Some(now + interval);
             self.timers.insert((now + interval, Due::Watch(hub)));
         }
+    }
+
+    /// Looks at a hub at once instead of when its turn comes.
+    pub(super) fn look_now(&mut self, now: Moment, hub: HubId) {
+        if let Some(at) = self.hub_entry(hub).and_then(|entry| entry.watch_at.take()) {
+            self.timers.remove(&(at, Due::Watch(hub)));
+        }
+        self.look_at(now, hub);
     }
 
     fn poll_interval(&self, hub: HubId) -> Duration {
@@ -70,7 +78,9 @@ impl Conductor {
         }
     }
 
-    /// Ends a device that has taken longer than the policy allows.
+    /// Ends a device that has taken longer than the policy allows. What it had to wait for us is not counted: for an
+    /// operator, for a time of day, for the day before which nothing is activated. A hub that has the image, and a device
+    /// that was handed its order, work by themselves and may be late at any hour.
     fn is_overdue(&mut self, now: Moment, campaign: &CampaignId, device: Eui64, stage: Stage) -> bool {
         let Some(state) = self.campaigns.get(campaign) else { return true };
         let policy = &state.order.policy;
@@ -91,7 +101,15 @@ impl Conductor {
             return false;
         }
         let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
-        if now.saturating_since(since) < Duration::from_secs(u64::from(limit_s)) {
+        let limit = Duration::from_secs(u64::from(limit_s));
+        let handed_over = errand.activation_sent && !errand.sent_in_doubt;
+        let is_ours = stage == Stage::Delivered || (stage == Stage::Ordered && !handed_over);
+        let since =
+            policy.activate_not_before.moment().filter(|_| is_ours).map_or(since, |due| due.max(since));
+        // The exact count costs a look at each window of each day, so it is made of those that may be late only.
+        if now.saturating_since(since) < limit
+            || (is_ours && policy.activating.open_between(since, now) < limit)
+        {
             return false;
         }
         let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());

@@ -65,7 +65,7 @@ impl Conductor {
             match stop.unwrap_or_else(|| next_move(state)) {
                 Move::Wait => {}
                 // It is looked at again when the campaign goes on.
-                Move::Open(_) if !self.goes_on(&campaign) => {}
+                Move::Open(_) if !self.may_send(now, &campaign) => {}
                 Move::Open(wave) => {
                     tracing::info!(%campaign, wave, "wave opened");
                     self.record(now, &campaign, &Record::WaveOpened(WaveRecord { wave }), None);
@@ -81,7 +81,9 @@ impl Conductor {
 
     /// Instructs every device of a wave, in priority order.
     pub(super) fn instruct_wave(&mut self, now: Moment, campaign: &CampaignId, wave: u16) {
-        let Some(state) = self.campaigns.get(campaign).filter(|_| self.goes_on(campaign)) else { return };
+        let Some(state) = self.campaigns.get(campaign).filter(|_| self.may_send(now, campaign)) else {
+            return;
+        };
         let mut devices: Vec<(u8, Eui64)> = state
             .rows()
             .filter(|row| row.wave == Some(wave) && row.stage == Stage::Planned)
