@@ -12,6 +12,7 @@ mod caps;
 mod chain;
 mod fidelities;
 mod forecasts;
+mod giving_up;
 mod hash_backend;
 mod hours;
 mod onlookers;

@@ -18,6 +18,7 @@ mod activation;
 mod approvals;
 mod budgets;
 mod command;
+mod giving_up;
 mod hours;
 mod intake;
 mod legs;
@@ -122,6 +123,8 @@ struct Hub {
     leading: BTreeSet<u8>,
     /// Why nothing is believed of what it says, since it was last heard.
     doubt: Option<LinkDoubt>,
+    /// Whether it has ever answered.
+    was_heard: bool,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -129,6 +132,8 @@ struct Hub {
 struct Errand {
     campaign: Option<CampaignId>,
     attempts: u8,
+    /// Its hub could not be talked to for want of keys when it was tried last.
+    lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
     activation_sent: bool,
@@ -166,6 +171,8 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// Retries made for each campaign, since this conductor was made.
+    retries: BTreeMap<CampaignId, u64>,
     /// What the times of day allow campaigns that have such windows.
     hours: BTreeMap<CampaignId, Hours>,
     /// Campaigns that go on as soon as that is durable.
@@ -201,6 +208,7 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            retries: BTreeMap::new(),
             hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
             operators: None,
@@ -393,6 +401,7 @@ impl Conductor {
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
                 doubt: None,
+                was_heard: false,
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {

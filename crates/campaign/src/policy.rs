@@ -36,6 +36,9 @@ pub struct CampaignPolicy {
     pub attempts: u8,
     /// The first wait before another attempt, seconds; doubles each time.
     pub retry_after_s: u32,
+    /// How many retries the whole campaign may make, as a mean for each device it set out to serve; 0 is as many as
+    /// `attempts` allow. An outage of many hubs uses them up soon, and the rest are given up at their next fault.
+    pub retries_per_device: u8,
     /// Between two looks at a hub whose HAN is at work, seconds.
     pub poll_interval_s: u32,
     /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
@@ -63,6 +66,7 @@ impl Default for CampaignPolicy {
             failure_threshold: Permille(100),
             attempts: 5,
             retry_after_s: 30,
+            retries_per_device: 0,
             poll_interval_s: 300,
             han_deadline_s: 7 * 86_400,
             approvals: 0,

@@ -243,6 +243,9 @@ pub struct OutcomeRecord {
     /// What the device says it runs, when it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,
+    /// Why nothing more should be tried with the device until somebody has seen to it: a word of `exclusions.csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusion: Option<String>,
 }
 
 /// See [`Record::Halted`].

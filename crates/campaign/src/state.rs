@@ -39,6 +39,8 @@ pub struct DeviceRow {
     pub stage: Stage,
     /// How it ended.
     pub outcome: Option<(Outcome, String)>,
+    /// Why nothing more should be tried with it: a word of `exclusions.csv`.
+    pub exclusion: Option<String>,
     /// What it said it runs, when it was asked.
     pub running: Option<String>,
     /// The counter of its activation order.
@@ -71,6 +73,7 @@ impl DeviceRow {
             priority: plan.priority,
             stage: Stage::Planned,
             outcome: None,
+            exclusion: None,
             running: None,
             order_counter: None,
             order_epoch: CounterEpoch(0),
@@ -314,6 +317,7 @@ impl DeviceRow {
         self.go(at, Stage::Ended)?;
         self.outcome = Some((body.outcome, body.reason.clone()));
         self.running.clone_from(&body.running);
+        self.exclusion.clone_from(&body.exclusion);
         Ok(())
     }
 }

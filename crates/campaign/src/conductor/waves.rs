@@ -122,9 +122,11 @@ impl Conductor {
         reason: String,
         running: Option<FileVersion>,
     ) {
+        let exclusion = self.exclusion_of(device, outcome);
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
         let running = running.map(|version| version.to_string());
-        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running });
+        let exclusion = exclusion.map(|exclusion| exclusion.as_str().to_owned());
+        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
         self.record(now, campaign, &record, None);
         self.note_outcome(campaign, device, outcome);
         self.errands.remove(&device);
