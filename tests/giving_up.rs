@@ -33,7 +33,8 @@ fn dark(installations: u32) -> WorldSpec {
 
 #[test]
 fn a_device_tried_in_vain_is_put_in_a_category_and_the_next_gate_leaves_it_out() {
-    let spec = world(DEMO, 60);
+    let text = DEMO.replace("unreachable_share = 0.01", "unreachable_share = 0.3");
+    let spec = world(&text, 60);
     let mut simulation = simulation(&spec, SEED);
     simulation.run(LIMIT, |_, _| {}).expect("it ends");
     let mut rows = String::from("device_id,reason,since,doc_ref\n");

@@ -19,6 +19,7 @@ mod onlookers;
 mod pauses;
 mod restarts;
 mod rotations;
+mod soaks;
 mod storms;
 mod strangers;
 mod street;

@@ -26,6 +26,7 @@ mod links;
 mod models;
 mod papers;
 mod recovery;
+mod soak;
 mod traffic;
 mod watch;
 mod waves;
@@ -139,6 +140,8 @@ struct Errand {
     activation_sent: bool,
     /// It was sent, or not, before the head-end died.
     sent_in_doubt: bool,
+    /// It soaks, and was looked at once more when its time was up.
+    last_look: bool,
     /// When it was last seen to wait for an operator.
     held_at: Option<Moment>,
     reading_version: bool,

@@ -35,8 +35,8 @@ pub use phase::Phase;
 pub use policy::{CampaignPolicy, Permille};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
-    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord,
-    WaveRecord,
+    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, SoakingRecord,
+    StagedRecord, WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};

@@ -47,6 +47,9 @@ pub struct CampaignPolicy {
     pub approvals: u8,
     /// How long an activation may stay unconfirmed, seconds.
     pub activation_deadline_s: u32,
+    /// How long a device that runs the target is watched before that counts as a success, seconds; 0 is not at all. It is
+    /// `unhealthy` if it leaves the target meanwhile, or is not heard of within `activation_deadline_s` after.
+    pub soak_s: u32,
     /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
     /// Looks at hubs go on at all times.
     pub sending: Windows,
@@ -71,6 +74,7 @@ impl Default for CampaignPolicy {
             han_deadline_s: 7 * 86_400,
             approvals: 0,
             activation_deadline_s: 86_400,
+            soak_s: 0,
             sending: Windows::default(),
             activating: Windows::default(),
             activate_not_before: NotBefore::default(),

@@ -35,6 +35,8 @@ pub enum Record {
     Delivered(DeliveredRecord),
     /// The device may be told to activate.
     Ordered(OrderedRecord),
+    /// The device runs the target, and is watched.
+    Soaking(SoakingRecord),
     /// How it ended for a device.
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
@@ -231,6 +233,15 @@ fn no_nonce() -> Nonce {
     Nonce::from_bytes([0; 8])
 }
 
+/// See [`Record::Soaking`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoakingRecord {
+    /// The device.
+    pub device: Eui64,
+    /// What the device says it runs.
+    pub running: String,
+}
+
 /// See [`Record::Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeRecord {
@@ -323,6 +334,7 @@ impl Record {
             Record::Staged(_) => "staged",
             Record::Delivered(_) => "delivered",
             Record::Ordered(_) => "activation-ordered",
+            Record::Soaking(_) => "soaking",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
             Record::Approved(_) => "approved",
@@ -343,6 +355,7 @@ impl Record {
             Record::Staged(body) => serde_json::to_vec(body),
             Record::Delivered(body) => serde_json::to_vec(body),
             Record::Ordered(body) => serde_json::to_vec(body),
+            Record::Soaking(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
             Record::Approved(body) => serde_json::to_vec(body),
@@ -374,6 +387,7 @@ impl Record {
             "staged" => Record::Staged(body(entry)?),
             "delivered" => Record::Delivered(body(entry)?),
             "activation-ordered" => Record::Ordered(body(entry)?),
+            "soaking" => Record::Soaking(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
             "approved" => Record::Approved(body(entry)?),

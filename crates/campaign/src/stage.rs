@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// How far a device has come in a campaign.
 ///
 /// ```text
-/// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Ended
-///    └───────────┴────────────┴──────────┴─────────────────────▲
+/// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Soaking ─► Ended
+///    └───────────┴────────────┴──────────┴───────────┴───────────────────▲
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,14 +21,23 @@ pub enum Stage {
     Delivered,
     /// The activation order is in the ledger.
     Ordered,
+    /// It says that it runs the new image, and is watched for a while before that counts.
+    Soaking,
     /// There is an outcome.
     Ended,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 6] =
-        [Stage::Planned, Stage::Instructed, Stage::Staged, Stage::Delivered, Stage::Ordered, Stage::Ended];
+    pub const ALL: [Stage; 7] = [
+        Stage::Planned,
+        Stage::Instructed,
+        Stage::Staged,
+        Stage::Delivered,
+        Stage::Ordered,
+        Stage::Soaking,
+        Stage::Ended,
+    ];
 
     /// Says whether a device may go from this stage to `next`. Nothing ever leaves `Ended`.
     pub fn may_become(self, next: Stage) -> bool {
@@ -39,7 +48,8 @@ impl Stage {
                 | (Instructed, Staged)
                 | (Staged, Delivered)
                 | (Delivered, Ordered)
-                | (Planned | Instructed | Staged | Delivered | Ordered, Ended)
+                | (Ordered, Soaking)
+                | (Planned | Instructed | Staged | Delivered | Ordered | Soaking, Ended)
         )
     }
 
@@ -51,6 +61,7 @@ impl Stage {
             Stage::Staged => "staged",
             Stage::Delivered => "delivered",
             Stage::Ordered => "ordered",
+            Stage::Soaking => "soaking",
             Stage::Ended => "ended",
         }
     }
@@ -88,6 +99,8 @@ pub enum Outcome {
     RolledBack,
     /// The device never confirmed what it runs.
     ActivationUnconfirmed,
+    /// The device ran the new firmware, and did not stay well while it was watched.
+    Unhealthy,
 }
 
 /// The four sums that add up to the order; the fourth is what has no outcome yet.
@@ -104,7 +117,7 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 14] = [
+    pub const ALL: [Outcome; 15] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
@@ -119,6 +132,7 @@ impl Outcome {
         Outcome::OrderRefused,
         Outcome::RolledBack,
         Outcome::ActivationUnconfirmed,
+        Outcome::Unhealthy,
     ];
 
     /// Returns which sum this outcome belongs to.
@@ -135,7 +149,8 @@ impl Outcome {
             | Outcome::HanTimeout
             | Outcome::OrderRefused
             | Outcome::RolledBack
-            | Outcome::ActivationUnconfirmed => OutcomeClass::Failed,
+            | Outcome::ActivationUnconfirmed
+            | Outcome::Unhealthy => OutcomeClass::Failed,
         }
     }
 
@@ -147,6 +162,7 @@ impl Outcome {
                 | Outcome::DeviceRejectedImage
                 | Outcome::RolledBack
                 | Outcome::ActivationUnconfirmed
+                | Outcome::Unhealthy
         )
     }
 
@@ -167,6 +183,7 @@ impl Outcome {
             Outcome::OrderRefused => "order_refused",
             Outcome::RolledBack => "rolled_back",
             Outcome::ActivationUnconfirmed => "activation_unconfirmed",
+            Outcome::Unhealthy => "unhealthy",
         }
     }
 }
@@ -188,7 +205,7 @@ mod tests {
         assert_eq!(
             table.join("\n"),
             "planned: instructed ended\ninstructed: staged ended\nstaged: delivered ended\n\
-             delivered: ordered ended\nordered: ended\nended: "
+             delivered: ordered ended\nordered: soaking ended\nsoaking: ended\nended: "
         );
     }
 

@@ -50,7 +50,7 @@ pub struct DeviceRow {
     /// What its activation order carries.
     pub order_nonce: Nonce,
     /// When each stage was reached, by stage; `None` where it was not.
-    pub reached: [Option<Moment>; 6],
+    pub reached: [Option<Moment>; Stage::ALL.len()],
     /// Bytes sent over the WAN for it.
     pub wan_bytes: u64,
     /// Blocks sent more than once.
@@ -59,7 +59,7 @@ pub struct DeviceRow {
 
 impl DeviceRow {
     fn new(at: Moment, plan: &PlanRecord) -> DeviceRow {
-        let mut reached = [None; 6];
+        let mut reached = [None; Stage::ALL.len()];
         reached[Stage::Planned as usize] = Some(at);
         DeviceRow {
             device: plan.device,
@@ -215,6 +215,11 @@ impl CampaignState {
                 row.order_epoch = CounterEpoch(body.epoch);
                 row.order_nonce = body.nonce;
             }
+            Record::Soaking(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Soaking)?;
+                row.running = Some(body.running.clone());
+            }
             Record::Outcome(body) => {
                 let row = self.row_mut(body.device)?;
                 row.end(at, body)?;
@@ -316,7 +321,9 @@ impl DeviceRow {
     fn end(&mut self, at: Moment, body: &OutcomeRecord) -> Result<(), FoldError> {
         self.go(at, Stage::Ended)?;
         self.outcome = Some((body.outcome, body.reason.clone()));
-        self.running.clone_from(&body.running);
+        if body.running.is_some() {
+            self.running.clone_from(&body.running);
+        }
         self.exclusion.clone_from(&body.exclusion);
         Ok(())
     }

@@ -134,7 +134,7 @@ impl Conductor {
         };
         for (device, stage) in self.pending(campaign, |_| true) {
             match (stopped, stage) {
-                (_, Stage::Ordered) => self.resume_device(now, device),
+                (_, Stage::Ordered | Stage::Soaking) => self.resume_device(now, device),
                 (Some((outcome, reason)), _) => {
                     self.end(now, campaign, device, outcome, reason.to_owned(), None);
                 }
@@ -157,7 +157,9 @@ impl Conductor {
         match (stage, hub) {
             (Stage::Instructed, Some(_)) => self.stage(now, device),
             // What the order must carry was not recorded: the hub is asked for it again.
-            (Stage::Staged | Stage::Delivered | Stage::Ordered, Some((hub, _))) => self.watch(now, hub),
+            (Stage::Staged | Stage::Delivered | Stage::Ordered | Stage::Soaking, Some((hub, _))) => {
+                self.watch(now, hub);
+            }
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use campaign::{CampaignState, DeviceRow, Stage};
 use super::{units, words};
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub(crate) const COLUMNS: [&str; 28] = [
+pub(crate) const COLUMNS: [&str; 29] = [
     "device",
     "kind",
     "installation",
@@ -35,6 +35,7 @@ pub(crate) const COLUMNS: [&str; 28] = [
     "wan_bytes",
     "blocks_repaired",
     "exclusion",
+    "soaking_at",
 ];
 
 /// Makes the table of all devices, by EUI-64: comma-separated, with a heading, times as ISO 8601 in UTC, what
@@ -48,7 +49,7 @@ pub(crate) fn devices_csv(state: &CampaignState) -> anyhow::Result<Vec<u8>> {
     writer.into_inner().context("the table of devices")
 }
 
-fn cells(row: &DeviceRow) -> [String; 28] {
+fn cells(row: &DeviceRow) -> [String; 29] {
     fn or_empty(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -83,5 +84,6 @@ fn cells(row: &DeviceRow) -> [String; 28] {
         row.wan_bytes.to_string(),
         row.blocks_repaired.to_string(),
         or_empty(row.exclusion.as_ref()),
+        reached(Stage::Soaking),
     ]
 }

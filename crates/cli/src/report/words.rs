@@ -19,6 +19,7 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::OrderRefused => "The device or its hub refused the activation order.",
         Outcome::RolledBack => "The new firmware did not come up and the device went back to the old one.",
         Outcome::ActivationUnconfirmed => "The device never confirmed which firmware it runs.",
+        Outcome::Unhealthy => "The device ran the new firmware and did not stay well while it was watched.",
     }
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn waiting_at(stage: Stage) -> &'static str {
         Stage::Staged => "the transfer to the device",
         Stage::Delivered => "its activation order",
         Stage::Ordered => "word of what it runs",
+        Stage::Soaking => "the end of its watch",
         Stage::Ended => "nothing",
     }
 }

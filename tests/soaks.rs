@@ -1,0 +1,170 @@
+//! Soak: devices that run the new firmware and are watched before that counts. Transfer success is not functional
+//! success: what fails a day later must halt the campaign before its next wave.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use campaign::{CampaignState, Conductor, DeviceRow, Outcome, Permille, Phase, Stage};
+use fleet::{Fleet, Rehearsal, Simulation, WorldSpec, hub_address, hub_at};
+use transfer_engine::Moment;
+
+use crate::street::{PORT, STREET, rehearsal, world};
+
+const LIMIT: Duration = Duration::from_secs(60 * 86_400);
+const DAY_S: u32 = 86_400;
+const SEED: u64 = 7;
+
+/// A street in which four homes are the pilot, and devices soak for a day.
+fn street() -> (WorldSpec, Rehearsal) {
+    let spec = world(STREET, 20);
+    let mut set = rehearsal(&spec, SEED);
+    set.order.policy.waves = vec![Permille(200)];
+    set.order.policy.soak_s = DAY_S;
+    (spec, set)
+}
+
+/// A campaign between whose head-end and homes somebody can step.
+struct Rig {
+    conductor: Conductor,
+    fleet: Fleet,
+    now: Moment,
+    /// Nothing passes any more.
+    cut: bool,
+}
+
+impl Rig {
+    fn new(spec: &WorldSpec, set: Rehearsal) -> Rig {
+        let Rehearsal { fleet, desk, order, settings, images, .. } = set;
+        let mut conductor = Conductor::new(settings, desk, spec.start);
+        for image in images {
+            conductor.add_image(image);
+        }
+        conductor.create(spec.start, &order).expect("the order is accepted");
+        Rig { conductor, fleet, now: spec.start, cut: false }
+    }
+
+    fn keep(&mut self) {
+        while let Some(batch) = self.conductor.poll_append() {
+            self.conductor.handle_durable(self.now, batch.len());
+        }
+    }
+
+    fn state(&self) -> &CampaignState {
+        self.conductor.campaigns().next().expect("there is a campaign")
+    }
+
+    /// Runs until something is so.
+    fn run_until(&mut self, what: &str, is_so: impl Fn(&CampaignState) -> bool) {
+        let until = self.now + LIMIT;
+        while !is_so(self.state()) {
+            assert!(self.now < until, "not {what} within {LIMIT:?}");
+            self.keep();
+            while let Some(transmit) = self.conductor.poll_transmit(self.now) {
+                if let IpAddr::V4(address) = transmit.address.ip()
+                    && let Some(hub) = hub_at(address).filter(|_| !self.cut)
+                {
+                    for datagram in transmit.contents.chunks(transmit.segment) {
+                        self.fleet.receive(self.now, hub, datagram);
+                    }
+                }
+                self.keep();
+            }
+            self.fleet.advance(self.now);
+            while let Some((hub, datagram)) = self.fleet.poll_transmit(self.now) {
+                if !self.cut {
+                    let from = SocketAddr::from((hub_address(hub), PORT));
+                    self.conductor.handle_datagram(self.now, from, &datagram);
+                    self.keep();
+                }
+            }
+            let due = [self.conductor.poll_timeout(), self.fleet.poll_timeout()];
+            let next = due.into_iter().flatten().min().unwrap_or(self.now);
+            self.now = next.max(self.now + Duration::from_micros(1));
+        }
+    }
+
+    /// Runs until every device of the pilot soaks or has ended.
+    fn run_until_the_pilot_soaks(&mut self) {
+        self.run_until("soaking", |state| {
+            let mut pilot = state.rows().filter(|row| row.wave == Some(0));
+            pilot.all(|row| row.stage >= Stage::Soaking)
+        });
+        assert!(self.state().rows().any(|row| row.stage == Stage::Soaking), "nobody soaks");
+        assert_eq!(self.state().waves_opened, 1, "the next wave waits for the soak");
+    }
+}
+
+fn ended_as(row: &DeviceRow, outcome: Outcome) -> bool {
+    matches!(&row.outcome, Some((found, _)) if *found == outcome)
+}
+
+fn halts_before_the_next_wave(state: &CampaignState) {
+    assert_eq!(state.phase, Phase::Halted);
+    assert!(state.halted_because.as_deref().is_some_and(|why| why.contains("failed on the image")));
+    for row in state.rows() {
+        let touched = row.reached(Stage::Instructed).is_some();
+        assert!(!touched || row.wave == Some(0), "{} of wave {:?} was served", row.device, row.wave);
+    }
+    assert_eq!(state.tally().pending, 0);
+}
+
+#[test]
+fn every_device_was_updated_and_the_next_day_ran_its_old_firmware_so_no_second_wave_was_served() {
+    let (spec, set) = street();
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until_the_pilot_soaks();
+    let soaking = rig.state().tally().by_stage[&Stage::Soaking];
+    // In the night they all go back to what they were made with.
+    rig.fleet = rehearsal(&spec, SEED).fleet;
+    rig.run_until("over", |state| state.tally().pending == 0);
+    halts_before_the_next_wave(rig.state());
+    let unhealthy = rig.state().rows().filter(|row| ended_as(row, Outcome::Unhealthy)).count();
+    assert_eq!(unhealthy, soaking, "{:?}", rig.state().tally());
+    assert!(!rig.state().rows().any(|row| ended_as(row, Outcome::Activated)), "it counts as a success");
+}
+
+#[test]
+fn a_home_that_is_not_heard_of_again_after_its_update_is_no_success() {
+    let (spec, set) = street();
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until_the_pilot_soaks();
+    let soaking = rig.state().tally().by_stage[&Stage::Soaking];
+    let cut_at = rig.now;
+    rig.cut = true;
+    rig.run_until("over", |state| state.tally().pending == 0);
+    halts_before_the_next_wave(rig.state());
+    let unhealthy: Vec<_> = rig.state().rows().filter(|row| ended_as(row, Outcome::Unhealthy)).collect();
+    assert_eq!(unhealthy.len(), soaking);
+    let deadline = Duration::from_secs(u64::from(rig.state().order.policy.activation_deadline_s));
+    for row in unhealthy {
+        let gave_up = row.reached(Stage::Ended).expect("it ended");
+        assert!(gave_up.saturating_since(cut_at) >= deadline, "it was given the time to be heard of");
+    }
+}
+
+#[test]
+fn a_device_that_stays_well_is_a_success_after_its_soak_whoever_dies_or_waits_meanwhile() {
+    let (spec, set) = street();
+    let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+    while !simulation.state().rows().any(|row| row.stage == Stage::Soaking) {
+        assert!(simulation.step().expect("it runs"), "nobody ever soaks");
+    }
+    let Rehearsal { desk, settings, images, .. } = rehearsal(&spec, SEED);
+    simulation.restart_head_end(settings, desk, images, &[]).expect("it starts again");
+    assert!(simulation.state().rows().any(|row| row.stage == Stage::Soaking), "a restart forgets a soak");
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    let state = simulation.state();
+    assert_eq!(state.phase, Phase::Finished, "{:?}", state.halted_because);
+    let soak = Duration::from_secs(DAY_S.into());
+    let mut activated = 0;
+    for row in state.rows().filter(|row| ended_as(row, Outcome::Activated)) {
+        let (since, until) = (row.reached(Stage::Soaking), row.reached(Stage::Ended));
+        let watched = until.expect("it ended").saturating_since(since.expect("it soaked"));
+        assert!(watched >= soak && watched < soak + soak / 2, "{} was watched for {watched:?}", row.device);
+        activated += 1;
+    }
+    assert!(activated > 0);
+    let opened = &state.waves_opened_at;
+    assert!(opened[1].saturating_since(opened[0]) >= soak, "the second wave did not wait for the soak");
+    simulation.ledger().verify().expect("the ledger verifies");
+}
