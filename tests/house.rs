@@ -23,5 +23,6 @@ mod soaks;
 mod storms;
 mod strangers;
 mod street;
+mod turns;
 mod withdrawals;
 mod worlds;

@@ -28,6 +28,7 @@ mod papers;
 mod recovery;
 mod soak;
 mod traffic;
+mod turns;
 mod watch;
 mod waves;
 mod withdrawal;
@@ -55,6 +56,7 @@ use budgets::Agreed;
 use hours::Hours;
 use models::Models;
 use papers::{HubPapers, Lead};
+use turns::Turns;
 use wire::OrderChallenge;
 
 pub use approvals::ApprovalError;
@@ -174,6 +176,8 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// Who waits for whom.
+    turns: Turns,
     /// Retries made for each campaign, since this conductor was made.
     retries: BTreeMap<CampaignId, u64>,
     /// What the times of day allow campaigns that have such windows.
@@ -211,6 +215,7 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            turns: Turns::default(),
             retries: BTreeMap::new(),
             hours: BTreeMap::new(),
             resuming: BTreeSet::new(),

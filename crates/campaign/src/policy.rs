@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use eligibility::DeviceType;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::order::OrderError;
 use crate::window::{NotBefore, Windows};
@@ -17,6 +19,61 @@ impl Permille {
     /// Returns this share of a number, rounded up: a pilot of a few homes is never empty.
     pub fn of(self, whole: usize) -> usize {
         (whole * usize::from(self.0)).div_ceil(1_000)
+    }
+}
+
+/// Kinds of devices in the order in which those of a home are served, each at most once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct OrderOfKinds(Vec<DeviceType>);
+
+/// Why words are no order of kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KindsError {
+    /// A word.
+    #[error("expected kinds of devices such as \"CHF\", \"ESME\" or \"GSME\", found {found:?}")]
+    Word {
+        /// What was found, shortened.
+        found: String,
+    },
+    /// A kind is there twice.
+    #[error("expected each kind of device at most once, found {0} twice")]
+    Twice(DeviceType),
+}
+
+impl OrderOfKinds {
+    /// Says whether nobody waits for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Says whether devices of one kind wait for those of another.
+    pub fn is_before(&self, first: DeviceType, then: DeviceType) -> bool {
+        let place = |kind| self.0.iter().position(|named| *named == kind);
+        place(first).zip(place(then)).is_some_and(|(first, then)| first < then)
+    }
+}
+
+impl TryFrom<Vec<String>> for OrderOfKinds {
+    type Error = KindsError;
+
+    fn try_from(words: Vec<String>) -> Result<OrderOfKinds, KindsError> {
+        let mut kinds: Vec<DeviceType> = Vec::new();
+        for word in words {
+            let known = DeviceType::ALL.iter().copied().find(|kind| kind.as_str() == word);
+            let kind = known.ok_or_else(|| KindsError::Word { found: word.chars().take(80).collect() })?;
+            if kinds.contains(&kind) {
+                return Err(KindsError::Twice(kind));
+            }
+            kinds.push(kind);
+        }
+        Ok(OrderOfKinds(kinds))
+    }
+}
+
+impl From<OrderOfKinds> for Vec<String> {
+    fn from(order: OrderOfKinds) -> Vec<String> {
+        order.0.into_iter().map(|kind| kind.as_str().to_owned()).collect()
     }
 }
 
@@ -50,6 +107,17 @@ pub struct CampaignPolicy {
     /// How long a device that runs the target is watched before that counts as a success, seconds; 0 is not at all. It is
     /// `unhealthy` if it leaves the target meanwhile, or is not heard of within `activation_deadline_s` after.
     pub soak_s: u32,
+    /// Which kinds of devices wait for which in a home: one of a kind named later is instructed when all those of kinds named
+    /// earlier have come to run the target, and ends as `held_back` if one of them failed. Kinds that are not named, and
+    /// devices that are not served, hold nobody up; an empty list is no order.
+    pub order_of_kinds: OrderOfKinds,
+    /// How many devices of one supplier may be at risk at a time: under way, or failed on the image. The others wait for
+    /// their turn, and end as `held_back` when failures alone have used it up. 0 is no limit.
+    pub at_risk_most_per_supplier: u32,
+    /// The same for devices of one model.
+    pub at_risk_most_per_model: u32,
+    /// The same for devices in one radio cell, the only place of a home that the inventory names: it has no postcodes.
+    pub at_risk_most_per_cell: u32,
     /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
     /// Looks at hubs go on at all times.
     pub sending: Windows,
@@ -75,6 +143,10 @@ impl Default for CampaignPolicy {
             approvals: 0,
             activation_deadline_s: 86_400,
             soak_s: 0,
+            order_of_kinds: OrderOfKinds::default(),
+            at_risk_most_per_supplier: 0,
+            at_risk_most_per_model: 0,
+            at_risk_most_per_cell: 0,
             sending: Windows::default(),
             activating: Windows::default(),
             activate_not_before: NotBefore::default(),
@@ -104,5 +176,26 @@ impl CampaignPolicy {
             return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_of_kinds_says_who_waits_for_whom_and_names_a_word_that_is_no_kind() {
+        let order = |words: &[&str]| {
+            OrderOfKinds::try_from(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        let (hub, electricity, display) = (DeviceType::Chf, DeviceType::Esme, DeviceType::Ihd);
+        let kinds = order(&["CHF", "ESME", "GSME"]).expect("kinds");
+        assert!(kinds.is_before(hub, electricity) && !kinds.is_before(electricity, hub));
+        assert!(
+            !kinds.is_before(hub, display) && !kinds.is_before(display, hub) && !kinds.is_before(hub, hub)
+        );
+        assert_eq!(Vec::from(kinds), ["CHF", "ESME", "GSME"]);
+        assert_eq!(order(&["CHF", "chf"]), Err(KindsError::Word { found: "chf".to_owned() }));
+        assert_eq!(order(&["CHF", "CHF"]), Err(KindsError::Twice(hub)));
     }
 }

@@ -83,6 +83,8 @@ pub enum Outcome {
     Halted,
     /// An operator aborted the campaign before its turn, or while it was under way.
     Aborted,
+    /// Its turn never came: a device before it in its home failed, or too many of its group had.
+    HeldBack,
     /// The hub was never reached.
     NoWan,
     /// The hub was reached, but would not or could not take the image.
@@ -117,13 +119,14 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 15] = [
+    pub const ALL: [Outcome; 16] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
         Outcome::HeldUnactivated,
         Outcome::Halted,
         Outcome::Aborted,
+        Outcome::HeldBack,
         Outcome::NoWan,
         Outcome::TransferFailed,
         Outcome::HubRejectedImage,
@@ -139,9 +142,11 @@ impl Outcome {
     pub fn class(self) -> OutcomeClass {
         match self {
             Outcome::Activated | Outcome::AlreadyOnTarget => OutcomeClass::Done,
-            Outcome::Refused | Outcome::HeldUnactivated | Outcome::Halted | Outcome::Aborted => {
-                OutcomeClass::Excluded
-            }
+            Outcome::Refused
+            | Outcome::HeldUnactivated
+            | Outcome::Halted
+            | Outcome::Aborted
+            | Outcome::HeldBack => OutcomeClass::Excluded,
             Outcome::NoWan
             | Outcome::TransferFailed
             | Outcome::HubRejectedImage
@@ -175,6 +180,7 @@ impl Outcome {
             Outcome::HeldUnactivated => "held_unactivated",
             Outcome::Halted => "halted",
             Outcome::Aborted => "aborted",
+            Outcome::HeldBack => "held_back",
             Outcome::NoWan => "no_wan",
             Outcome::TransferFailed => "transfer_failed",
             Outcome::HubRejectedImage => "hub_rejected_image",

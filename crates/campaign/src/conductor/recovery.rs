@@ -103,6 +103,7 @@ impl Conductor {
         for campaign in unfinished {
             self.weigh(&campaign);
             self.keep_hours(now, &campaign);
+            self.recount_risks(&campaign);
             tracing::info!(%campaign, "resumed from the ledger");
             self.take_up(now, &campaign);
         }

@@ -4,6 +4,7 @@ use eligibility::DeviceChange;
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 
+use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
 use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
@@ -53,7 +54,9 @@ fn next_move(state: &CampaignState) -> Move {
 impl Conductor {
     /// Looks at the waves of campaigns in which a device ended.
     pub(super) fn settle(&mut self, now: Moment) {
-        while let Some(campaign) = self.unsettled.pop_first() {
+        loop {
+            self.take_turns(now);
+            let Some(campaign) = self.unsettled.pop_first() else { return };
             let Some(state) = self.campaigns.get(&campaign) else { continue };
             let _span = tracing::info_span!("campaign", id = %campaign).entered();
             if !state.phase.is_open() {
@@ -95,8 +98,16 @@ impl Conductor {
         }
     }
 
-    /// Asks the gate again and, if it still allows, instructs the device. Only here does a transfer begin.
-    fn instruct(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+    /// Asks the gate again and, if it still allows and it is the device's turn, instructs it. Only here does a transfer
+    /// begin.
+    pub(super) fn instruct(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        match self.turn_of(campaign, device) {
+            Turn::Now => {}
+            Turn::Later => return,
+            Turn::Never(reason) => {
+                return self.end(now, campaign, device, Outcome::HeldBack, reason, None);
+            }
+        }
         let Some(image) = self.image_for(campaign, device) else { return };
         let verdict = self.judge_again(now, campaign, device);
         if !verdict.allowed {
@@ -108,6 +119,7 @@ impl Conductor {
             self.end(now, campaign, device, Outcome::NoWan, reason, None);
             return;
         }
+        self.count_at_risk(campaign, device);
         let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
     }
@@ -129,6 +141,7 @@ impl Conductor {
         let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
         self.record(now, campaign, &record, None);
         self.note_outcome(campaign, device, outcome);
+        self.note_turn(campaign, device, outcome);
         self.errands.remove(&device);
         let place = self
             .campaigns
@@ -188,6 +201,7 @@ impl Conductor {
             self.end(now, campaign, device, outcome, reason.to_owned(), None);
         }
         self.unsettled.remove(campaign);
+        self.turns.forget(campaign);
     }
 
     fn finish(&mut self, now: Moment, campaign: &CampaignId) {
@@ -200,5 +214,6 @@ impl Conductor {
         };
         tracing::info!(%campaign, done = tally.done, failed = tally.failed, excluded = tally.excluded, "finished");
         self.record(now, campaign, &Record::Finished(record), None);
+        self.turns.forget(campaign);
     }
 }

@@ -11,6 +11,9 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::HeldUnactivated => "The gate refused it after the transfer; the image was not activated.",
         Outcome::Halted => "The campaign was halted before the device was through.",
         Outcome::Aborted => "An operator aborted the campaign before the device was through.",
+        Outcome::HeldBack => {
+            "Its turn never came: a device before it in its home failed, or too many of its group had."
+        }
         Outcome::NoWan => "The hub was never reached.",
         Outcome::TransferFailed => "The hub was reached, but did not take the whole image.",
         Outcome::HubRejectedImage => "The hub took the image and found it wrong.",

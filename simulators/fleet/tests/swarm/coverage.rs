@@ -156,11 +156,13 @@ fn expected() -> Vec<String> {
     FaultKind::ALL
         .into_iter()
         .map(|kind| format!("fault {}", kind.word()))
-        // Nobody aborts a campaign here, and none soaks: other tests do.
+        // Nobody aborts a campaign here, and none soaks or has turns: other tests do.
         .chain(
             Outcome::ALL
                 .into_iter()
-                .filter(|outcome| !matches!(outcome, Outcome::Aborted | Outcome::Unhealthy))
+                .filter(|outcome| {
+                    !matches!(outcome, Outcome::Aborted | Outcome::HeldBack | Outcome::Unhealthy)
+                })
                 .map(|outcome| format!("outcome {}", outcome.as_str())),
         )
         .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))
