@@ -83,6 +83,10 @@ impl From<OrderOfKinds> for Vec<String> {
 pub struct CampaignPolicy {
     /// The pilot, then each wave, as shares of the eligible installations; the last wave takes the rest.
     pub waves: Vec<Permille>,
+    /// How many homes of each supplier every wave takes before any more of one: a flat floor, as the Migration Scaling
+    /// Methodology has one for installations a day, so that a supplier with few homes does not wait behind one with many.
+    /// Homes with a Dormant Meter come first all the same. 0 is none.
+    pub floor_per_supplier: u32,
     /// The next wave opens when this share of the devices of the open one has ended, one way or another …
     pub open_next_at: Permille,
     /// … and at least this share of the attempts that ended was a success.
@@ -132,6 +136,7 @@ impl Default for CampaignPolicy {
     fn default() -> CampaignPolicy {
         CampaignPolicy {
             waves: vec![Permille(20), Permille(300)],
+            floor_per_supplier: 0,
             open_next_at: Permille(500),
             success_threshold: Permille(900),
             failure_threshold: Permille(100),

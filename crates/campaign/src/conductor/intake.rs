@@ -91,13 +91,19 @@ impl Conductor {
                 device: plan.device,
                 installation: plan.installation.clone(),
                 priority: plan.priority,
+                supplier: self.supplier_of(plan.device),
             })
             .collect();
-        let waves = deal_waves(&candidates, &order.policy.waves);
+        let floor = order.policy.floor_per_supplier as usize;
+        let waves = deal_waves(&candidates, &order.policy.waves, floor);
         for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.allowed).zip(waves) {
             plan.wave = Some(wave);
         }
         plans
+    }
+
+    fn supplier_of(&self, device: Eui64) -> String {
+        self.desk.inventory.device(device).map(|found| found.supplier.to_string()).unwrap_or_default()
     }
 
     fn judge_for_plan(
