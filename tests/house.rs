@@ -16,6 +16,7 @@ mod giving_up;
 mod hash_backend;
 mod hours;
 mod onlookers;
+mod paths;
 mod pauses;
 mod restarts;
 mod rotations;

@@ -25,6 +25,7 @@ mod legs;
 mod links;
 mod models;
 mod papers;
+mod path;
 mod recovery;
 mod soak;
 mod traffic;

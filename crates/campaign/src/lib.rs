@@ -36,7 +36,7 @@ pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
     Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, SoakingRecord,
-    StagedRecord, WaveRecord,
+    StagedRecord, SteppedRecord, WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};

@@ -112,7 +112,7 @@ pub struct CampaignOrder {
     pub instructing_party: InstructingParty,
     /// The SMSO that is addressed.
     pub smso: SmsoId,
-    /// The images.
+    /// The images. Of several for one model the newest is where devices are to go, and the others are steps on the way.
     pub targets: Vec<Target>,
     /// The devices, each once.
     pub devices: Vec<Eui64>,

@@ -37,6 +37,8 @@ pub enum Record {
     Ordered(OrderedRecord),
     /// The device runs the target, and is watched.
     Soaking(SoakingRecord),
+    /// The device runs a step of its way, and gets the next.
+    Stepped(SteppedRecord),
     /// How it ended for a device.
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
@@ -242,6 +244,17 @@ pub struct SoakingRecord {
     pub running: String,
 }
 
+/// See [`Record::Stepped`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteppedRecord {
+    /// The device.
+    pub device: Eui64,
+    /// What the device says it runs.
+    pub running: String,
+    /// The file it is to get next.
+    pub image: FileDigest,
+}
+
 /// See [`Record::Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeRecord {
@@ -335,6 +348,7 @@ impl Record {
             Record::Delivered(_) => "delivered",
             Record::Ordered(_) => "activation-ordered",
             Record::Soaking(_) => "soaking",
+            Record::Stepped(_) => "stepped",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
             Record::Approved(_) => "approved",
@@ -356,6 +370,7 @@ impl Record {
             Record::Delivered(body) => serde_json::to_vec(body),
             Record::Ordered(body) => serde_json::to_vec(body),
             Record::Soaking(body) => serde_json::to_vec(body),
+            Record::Stepped(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
             Record::Approved(body) => serde_json::to_vec(body),
@@ -388,6 +403,7 @@ impl Record {
             "delivered" => Record::Delivered(body(entry)?),
             "activation-ordered" => Record::Ordered(body(entry)?),
             "soaking" => Record::Soaking(body(entry)?),
+            "stepped" => Record::Stepped(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
             "approved" => Record::Approved(body(entry)?),

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```text
 /// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Soaking ─► Ended
-///    └───────────┴────────────┴──────────┴───────────┴───────────────────▲
+///    ▲                      │                       │          │
+///    └──────────────────────┴───────────────────────┴──────────┘
 /// ```
+///
+/// Every stage may end. Back to `Planned` goes a device that runs a step of its way and has another before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Allowed, and waiting for its wave.
+    /// Allowed, and waiting for its wave or its turn.
     Planned,
     /// The instruction is in the ledger: its hub may be sent the image.
     Instructed,
@@ -49,6 +52,7 @@ impl Stage {
                 | (Staged, Delivered)
                 | (Delivered, Ordered)
                 | (Ordered, Soaking)
+                | (Staged | Ordered | Soaking, Planned)
                 | (Planned | Instructed | Staged | Delivered | Ordered | Soaking, Ended)
         )
     }
@@ -210,8 +214,8 @@ mod tests {
             .collect();
         assert_eq!(
             table.join("\n"),
-            "planned: instructed ended\ninstructed: staged ended\nstaged: delivered ended\n\
-             delivered: ordered ended\nordered: soaking ended\nsoaking: ended\nended: "
+            "planned: instructed ended\ninstructed: staged ended\nstaged: planned delivered ended\n\
+             delivered: ordered ended\nordered: planned soaking ended\nsoaking: planned ended\nended: "
         );
     }
 

@@ -29,7 +29,7 @@ pub struct DeviceRow {
     pub channel: u8,
     /// The gate's words when it was planned.
     pub verdict: Judgement,
-    /// The file it is to get.
+    /// The file it is to get, or the next of them on its way.
     pub image: Option<FileDigest>,
     /// Its wave.
     pub wave: Option<u16>,
@@ -49,7 +49,7 @@ pub struct DeviceRow {
     pub order_epoch: CounterEpoch,
     /// What its activation order carries.
     pub order_nonce: Nonce,
-    /// When each stage was reached, by stage; `None` where it was not.
+    /// When each stage was reached, by stage, for the last time; `None` where it was not.
     pub reached: [Option<Moment>; Stage::ALL.len()],
     /// Bytes sent over the WAN for it.
     pub wan_bytes: u64,
@@ -200,7 +200,11 @@ impl CampaignState {
                 self.waves_opened = wave.wave + 1;
                 self.waves_opened_at.push(at);
             }
-            Record::Instructed(body) => self.row_mut(body.device)?.go(at, Stage::Instructed)?,
+            Record::Instructed(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Instructed)?;
+                row.image = Some(body.image);
+            }
             Record::Staged(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Staged)?;
@@ -219,6 +223,12 @@ impl CampaignState {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Soaking)?;
                 row.running = Some(body.running.clone());
+            }
+            Record::Stepped(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Planned)?;
+                row.running = Some(body.running.clone());
+                row.image = Some(body.image);
             }
             Record::Outcome(body) => {
                 let row = self.row_mut(body.device)?;

@@ -5,7 +5,7 @@ use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
 
-use super::{Conductor, Errand};
+use super::Conductor;
 use crate::order::CampaignId;
 use crate::phase::Phase;
 use crate::record::{Record, RecordError};
@@ -60,8 +60,7 @@ impl Conductor {
                     continue;
                 }
                 Record::Verdict(plan) if plan.verdict.allowed => {
-                    let errand = Errand { campaign: Some(id.clone()), ..Errand::default() };
-                    self.errands.insert(plan.device, errand);
+                    self.begin_errand(&id, plan.device);
                 }
                 Record::Ordered(order) => {
                     let memory = OrderMemory {
@@ -74,6 +73,10 @@ impl Conductor {
                         errand.activation_sent = true;
                         errand.sent_in_doubt = true;
                     }
+                }
+                Record::Stepped(body) => {
+                    self.note_brought(&id, body.device);
+                    self.begin_errand(&id, body.device);
                 }
                 Record::Outcome(body) => {
                     self.errands.remove(&body.device);

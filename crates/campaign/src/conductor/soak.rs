@@ -40,6 +40,9 @@ impl Conductor {
             // Without an order of ours, somebody else brought it there.
             _ => Outcome::AlreadyOnTarget,
         };
+        if let Some(next) = self.step_after(&campaign, device) {
+            return self.step_on(now, &campaign, device, running, next);
+        }
         let reason = "the device says it runs the target".to_owned();
         self.end(now, &campaign, device, outcome, reason, Some(running));
     }

@@ -133,6 +133,10 @@ impl Conductor {
         if !matches!(at_home, Turn::Now) {
             return at_home;
         }
+        if self.turns.counted.contains_key(&device) {
+            // On its next step it counts already.
+            return Turn::Now;
+        }
         for group in self.groups_of(campaign, device) {
             let most = self.most_of(campaign, &group);
             let risk = self.turns.risk(campaign, &group);
@@ -199,6 +203,9 @@ impl Conductor {
 
     /// Counts a device that is about to be instructed.
     pub(super) fn count_at_risk(&mut self, campaign: &CampaignId, device: Eui64) {
+        if self.turns.counted.contains_key(&device) {
+            return;
+        }
         let groups = self.groups_of(campaign, device);
         for group in &groups {
             self.turns.risk_mut(campaign, group).under_way += 1;

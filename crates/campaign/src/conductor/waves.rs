@@ -1,6 +1,5 @@
 //! Waves: opening the next, halting, finishing.
 
-use eligibility::DeviceChange;
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 
@@ -108,7 +107,9 @@ impl Conductor {
                 return self.end(now, campaign, device, Outcome::HeldBack, reason, None);
             }
         }
-        let Some(image) = self.image_for(campaign, device) else { return };
+        let targets = self.campaigns.get(campaign).map(|state| &state.order.targets);
+        let next = targets.and_then(|targets| self.target_for(targets, device)).map(|target| target.image);
+        let Some(image) = next.or(self.image_for(campaign, device)) else { return };
         let verdict = self.judge_again(now, campaign, device);
         if !verdict.allowed {
             self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
@@ -159,14 +160,8 @@ impl Conductor {
 
     /// Notes in the inventory what a device was read back to run, so that later verdicts rest on it.
     pub(super) fn note_outcome(&mut self, campaign: &CampaignId, device: Eui64, outcome: Outcome) {
-        if outcome != Outcome::Activated {
-            return;
-        }
-        let targets =
-            self.campaigns.get(campaign).map(|state| state.order.targets.clone()).unwrap_or_default();
-        if let Some(entry) = self.target_for(&targets, device).map(|target| target.cpl_entry.clone()) {
-            // A device that has left the inventory meanwhile has nothing to note.
-            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
+        if outcome == Outcome::Activated {
+            self.note_brought(campaign, device);
         }
     }
 
