@@ -14,9 +14,9 @@ use super::show::list_devices;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 
-/// Print the devices that a campaign gave up as rows of `exclusions.csv`.
+/// Print the devices that a campaign gave up, as rows for the list of exclusions.
 ///
-/// Each row names the category, the day on which the device was given up, and the campaign. Devices whose end speaks
+/// The rows are those of `exclusions.csv`. Each names the category, the day on which the device was given up, and the campaign. Devices whose end speaks
 /// against the image rather than against them have no row.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lamplighter campaign exclusions autumn > lists/exclusions.csv")]
