@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use transfer_engine::Moment;
 
 use crate::acts::Acts;
-use crate::street::{DEMO, PORT, STREET, rehearsal, world};
+use crate::street::{DEMO, PORT, STREET, rehearsal, rehearsal_with, world};
 
 const LIMIT: Duration = Duration::from_secs(120 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -89,11 +89,13 @@ fn activated(simulation: &Simulation) -> usize {
 
 #[test]
 fn a_campaign_with_hours_brings_as_many_devices_to_the_target_as_one_without() {
-    let spec = world(STREET, 10);
+    let mut spec = world(STREET, 10);
+    // Less than the wait from night to noon: who waits for an hour of ours is not late.
+    spec.campaign.han_deadline_s = 18_000.try_into().expect("a deadline");
     let (mut always, _) = rehearse(&spec, 7, &[], &[]);
     always.run(LIMIT, |_, _| {}).expect("it ends");
     let night = ["23:00-05:00".to_owned()];
-    let (mut nightly, _) = rehearse(&spec, 7, &night, &["10:00-11:00".to_owned()]);
+    let (mut nightly, _) = rehearse(&spec, 7, &night, &["12:00-13:00".to_owned()]);
     nightly.run(LIMIT, |_, _| {}).expect("it ends");
     assert!(activated(&always) > 0);
     assert_eq!(activated(&nightly), activated(&always));
@@ -121,4 +123,39 @@ fn nothing_is_activated_before_its_day_and_nobody_is_late_for_having_waited() {
     for row in simulation.state().rows().filter(|row| row.order_counter.is_some()) {
         assert!(row.reached(Stage::Ordered) >= Some(due), "{} was ordered too early", row.device);
     }
+}
+
+/// Windows of an hour a day, over a line that takes longer for all homes: they close in the middle of transfers.
+#[test]
+fn a_window_that_closes_takes_back_what_the_engine_was_told_and_hubs_keep_what_they_have() {
+    let mut spec = world(DEMO, 24);
+    spec.campaign.global_rate_bytes_per_s = 600.try_into().expect("a rate");
+    let mut set = rehearsal_with(&spec, 7, [120_000, 100_000]);
+    // The world begins at 01:00 in London.
+    let (sending, activating) = (["01:00-02:00".to_owned()], ["01:30-02:30".to_owned()]);
+    set.order.policy.sending = windows(&sending);
+    set.order.policy.activating = windows(&activating);
+    let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+    let acts = Acts::default();
+    simulation.observe(Box::new(acts.clone()));
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    for (words, hours) in [(["initiate", "block"], &sending), (["order", "activate"], &activating)] {
+        let hours = windows(hours);
+        for at in acts.moments_of(&words) {
+            assert!(hours.is_open(at), "{words:?} at {at}");
+        }
+    }
+    let day = |at: Option<Moment>| at.map(|at| at.as_micros() / DAY.as_micros() as u64);
+    let rows = || simulation.state().rows().filter(|row| row.reached(Stage::Staged).is_some());
+    let cut =
+        rows().filter(|row| day(row.reached(Stage::Instructed)) != day(row.reached(Stage::Staged))).count();
+    assert!(cut > 0, "no transfer was cut");
+    // Requests are asked again when answers are lost, never because a window closed.
+    let initiated = acts.moments_of(&["initiate"]).len();
+    assert!(
+        initiated <= rows().count() + cut / 2 + 4,
+        "{initiated} initiations for {} images",
+        rows().count()
+    );
+    assert!(activated(&simulation) > 0);
 }

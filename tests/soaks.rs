@@ -118,8 +118,14 @@ fn every_device_was_updated_and_the_next_day_ran_its_old_firmware_so_no_second_w
     rig.fleet = rehearsal(&spec, SEED).fleet;
     rig.run_until("over", |state| state.tally().pending == 0);
     halts_before_the_next_wave(rig.state());
-    let unhealthy = rig.state().rows().filter(|row| ended_as(row, Outcome::Unhealthy)).count();
-    assert_eq!(unhealthy, soaking, "{:?}", rig.state().tally());
+    let unhealthy: Vec<_> = rig.state().rows().filter(|row| ended_as(row, Outcome::Unhealthy)).collect();
+    assert_eq!(unhealthy.len(), soaking, "{:?}", rig.state().tally());
+    let early = |row: &&&DeviceRow| {
+        let (since, until) = (row.reached(Stage::Soaking), row.reached(Stage::Ended));
+        let watched = until.zip(since).map(|(until, since)| until.saturating_since(since));
+        watched < Some(Duration::from_secs(DAY_S.into()))
+    };
+    assert!(unhealthy.iter().filter(early).count() > 0, "nobody was seen to leave the target before the end");
     assert!(!rig.state().rows().any(|row| ended_as(row, Outcome::Activated)), "it counts as a success");
 }
 

@@ -123,7 +123,7 @@ pub struct CampaignPolicy {
     /// The same for devices in one radio cell, the only place of a home that the inventory names: it has no postcodes.
     pub at_risk_most_per_cell: u32,
     /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
-    /// Looks at hubs go on at all times.
+    /// Each lasts an hour at least. Looks at hubs go on at all times.
     pub sending: Windows,
     /// The times of day at which activation orders are made and handed over; none is always.
     pub activating: Windows,
@@ -159,6 +159,10 @@ impl Default for CampaignPolicy {
     }
 }
 
+/// The shortest window in minutes. A window that closes takes back what was begun, the count of attempts at it too: in an
+/// hour a hub that is out of reach, or too slow, is found out, so that no device is tried for ever.
+const WINDOW_MIN: u16 = 60;
+
 impl CampaignPolicy {
     /// Returns the wait before attempt number `attempt` (from 1): doubling, capped at a day.
     pub(crate) fn retry_after(&self, attempt: u8) -> Duration {
@@ -179,6 +183,10 @@ impl CampaignPolicy {
         }
         if self.attempts == 0 || self.poll_interval_s == 0 {
             return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
+        }
+        let shortest = [&self.sending, &self.activating].into_iter().filter_map(Windows::shortest_min).min();
+        if shortest.is_some_and(|minutes| minutes < WINDOW_MIN) {
+            return Err(OrderError::Policy("a window is shorter than an hour"));
         }
         Ok(())
     }

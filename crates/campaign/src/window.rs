@@ -98,6 +98,12 @@ impl Interval {
 }
 
 impl Windows {
+    /// Returns the length of the shortest window in minutes, on a day on which no clocks change.
+    pub(crate) fn shortest_min(&self) -> Option<u16> {
+        let len = |interval: &Interval| (interval.until_min + DAY_MIN - interval.from_min - 1) % DAY_MIN + 1;
+        self.0.iter().map(len).min()
+    }
+
     /// Says whether it may be done at a moment.
     pub fn is_open(&self, at: Moment) -> bool {
         self.0.is_empty() || {
@@ -314,6 +320,15 @@ mod tests {
         };
         assert_eq!(day(BACK_S), Duration::from_secs(3_600));
         assert_eq!(day(FORWARD_S), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_shortest_window_is_found_past_midnight_too() {
+        let texts = ["22:00-00:30", "00:00-24:00", "09:00-10:00"].map(str::to_owned);
+        assert_eq!(windows(&texts[..1]).shortest_min(), Some(150));
+        assert_eq!(windows(&texts[1..2]).shortest_min(), Some(1_440));
+        assert_eq!(windows(&texts).shortest_min(), Some(60));
+        assert_eq!(Windows::default().shortest_min(), None);
     }
 
     #[test]

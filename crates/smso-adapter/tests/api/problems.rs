@@ -68,6 +68,12 @@ async fn senseless_orders_are_named() {
         ("no targets", with("targets", json!([])), senseless, "expected 1 to 64, found 0"),
         ("all of no model", with("targets", target(digest.clone(), "X-1")), senseless, "no entry X-1"),
         ("unknown image", with("targets", target(unknown, "E-NEW")), senseless, "no verified image"),
+        (
+            "short window",
+            with("policy", json!({"sending": ["22:00-22:59"]})),
+            senseless,
+            "shorter than an hour",
+        ),
         ("bad share", with("policy", json!({"waves": [1001]})), senseless, "a share is above 1000"),
     ];
     for (case, order, kind, words) in table {
