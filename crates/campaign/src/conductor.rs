@@ -50,7 +50,7 @@ use transfer_engine::{
 use crate::order::CampaignId;
 use crate::papers::ChainPapers;
 use crate::record::Record;
-use crate::stage::Stage;
+use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 use approvals::Approval;
 use budgets::Agreed;
@@ -252,9 +252,14 @@ impl Conductor {
         &self.desk
     }
 
-    /// Replaces what the gate judges by. Devices under way are judged by it at their next step.
+    /// Replaces what the gate judges by. Devices under way are judged by it at their next step. Lists may be older than
+    /// what we read back from devices; that stands.
     pub fn set_desk(&mut self, desk: Desk) {
         self.desk = desk;
+        for (campaign, device) in self.activated() {
+            self.note_outcome(&campaign, device, Outcome::Activated);
+        }
+        self.note_steps();
     }
 
     /// Takes note of what has changed about one device. What is under way for it is judged by it at its next step.
@@ -265,6 +270,13 @@ impl Conductor {
     /// Returns a campaign.
     pub fn campaign(&self, id: &CampaignId) -> Option<&CampaignState> {
         self.campaigns.get(id)
+    }
+
+    /// Returns every device that was read back to run its target, with the campaign that brought it there.
+    fn activated(&self) -> Vec<(CampaignId, Eui64)> {
+        let rows = self.campaigns.values().flat_map(|state| state.rows().map(|row| (&state.id, row)));
+        let done = rows.filter(|(_, row)| matches!(row.outcome, Some((Outcome::Activated, _))));
+        done.map(|(campaign, row)| (campaign.clone(), row.device)).collect()
     }
 
     /// Returns all campaigns, by name.

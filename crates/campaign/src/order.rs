@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use eligibility::{CplEntryId, InstructingParty, SmsoId};
 use firmware_image::{Eui64, FileDigest};
@@ -11,10 +12,10 @@ use thiserror::Error;
 
 use crate::policy::CampaignPolicy;
 
-/// The name of a campaign: 1 to 64 letters, digits, `-`, `_` or `.`.
+/// The name of a campaign: 1 to 64 letters, digits, `-`, `_` or `.`. Every device under way holds it; clones share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CampaignId(String);
+pub struct CampaignId(Arc<str>);
 
 impl CampaignId {
     /// Returns the name.
@@ -37,7 +38,7 @@ impl FromStr for CampaignId {
         if text.is_empty() || text.len() > 64 || !text.bytes().all(sound) {
             return Err(OrderError::Id { found: text.chars().take(80).collect() });
         }
-        Ok(CampaignId(text.to_owned()))
+        Ok(CampaignId(text.into()))
     }
 }
 
@@ -51,7 +52,7 @@ impl TryFrom<String> for CampaignId {
 
 impl From<CampaignId> for String {
     fn from(id: CampaignId) -> String {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

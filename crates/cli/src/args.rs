@@ -81,7 +81,8 @@ fn option_with_environment(arg: Arg) -> Arg {
 
 /// What must be typed each time: an export forgotten in a profile must not overwrite files, lower the
 /// guard or silence a command. Logging has `RUST_LOG`.
-const NEVER_FROM_ENVIRONMENT: [&str; 5] = ["accept-unsigned", "force", "quiet", "verbose", "yes"];
+const NEVER_FROM_ENVIRONMENT: [&str; 6] =
+    ["accept-unsigned", "allow-partial", "force", "quiet", "verbose", "yes"];
 
 /// Keeps the options of every command apart from the options of this one.
 const COMMON: &str = "Common options";
@@ -108,7 +109,7 @@ Exit codes:
 
 Environment:
   Every long option can be given as LAMPLIGHTER_<OPTION>, such as LAMPLIGHTER_TRUST for --trust,
-  except --force, --yes, --accept-unsigned, --quiet and --verbose. RUST_LOG sets what is logged.";
+  except --force, --yes, --accept-unsigned, --allow-partial, --quiet and --verbose. RUST_LOG sets what is logged.";
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ use crate::output::Output;
 /// What can be asked. The words are the interface: see the table of exit codes and options in `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Order campaigns of a running engine and watch them.
+    /// Explain and plan campaigns by lists, order them of a running engine, and watch them.
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
     /// Play the whole job on this machine: sign, decide, and send to a thousand simulated homes.

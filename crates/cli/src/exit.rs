@@ -58,6 +58,11 @@ impl Failure {
         Failure { code: ExitCode::Done, error: None, hint: None }
     }
 
+    /// Makes the end of a command whose report says already that the answer is no, and why.
+    pub(crate) fn told(code: ExitCode) -> Failure {
+        Failure { code, error: None, hint: None }
+    }
+
     /// Returns how the command will end.
     pub(crate) fn code(&self) -> ExitCode {
         self.code

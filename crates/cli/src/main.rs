@@ -17,6 +17,7 @@ mod exit;
 mod files;
 mod hash_speed;
 mod keys;
+mod lists;
 mod logging;
 mod output;
 mod progress;

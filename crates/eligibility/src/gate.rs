@@ -30,8 +30,9 @@ pub use row::{GateRow, Origin};
 pub use verdict::{Decision, Hold, Skip, Verdict, VerdictRecord, Wait};
 pub use waits::NoticeGap;
 
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Member};
 use crate::register::Register;
+use case::{HomeTargets, Known, home_targets};
 use rules::Rules;
 
 /// Decides whether a device may get a firmware image on a day, and on what evidence.
@@ -53,6 +54,51 @@ pub fn decide<'a>(
     today: Date,
     config: &GateConfig,
 ) -> Verdict<'a> {
-    let verdict = Rules::COMPLETE.judge(claim, register, inventory, today, config);
+    let known = Known { register, inventory, today, config: *config };
+    let device = inventory.find(claim.device);
+    judge(claim, device.map(|device| (device, home_targets(claim, device))), &known)
+}
+
+/// How many claims are looked up before the first of them is judged: enough to have all waits for memory overlap, and
+/// few enough that what was fetched is still there when it is needed.
+const AT_ONCE: usize = 8;
+
+/// Decides about many claims, in their order, and hands each on with its verdict.
+///
+/// The same as [`decide`] for each. In a large inventory most of a verdict is waiting for the memory where the device
+/// stands; here the devices of several claims are looked for together.
+pub fn decide_each<'a>(
+    claims: impl IntoIterator<Item = Claim<'a>>,
+    register: &'a Register,
+    inventory: &'a Inventory,
+    today: Date,
+    config: &GateConfig,
+    mut take: impl FnMut(&Claim<'a>, Verdict<'a>),
+) {
+    let known = Known { register, inventory, today, config: *config };
+    let mut claims = claims.into_iter();
+    let mut batch: Vec<(Claim<'a>, Option<Member<'a>>)> = Vec::with_capacity(AT_ONCE);
+    let mut found: Vec<Option<(Member<'a>, HomeTargets<'a>)>> = Vec::with_capacity(AT_ONCE);
+    loop {
+        batch.clear();
+        batch.extend(claims.by_ref().take(AT_ONCE).map(|claim| (claim, inventory.find(claim.device))));
+        if batch.is_empty() {
+            return;
+        }
+        found.clear();
+        let targets = |claim, device: Member<'a>| (device, home_targets(claim, device));
+        found.extend(batch.iter().map(|(claim, device)| device.map(|device| targets(claim, device))));
+        for ((claim, _), found) in batch.iter().zip(&found) {
+            take(claim, judge(claim, *found, &known));
+        }
+    }
+}
+
+fn judge<'a>(
+    claim: &Claim<'a>,
+    found: Option<(Member<'a>, HomeTargets<'a>)>,
+    known: &Known<'a>,
+) -> Verdict<'a> {
+    let verdict = Rules::COMPLETE.judge(claim, found, known);
     verdict.expect("row B7 answers when no other row does")
 }

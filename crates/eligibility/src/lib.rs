@@ -39,7 +39,8 @@
 //!
 //! In reading order: `gate` (the decision), `register` and `inventory` (what is known), `lists` (how it is read), `cpl`,
 //! `combination`, `evidence`, `device`, `notice` and `exclusion` (the rows of the seven files), `table` (rows from text
-//! and back), `text` (ids), `catalogue` (look-ups by text).
+//! and back), `text` (ids), `targets`,
+//! `catalogue` and `places` (look-ups).
 
 // Tests inside and outside of the crate share one world.
 #[cfg(test)]
@@ -55,8 +56,10 @@ mod gate;
 mod inventory;
 mod lists;
 mod notice;
+mod places;
 mod register;
 mod table;
+mod targets;
 mod text;
 
 pub use combination::{Combination, CombinationView, EpclEntry, PpclEntry};
@@ -68,6 +71,7 @@ pub use gate::{
     ActiveReason, Basis, Circumstances, Claim, Decision, DmcMismatch, Document, DocumentRecord, Documents,
     GateConfig, GateRow, Hold, ImageMismatch, InstructingParty, NoticeGap, NoticePolicy, OfferedImage,
     Origin, ReasonCode, Refusal, Skip, Slot, Unproven, Verdict, VerdictRecord, Wait, WanContact, decide,
+    decide_each,
 };
 pub use inventory::{ChangeError, DeviceChange, DeviceView, Inventory, NoticeView};
 pub use jiff::civil::Date;
@@ -78,6 +82,7 @@ pub use table::{
     Cells, CsvRow, CsvRows, FAULTS_KEPT, Fault, FileKind, LeftOut, LoadError, RowSource, Unreadable,
     read_csv, write_csv,
 };
+pub use targets::Targets;
 pub use text::{
     CellId, CommsProviderId, CplEntryId, DmcId, DocRef, ExclusionReason, GroupId, HubAddress, InstallationId,
     ManufacturerName, ModelName, Mpxn, SmetsVersion, SmsoId, SupplierId, TextError,

@@ -8,6 +8,7 @@ mod cell;
 mod fault;
 mod rows;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 pub(crate) use cell::{Cell, cell_from_text, cell_from_words};
@@ -105,7 +106,7 @@ impl BadRow<'_> {
     pub(crate) fn value<V: Cell>(&self, column: &str) -> Option<V> {
         let index = self.columns.iter().position(|known| *known == column)?;
         let cell = self.cells.get((*self.positions.get(index)?)?)?;
-        V::parse(std::str::from_utf8(cell).ok()?, &mut SharedTexts::default())
+        V::parse(cell.ok()?, &mut SharedTexts::default())
     }
 
     /// Says whether it has as many cells as the header, so that its columns are what they seem.
@@ -170,7 +171,7 @@ fn read_header<T: Table>(cells: &Cells, line: u64, faults: &mut Faults) -> Optio
     let mut positions: Vec<Option<usize>> = vec![None; T::COLUMNS.len()];
     let mut sound = true;
     for (position, name) in cells.iter().enumerate() {
-        let name = String::from_utf8_lossy(name);
+        let name = name.map_or_else(String::from_utf8_lossy, Cow::Borrowed);
         let known = T::COLUMNS.iter().position(|column| *column == name);
         let slot = known.and_then(|index| positions.get_mut(index));
         let expected = match slot {
@@ -218,10 +219,12 @@ impl RowReader<'_> {
         self.next = index + 1;
         // The header was checked, and the row is as long as the header. A column that was left out is empty.
         let position = self.positions.get(index).copied().flatten();
-        let bytes = position.and_then(|position| self.cells.get(position)).unwrap_or_default();
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.refuse(column, "text in UTF-8", &String::from_utf8_lossy(bytes));
-            return None;
+        let text = match position.and_then(|position| self.cells.get(position)).unwrap_or(Ok("")) {
+            Ok(text) => text,
+            Err(bytes) => {
+                self.refuse(column, "text in UTF-8", &String::from_utf8_lossy(bytes));
+                return None;
+            }
         };
         self.shared.enter(index);
         let value = T::parse(text, self.shared);

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -100,6 +101,15 @@ pub(crate) struct SharedTexts {
     before: Vec<Option<Arc<str>>>,
 }
 
+/// Where a text that repeats is found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// Anywhere in the file: names of operators, models, cells.
+    Anywhere,
+    /// In the next rows at most: what names one home or one document. To look for those costs more than it saves.
+    Nearby,
+}
+
 impl SharedTexts {
     /// Says which column the next texts stand in; all texts of a column are of one kind.
     pub(crate) fn enter(&mut self, column: usize) {
@@ -114,15 +124,15 @@ impl SharedTexts {
         self.before.get(self.column)?.as_ref().filter(|before| ***before == *text).cloned()
     }
 
-    fn share(&mut self, text: &str) -> Arc<str> {
-        let shared = match self.known.get(text) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let new: Arc<str> = Arc::from(text);
+    fn share(&mut self, text: &str, repeats: Repeats) -> Arc<str> {
+        let known = if repeats == Repeats::Anywhere { self.known.get(text) } else { None };
+        let shared = known.cloned().unwrap_or_else(|| {
+            let new: Arc<str> = Arc::from(text);
+            if repeats == Repeats::Anywhere {
                 self.known.insert(Arc::clone(&new));
-                new
             }
-        };
+            new
+        });
         if let Some(before) = self.before.get_mut(self.column) {
             *before = Some(Arc::clone(&shared));
         }
@@ -131,10 +141,23 @@ impl SharedTexts {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $check:ident, $limit:expr, $expected:literal) => {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $limit:expr, $repeats:ident, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Eq, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
+
+        /// Texts of one file that are the same are one: mostly it is enough to look whether they are.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl $name {
             /// The longest text of this kind, in characters.
@@ -153,7 +176,7 @@ macro_rules! text {
                     return Ok(Self(known));
                 }
                 $check(text, Self::MAX_LEN)?;
-                Ok(Self(shared.share(text)))
+                Ok(Self(shared.share(text, Repeats::$repeats)))
             }
 
             /// Returns the text.
@@ -204,71 +227,71 @@ macro_rules! text {
 }
 
 macro_rules! word {
-    ($(#[$doc:meta])* $name:ident) => {
-        text!($(#[$doc])* $name, check_word, WORD_MAX,
+    ($(#[$doc:meta])* $name:ident, $repeats:ident) => {
+        text!($(#[$doc])* $name, check_word, WORD_MAX, $repeats,
             "an id of 1 to 64 visible ASCII characters, first a letter or digit, no comma, semicolon or quote");
     };
 }
 
 word!(
     /// A Device Model Combination (DMC): which models stand together in one home.
-    DmcId
+    DmcId, Anywhere
 );
 word!(
     /// An entry of the product list: one device model with one firmware version.
-    CplEntryId
+    CplEntryId, Anywhere
 );
 word!(
     /// A SMETS1 Smart Meter System Operator, who runs the head-end of an installation.
-    SmsoId
+    SmsoId, Anywhere
 );
 word!(
     /// The energy supplier responsible for a meter.
-    SupplierId
+    SupplierId, Anywhere
 );
 word!(
     /// The group of an SMSO's solution. The list of names is not public, so it is an opaque key.
-    GroupId
+    GroupId, Anywhere
 );
 word!(
     /// The communication services provider of an installation; part of its combination.
-    CommsProviderId
+    CommsProviderId, Anywhere
 );
 word!(
     /// A SMETS1 Installation: the devices on one hub in one home.
-    InstallationId
+    InstallationId, Nearby
 );
 word!(
     /// The WAN cell a hub is on, as far as budgets care. Opaque.
-    CellId
+    CellId, Anywhere
 );
 text!(
     /// A supply point as suppliers name it: an MPAN or MPRN.
-    Mpxn, check_digits, 13, "a supply point of 1 to 13 digits"
+    Mpxn, check_digits, 13, Nearby, "a supply point of 1 to 13 digits"
 );
 text!(
     /// Where a hub is reached. Opaque here; the head-end reads it as a socket address.
-    HubAddress, check_line, 255, "an address of 1 to 255 characters"
+    HubAddress, check_line, 255, Nearby, "an address of 1 to 255 characters"
 );
 text!(
     /// The document that a piece of evidence stands in.
-    DocRef, check_line, 200, "a document reference of 1 to 200 characters"
+    DocRef, check_line, 200, Nearby, "a document reference of 1 to 200 characters"
 );
 text!(
     /// The manufacturer as the product list writes it (at most 30 characters in the DUIS inventory record).
-    ManufacturerName, check_line, 30, "a manufacturer's name of 1 to 30 characters"
+    ManufacturerName, check_line, 30, Anywhere, "a manufacturer's name of 1 to 30 characters"
 );
 text!(
     /// The model as the product list writes it (at most 30 characters in the DUIS inventory record).
-    ModelName, check_line, 30, "a model of 1 to 30 characters"
+    ModelName, check_line, 30, Anywhere, "a model of 1 to 30 characters"
 );
 text!(
     /// The SMETS version of a model (1 to 20 characters in the DUIS inventory record).
-    SmetsVersion, check_line, 20, "a SMETS version of 1 to 20 characters"
+    SmetsVersion, check_line, 20, Anywhere, "a SMETS version of 1 to 20 characters"
 );
 text!(
     /// Why an installation is excluded, when it is for none of the published categories.
-    ExclusionReason, check_line, 200, "a reason of 1 to 200 characters"
+    ExclusionReason, check_line, 200, Anywhere, "a reason of 1 to 200 characters"
 );
 
 #[cfg(test)]

@@ -175,13 +175,17 @@ impl FromStr for Eui64 {
 
     fn from_str(text: &str) -> Result<Self, NotationError> {
         let error = || NotationError::new("EUI-64", "eight bytes such as 00-0D-6F-00-0B-0A-0C-0D", text);
+        // Inventories hold two of these a row, by the million: places are counted and nothing is searched.
         let mut bytes = [0; 8];
-        let mut parts = text.split('-');
-        for byte in &mut bytes {
-            let part = parts.next().ok_or_else(error)?;
-            [*byte] = parse_hex_bytes(part).ok_or_else(error)?;
+        let mut separators = text.as_bytes().iter().skip(2).step_by(3);
+        if text.len() != 3 * bytes.len() - 1 || separators.any(|byte| *byte != b'-') {
+            return Err(error());
         }
-        if parts.next().is_some() { Err(error()) } else { Ok(Eui64(bytes)) }
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            let pair = text.get(3 * place..3 * place + 2).ok_or_else(error)?;
+            [*byte] = parse_hex_bytes(pair).ok_or_else(error)?;
+        }
+        Ok(Eui64(bytes))
     }
 }
 

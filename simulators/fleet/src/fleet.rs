@@ -321,14 +321,15 @@ impl Fleet {
             match datagram {
                 Datagram::Block(frame) => member.home.receive_block(at, &frame, &mut self.commons),
                 Datagram::Question(question) => {
-                    let mut reply = Vec::new();
+                    let mut reply = self.commons.buffer();
                     member.home.receive_wan(at, &question, &mut reply, &mut self.commons);
                     if let Some(faults) = &mut member.reply_faults {
                         faults.tamper(at, &question, &mut reply);
                     }
                     self.commons.give_back(question);
-                    if !reply.is_empty() {
-                        self.answer(at, hub, reply);
+                    match reply.is_empty() {
+                        true => self.commons.give_back(reply),
+                        false => self.answer(at, hub, reply),
                     }
                 }
             }

@@ -99,7 +99,7 @@ fn for_blocks(rate: u64) -> ByteRate {
 
 fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: u16) -> Delivery {
     let arrives = arriving(spec, link);
-    let bytes = on_the_wire(len, spec.device.hub.block_bytes.get()) as f64 / arrives;
+    let bytes = wire_len(len, spec.device.hub.block_bytes.get()) as f64 / arrives;
     let (air_time, asleep) = over_the_radio(spec, kind, len);
     let held = air_time + verify_time(len);
     let look = Duration::from_secs(spec.campaign.poll_interval_s.get().into());
@@ -111,7 +111,7 @@ fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: 
 }
 
 /// Returns the bytes of all blocks of an image, each in a frame and a datagram of its own.
-fn on_the_wire(len: u32, block: u32) -> u64 {
+pub fn wire_len(len: u32, block: u32) -> u64 {
     let frame = |block: u32| (block_frame_len(block as usize) + DATAGRAM_OVERHEAD_LEN) as u64;
     let rest = len % block;
     u64::from(len / block) * frame(block) + if rest > 0 { frame(rest) } else { 0 }
@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn every_block_has_headers_and_some_are_sent_again() {
         let frame = |block| (block_frame_len(block) + DATAGRAM_OVERHEAD_LEN) as u64;
-        assert_eq!(on_the_wire(2_048, 1_024), 2 * frame(1_024));
-        assert_eq!(on_the_wire(2_049, 1_024), 2 * frame(1_024) + frame(1));
+        assert_eq!(wire_len(2_048, 1_024), 2 * frame(1_024));
+        assert_eq!(wire_len(2_049, 1_024), 2 * frame(1_024) + frame(1));
         let spec = WorldSpec::parse(STREET).expect("street.toml is sound");
         let lossy = spec.links.iter().find(|link| link.name == "lossy").expect("the street has it");
         // 3 % of noise; one datagram in 51 falls into a bad spell, which takes 60 % of them.

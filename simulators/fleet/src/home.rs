@@ -327,7 +327,7 @@ impl Home {
                 }
             }
         }
-        self.hub_due = due(self.hub.poll_timeout());
+        self.hub_due = due(self.hub.poll_timeout()).max(now);
     }
 
     fn collect_from_meter(&mut self, index: usize, now: Moment, commons: &mut Commons) {
@@ -341,7 +341,8 @@ impl Home {
             self.put_on_air(now, from, HUB_ADDRESS, frame, commons);
         }
         let member = &mut self.meters[index];
-        member.due = due(member.meter.poll_timeout());
+        // What was put off until now may have been due before.
+        member.due = due(member.meter.poll_timeout()).max(now);
     }
 
     fn put_on_air(&mut self, now: Moment, from: u16, to: u16, frame: Vec<u8>, commons: &mut Commons) {

@@ -69,6 +69,8 @@ pub(crate) struct HomeWitness {
     looks: u64,
     checks: u64,
     broken: Option<Broken>,
+    /// When it looked last.
+    looked_at: Moment,
 }
 
 /// What was seen of a device last time.
@@ -96,7 +98,16 @@ type Judged = Result<(), (&'static str, String)>;
 impl HomeWitness {
     pub(crate) fn new(rules: Arc<WatchRules>) -> HomeWitness {
         let (devices, link) = (Vec::new(), Fill::default());
-        HomeWitness { rules, devices, link, offered_bytes: 0, looks: 0, checks: 0, broken: None }
+        HomeWitness {
+            rules,
+            devices,
+            link,
+            offered_bytes: 0,
+            looks: 0,
+            checks: 0,
+            broken: None,
+            looked_at: Moment::default(),
+        }
     }
 
     /// Looks at all devices of the home.
@@ -108,6 +119,13 @@ impl HomeWitness {
         meters: impl Iterator<Item = &'a Meter>,
     ) {
         self.looks += 1;
+        self.checks += 1;
+        if now < self.looked_at && self.broken.is_none() {
+            let detail = format!("after an event at {}", self.looked_at);
+            let invariant = "time goes on in a home";
+            self.broken = Some(Broken { invariant, device: hub.eui(), at: now, detail });
+        }
+        self.looked_at = now;
         self.look_at(now, pool, hub.board(), hub.counters().activations);
         for meter in meters {
             self.look_at(now, pool, meter.board(), meter.counters().activations);

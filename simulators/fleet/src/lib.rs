@@ -48,6 +48,7 @@ pub use flash::{
     CutMode, FlashError, FlashFault, FlashFaults, FlashLayout, FlashPlace, LayoutError, Wear, WornSector,
 };
 pub use fleet::Fleet;
+pub use forecast::wire_len;
 pub use home::{Fidelity, HanTraffic};
 pub use hub::{HanDevice, Hub, HubConfig, HubCounters, HubSecurity, StageError};
 pub use invariants::{Broken, Fill, WatchRules};

@@ -9,7 +9,9 @@ use std::time::Duration;
 use campaign::{
     CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings, Target,
 };
-use eligibility::{GateConfig, InstructingParty, Inventory, LoadError, Register, SmsoId, TextError};
+use eligibility::{
+    GateConfig, InstructingParty, Inventory, LoadError, Register, RegisterRows, SmsoId, TextError,
+};
 use firmware_image::{SigningKey, VerifiedImage};
 use thiserror::Error;
 use transfer_engine::{ByteRate, EngineConfig, LineRate, Patience, Transport};
@@ -26,6 +28,8 @@ pub struct Rehearsal {
     pub fleet: Fleet,
     /// Lists, evidence and inventory.
     pub desk: Desk,
+    /// The rows behind the desk's lists, for those who change them while the campaign runs.
+    pub lists: RegisterRows,
     /// The order.
     pub order: CampaignOrder,
     /// Budgets and keys of the head-end.
@@ -77,14 +81,14 @@ impl Rehearsal {
         let papers = paperwork(spec, fleet.homes(), cast.images, cast.hub_port)?;
         let order = order(spec, cast.seed, &papers, cast.images)?;
         let desk = Desk {
-            register: Register::from_rows(papers.register)?,
+            register: Register::from_rows(papers.register.clone())?,
             inventory: Inventory::from_rows(papers.inventory)?,
             gate: GateConfig::AS_EXPECTED,
         };
         let settings = settings(spec, cast.order_key);
         let news = DeskNews::draw(spec, cast.seed, fleet.homes())?;
         let images = cast.images.values().cloned().collect();
-        Ok(Rehearsal { fleet, desk, order, settings, images, news })
+        Ok(Rehearsal { fleet, desk, lists: papers.register, order, settings, images, news })
     }
 }
 

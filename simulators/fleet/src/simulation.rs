@@ -68,7 +68,7 @@ pub enum SimulationError {
 impl Simulation {
     /// Hands in the images and the order; nothing has been sent yet.
     pub fn new(rehearsal: Rehearsal, start: Moment, port: u16) -> Result<Simulation, SimulationError> {
-        let Rehearsal { fleet, desk, order, settings, images, news } = rehearsal;
+        let Rehearsal { fleet, desk, order, settings, images, news, lists: _ } = rehearsal;
         let mut conductor = Conductor::new(settings, desk, start);
         for image in images {
             conductor.add_image(image);
@@ -113,6 +113,13 @@ impl Simulation {
     /// Withdraws an image from the running head-end, as after the revocation of its maker's key.
     pub fn withdraw_image(&mut self, image: FileDigest) {
         self.conductor.withdraw_image(self.now, image);
+    }
+
+    /// Lays other lists on the running head-end's desk, as when the files of an SMSO have changed. What suppliers have
+    /// written since the beginning is noted in them.
+    pub fn replace_desk(&mut self, mut desk: Desk) {
+        self.news.retell(&mut desk.inventory);
+        self.conductor.set_desk(desk);
     }
 
     /// Asks the running head-end for something, as its operator does; what it changed is durable when this returns.
@@ -252,6 +259,11 @@ impl Simulation {
         let mut census = self.fleet.census();
         census.faults.count(FaultKind::SupplierChange, self.news.changes());
         census
+    }
+
+    /// Returns what the desk has heard, and will hear, of suppliers.
+    pub fn news(&self) -> &DeskNews {
+        &self.news
     }
 
     /// Returns the fleet.

@@ -1,10 +1,8 @@
 //! From an order to verdicts and a plan, in one append.
 
-use std::collections::BTreeMap;
-
 use eligibility::{
-    Circumstances, Claim, CplEntryId, Date, DeviceType, ImageSize, InstructingParty, MeterStatus,
-    OfferedImage, SmsoId, decide,
+    Circumstances, Claim, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
+    Targets, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;
@@ -80,7 +78,7 @@ impl Conductor {
 
     /// Judges an order and plans its waves without writing anything.
     pub fn plan(&self, now: Moment, order: &CampaignOrder) -> Vec<PlanRecord> {
-        let goals: BTreeMap<Eui64, CplEntryId> = order
+        let goals: Targets = order
             .devices
             .iter()
             .filter_map(|device| Some((*device, self.target_for(&order.targets, *device)?.cpl_entry.clone())))
@@ -113,7 +111,7 @@ impl Conductor {
         &self,
         now: Moment,
         order: &CampaignOrder,
-        goals: &BTreeMap<Eui64, CplEntryId>,
+        goals: &Targets,
         device: Eui64,
     ) -> PlanRecord {
         let found = self.desk.inventory.device(device);
@@ -159,7 +157,7 @@ impl Conductor {
         instructed_by: &InstructingParty,
         addressed_smso: &SmsoId,
         targets: &[Target],
-        goals: &BTreeMap<Eui64, CplEntryId>,
+        goals: &Targets,
         device: Eui64,
     ) -> Judgement {
         let Desk { register, inventory, gate } = &self.desk;
@@ -199,7 +197,7 @@ impl Conductor {
         };
         let installation = self.desk.inventory.device(device).map(|found| found.installation);
         // What the order still means to do in this home: devices that it gave up stay as they are.
-        let goals: BTreeMap<Eui64, CplEntryId> = installation
+        let goals: Targets = installation
             .into_iter()
             .flat_map(|installation| self.desk.inventory.members(installation))
             .filter(|member| state.row(member.id).is_some_and(|row| row.verdict.allowed))

@@ -21,8 +21,8 @@ const MAINS_BLOCK: Duration = Duration::from_millis(100);
 impl Conductor {
     pub(super) fn on_event(&mut self, now: Moment, event: Event) {
         let hub = event.hub;
-        let name = self.hub_names.get(hub.0 as usize).map(ToString::to_string).unwrap_or_default();
-        let _span = tracing::info_span!("hub", eui = %name).entered();
+        let name = self.hub_names.get(hub.0 as usize).map(tracing::field::display);
+        let _span = tracing::info_span!("hub", eui = name).entered();
         self.note_heard(hub, event.result.is_ok());
         match (event.task, event.result) {
             (Task::Stage { channel, .. }, result) => {

@@ -15,7 +15,7 @@ use eligibility::{CplEntry, CplEntryId, DeviceChange, Register};
 use firmware_image::{Eui64, FileDigest, FileVersion};
 use transfer_engine::Moment;
 
-use super::{Conductor, Errand};
+use super::{Conductor, Desk, Errand};
 use crate::order::{CampaignId, Target};
 use crate::phase::Phase;
 use crate::record::{Record, SteppedRecord};
@@ -105,6 +105,29 @@ impl Conductor {
     pub(super) fn note_brought(&mut self, campaign: &CampaignId, device: Eui64) {
         if let Some(entry) = self.brought(campaign, device).map(|target| target.cpl_entry.clone()) {
             // A device that has left the inventory meanwhile has nothing to note.
+            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
+        }
+    }
+
+    /// Notes in new lists what devices on their way were read back to run: the lists may be older.
+    pub(super) fn note_steps(&mut self) {
+        let Desk { register, inventory, .. } = &self.desk;
+        let mut steps: Vec<(Eui64, CplEntryId)> = Vec::new();
+        for state in self.campaigns.values() {
+            for row in state.rows().filter(|row| row.outcome.is_none()) {
+                let (Some(running), Some(found)) = (&row.running, inventory.device(row.device)) else {
+                    continue;
+                };
+                let is_it = |id: &CplEntryId| {
+                    let entry = register.entry(id).filter(|_| register.is_for_model(found.entry, id));
+                    entry.is_some_and(|entry| entry.firmware.to_string() == *running)
+                };
+                let entry = state.order.targets.iter().map(|target| &target.cpl_entry).find(|id| is_it(id));
+                steps.extend(entry.map(|entry| (row.device, entry.clone())));
+            }
+        }
+        for (device, entry) in steps {
+            // Found there a moment ago.
             let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
         }
     }

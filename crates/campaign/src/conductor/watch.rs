@@ -128,13 +128,13 @@ impl Conductor {
 
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
         let own = devices.iter().find(|status| status.channel == 0);
-        self.on_identity(now, hub, own);
         self.on_hub_row(now, hub, own);
         for status in devices {
             let Some(device) = self.device_on(hub, status.channel) else { continue };
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
-            if device.to_bytes() == status.device {
-                self.on_device_status(now, hub, device, status);
+            match device.to_bytes() == status.device {
+                true => self.on_device_status(now, hub, device, status),
+                false => self.on_stranger(now, device, Eui64::from_bytes(status.device)),
             }
         }
         let at_work = self.hub_named(hub).is_some_and(|hub| !hub.channels.is_empty());
@@ -143,21 +143,16 @@ impl Conductor {
         }
     }
 
-    /// Ends what is under way for a hub in whose place another one answers: it will never be heard of again. The devices
-    /// behind it are looked for behind the new one.
-    fn on_identity(&mut self, now: Moment, hub: HubId, own: Option<&HanDeviceStatus>) {
-        let (Some(device), Some(own)) = (self.device_on(hub, 0), own) else { return };
-        let Some((campaign, stage)) = self.under_way(device).filter(|_| device.to_bytes() != own.device)
-        else {
-            return;
-        };
+    /// Ends what is under way for a device in whose place another one answers, rather than wait for one that will never be
+    /// heard of again. The devices behind a hub that was swapped are looked for behind the new one.
+    fn on_stranger(&mut self, now: Moment, device: Eui64, stranger: Eui64) {
+        let Some((campaign, stage)) = self.under_way(device) else { return };
         let outcome = match stage {
             Stage::Ordered => Outcome::ActivationUnconfirmed,
             Stage::Soaking => Outcome::Unhealthy,
             _ => Outcome::TransferFailed,
         };
-        let stranger = Eui64::from_bytes(own.device);
-        let reason = format!("another hub, {stranger}, answers at its address");
+        let reason = format!("another device, {stranger}, is in its place");
         self.end(now, &campaign, device, outcome, reason, None);
     }
 

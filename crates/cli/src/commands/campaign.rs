@@ -1,10 +1,15 @@
-//! `lamplighter campaign`: client of the HTTP API of a running `lamplighter serve`.
+//! `lamplighter campaign`: client of the HTTP API of a running `lamplighter serve`; and, by lists in files and without an
+//! engine, what that engine would say of a device (`explain`) or of an order (`plan`).
 
 mod approve;
 mod client;
 mod command;
 mod create;
 mod exclusions;
+mod explain;
+mod order_file; // an order written down
+mod plan;
+mod question; // lists, day, terms
 mod show;
 
 use clap::{Args, Subcommand};
@@ -13,7 +18,7 @@ use self::client::Client;
 use crate::exit::Failure;
 use crate::output::Output;
 
-/// What can be asked of a running engine.
+/// What can be asked.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CampaignCommand {
     Create(create::Arguments),
@@ -23,6 +28,8 @@ pub(crate) enum CampaignCommand {
     Pause(command::PauseArguments),
     Resume(command::ResumeArguments),
     Abort(command::AbortArguments),
+    Explain(explain::Arguments),
+    Plan(plan::Arguments),
 }
 
 /// Where the engine is.
@@ -39,7 +46,7 @@ impl EngineArguments {
     }
 }
 
-/// Asks it.
+/// Asks.
 pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Failure> {
     match command {
         CampaignCommand::Create(arguments) => create::run(arguments, output),
@@ -49,5 +56,7 @@ pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Fail
         CampaignCommand::Pause(arguments) => command::pause(arguments, output),
         CampaignCommand::Resume(arguments) => command::resume(arguments, output),
         CampaignCommand::Abort(arguments) => command::abort(arguments, output),
+        CampaignCommand::Explain(arguments) => explain::run(arguments, output),
+        CampaignCommand::Plan(arguments) => plan::run(arguments, output),
     }
 }

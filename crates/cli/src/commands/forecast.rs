@@ -10,19 +10,20 @@
 mod lines; // what is printed
 mod runs; // the simulations
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use campaign::{lower_bound, lower_bound_of_mains};
 use clap::Args;
-use fleet::{Rehearsal, Simulation, WorldSpec, region_seed};
+use fleet::{DeviceKind, Rehearsal, Simulation, WorldSpec, region_seed};
 
 use super::simulate::{Actors, HUB_PORT, read_world};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::hash_speed;
 use crate::output::Output;
 use crate::report::BoundLine;
-use lines::{Forecast, Line};
+pub(super) use lines::Forecast;
+use lines::Line;
 
 /// Options of `forecast`.
 #[derive(Debug, Args)]
@@ -44,11 +45,11 @@ pub(crate) struct ForecastArguments {
     #[arg(long, value_name = "PRICE", value_parser = price)]
     price_per_mb: Option<f64>,
     /// Give up when a campaign has not ended after this many simulated days.
-    #[arg(long, value_name = "DAYS", default_value_t = 60)]
+    #[arg(long, value_name = "DAYS", default_value_t = USUAL_DAYS)]
     days: u32,
 }
 
-fn price(text: &str) -> Result<f64, String> {
+pub(super) fn price(text: &str) -> Result<f64, String> {
     let price: f64 = text.parse().map_err(|_| "expected a number, such as 0.02".to_owned())?;
     if price.is_finite() && price >= 0.0 {
         Ok(price)
@@ -66,11 +67,38 @@ struct Plan {
     mains_bound: Option<BoundLine>,
 }
 
+/// How many simulated days a campaign may take when nobody says otherwise.
+const USUAL_DAYS: u32 = 60;
+
 pub(crate) fn run(arguments: &ForecastArguments, output: &Output) -> Result<(), Failure> {
     let spec = read_world(&arguments.world)?;
-    hash_speed::warn_if_slow();
     let actors = Actors::new(&spec, arguments.seed)?;
-    let stage = Stage { arguments, spec: &spec, actors: &actors };
+    output.report(&forecast(arguments, &spec, &actors, output)?)
+}
+
+/// Foresees a campaign of images for some kinds of devices on a world that was made from a file.
+pub(super) fn foresee(
+    world: &Path,
+    seeds: u32,
+    price_per_mb: Option<f64>,
+    spec: &WorldSpec,
+    kinds: &[DeviceKind],
+    output: &Output,
+) -> Result<Forecast, Failure> {
+    let world = world.to_owned();
+    let arguments = ForecastArguments { world, seeds, seed: 0, price_per_mb, days: USUAL_DAYS };
+    let actors = Actors::new(spec, arguments.seed)?.with_images_for(kinds);
+    forecast(&arguments, spec, &actors, output)
+}
+
+fn forecast(
+    arguments: &ForecastArguments,
+    spec: &WorldSpec,
+    actors: &Actors,
+    output: &Output,
+) -> Result<Forecast, Failure> {
+    hash_speed::warn_if_slow();
+    let stage = Stage { arguments, spec, actors };
     let regions = spec.regions.get();
     let plans = (0..regions).map(|region| stage.plan(region)).collect::<Result<Vec<Plan>, Failure>>()?;
     let runs = runs::run(&stage, output)?;
@@ -80,8 +108,7 @@ pub(crate) fn run(arguments: &ForecastArguments, output: &Output) -> Result<(), 
         .zip(0..)
         .map(|(plan, region)| Line::of(plan, of_region(region), arguments.price_per_mb))
         .collect();
-    let forecast = Forecast::of(arguments, &spec.name, lines, &runs);
-    output.report(&forecast)
+    Ok(Forecast::of(arguments, &spec.name, lines, &runs))
 }
 
 /// The world and who takes part in it, for plan and runs alike.

@@ -11,6 +11,7 @@ mod config;
 mod desk;
 mod engine;
 mod images;
+mod terms;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::config::Config;
 use self::desk::LiveDesk;
 use self::engine::{EngineRoom, Papers};
+pub(super) use self::terms::Terms;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::hash_speed;
 use crate::output::Output;

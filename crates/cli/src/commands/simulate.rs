@@ -84,6 +84,12 @@ impl Actors {
         Ok(Actors { images, trust: Arc::new(trust), seed })
     }
 
+    /// Leaves out the images for all other kinds of devices.
+    pub(super) fn with_images_for(mut self, kinds: &[DeviceKind]) -> Actors {
+        self.images.retain(|kind, _| kinds.contains(kind));
+        self
+    }
+
     pub(super) fn cast<'a>(&'a self, spec: &'a WorldSpec, seed: u64) -> Cast<'a> {
         Cast {
             spec,

@@ -60,6 +60,15 @@ impl Desk {
         fs::set_permissions(self.path(name), Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Copies files of the repository, each to the same place in the folder.
+    pub(crate) fn copy_from_repository(&self, names: &[&str]) {
+        let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        for name in names {
+            fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+            fs::copy(repository.join(name), self.path(name)).unwrap();
+        }
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         fs::write(self.path(name), bytes).unwrap();
     }
@@ -103,7 +112,7 @@ impl Desk {
     }
 
     /// Every file and folder with its content.
-    fn files(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
@@ -139,6 +148,14 @@ impl Ended {
         }
         let rest: Vec<&str> = lines.collect();
         assert!(rest.len() <= 1 && rest.iter().all(|line| line.starts_with("hint: ")), "{self:?}");
+    }
+
+    /// Requires the code and an error that says so, whatever was said before it.
+    #[track_caller]
+    pub(crate) fn failed_last(&self, code: i32, said: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        let error = self.stderr.lines().rfind(|line| line.starts_with("error: "));
+        assert!(error.is_some_and(|error| error.contains(said)), "`{said}` is missing: {self:?}");
     }
 
     #[track_caller]

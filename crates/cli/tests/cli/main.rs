@@ -5,6 +5,9 @@
 mod capture;
 mod desk;
 mod forecast;
+mod gate;
+mod gate_readme;
+mod gate_sheets;
 mod general;
 mod image_keys;
 mod image_keys_encrypted;

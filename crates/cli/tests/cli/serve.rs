@@ -236,7 +236,7 @@ fn serve_refuses_to_start_with_what_makes_no_sense_and_leaves_nothing_behind() {
         (with("image.pub.pem", "gone.pub.pem"), "gone.pub.pem: cannot be opened"),
         (with("image.pub.pem", "esme.ota"), "esme.ota"),
         (with("order.key.pem", "open.key.pem"), "open to others (mode 0644), expected mode 0600"),
-        (with("lists/cpl.csv", "lists/bad.csv"), "cpl.csv line 2, column device_type: expected"),
+        (with("lists/cpl.csv", "lists/bad.csv"), "lists/bad.csv line 2, column device_type: expected"),
         (with("lists/epcl.csv", "lists/gone.csv"), "lists/gone.csv: cannot be opened"),
         (with("127.0.0.1:0", "0.0.0.0:0"), "key http.bind: expected an address of this machine"),
         (with("127.0.0.1:0", &http_taken.to_string()), "key http.bind: 127.0.0.1:"),

@@ -2,7 +2,6 @@
 //!
 //! There is deliberately no place here for anybody's confidence, approval or override.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +10,8 @@ use firmware_image::{Eui64, ImageDigest, ImageIdentity, VerifiedImage};
 use jiff::civil::Date;
 
 use crate::cpl::ImageSize;
-use crate::text::{CplEntryId, SmsoId};
+use crate::targets::Targets;
+use crate::text::SmsoId;
 
 /// The question: may this device get this image, as a part of this order?
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub struct Claim<'a> {
     pub device: Eui64,
     /// What each device of the order is to run. Names at least this device and all others of its installation that the
     /// order updates; devices of other installations may stand there and are not looked at.
-    pub targets: &'a BTreeMap<Eui64, CplEntryId>,
+    pub targets: &'a Targets,
     /// Who instructs.
     pub instructed_by: &'a InstructingParty,
     /// The SMSO that the instruction addresses.

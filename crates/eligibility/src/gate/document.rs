@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::evidence::{Evidence, EvidenceState};
 use crate::inventory::{Excluded, NoticeView};
-use crate::text::DmcId;
+use crate::text::{DmcId, DocRef, SupplierId};
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,20 @@ pub enum Document<'a> {
     /// A test or a report.
     Evidence(&'a Evidence),
     /// A notice to a supplier.
-    Notice(NoticeView<'a>),
+    Notice {
+        /// The supplier.
+        supplier: &'a SupplierId,
+        /// The combination, when it names one.
+        dmc: Option<&'a DmcId>,
+        /// When it was issued.
+        issued_at: Date,
+    },
     /// An entry on the list of exclusions.
     Exclusion {
         /// The device.
         device: Eui64,
         /// The document, when there is one.
-        doc_ref: Option<&'a str>,
+        doc_ref: Option<&'a DocRef>,
         /// Since when.
         since: Date,
     },
@@ -66,8 +73,13 @@ pub struct DocumentRecord {
 }
 
 impl<'a> Document<'a> {
+    pub(super) fn of_notice(notice: NoticeView<'a>) -> Self {
+        let NoticeView { supplier, dmc, issued_at, .. } = notice;
+        Document::Notice { supplier, dmc, issued_at }
+    }
+
     pub(super) fn of_exclusion(device: Eui64, excluded: &'a Excluded) -> Option<Self> {
-        let doc_ref = excluded.doc_ref.as_ref().map(|doc_ref| doc_ref.as_str());
+        let doc_ref = excluded.doc_ref.as_ref();
         excluded.since.map(|since| Document::Exclusion { device, doc_ref, since })
     }
 
@@ -77,7 +89,7 @@ impl<'a> Document<'a> {
             Document::Listing { .. } | Document::Removal { .. } => "EPCL",
             Document::Proposal { .. } => "PPCL",
             Document::Evidence(evidence) => evidence.kind.as_str(),
-            Document::Notice(_) => "NOTICE",
+            Document::Notice { .. } => "NOTICE",
             Document::Exclusion { .. } => "EXCLUSION",
         }
     }
@@ -90,7 +102,7 @@ impl<'a> Document<'a> {
             Document::Proposal { .. } => "proposed",
             Document::Evidence(evidence) if evidence.is_draft() => "draft",
             Document::Evidence(evidence) => evidence.state.as_str(),
-            Document::Notice(_) => "issued",
+            Document::Notice { .. } => "issued",
             Document::Exclusion { .. } => "in force",
         }
     }
@@ -101,9 +113,9 @@ impl<'a> Document<'a> {
             Document::Listing { added: date, .. }
             | Document::Removal { removed: date, .. }
             | Document::Proposal { proposed: date, .. }
+            | Document::Notice { issued_at: date, .. }
             | Document::Exclusion { since: date, .. } => *date,
             Document::Evidence(evidence) => evidence.date,
-            Document::Notice(notice) => notice.issued_at,
         }
     }
 
@@ -114,7 +126,7 @@ impl<'a> Document<'a> {
             | Document::Removal { dmc, .. }
             | Document::Proposal { dmc, .. } => Some(dmc),
             Document::Evidence(evidence) => Some(&evidence.dmc),
-            Document::Notice(notice) => notice.dmc,
+            Document::Notice { dmc, .. } => *dmc,
             Document::Exclusion { .. } => None,
         }
     }
@@ -126,9 +138,9 @@ impl<'a> Document<'a> {
             | Document::Removal { dmc, .. }
             | Document::Proposal { dmc, .. } => dmc.to_string(),
             Document::Evidence(evidence) => evidence.doc_ref.to_string(),
-            Document::Notice(notice) => notice.supplier.to_string(),
+            Document::Notice { supplier, .. } => supplier.to_string(),
             Document::Exclusion { device, doc_ref, .. } => {
-                doc_ref.map_or_else(|| device.to_string(), str::to_owned)
+                doc_ref.map_or_else(|| device.to_string(), DocRef::to_string)
             }
         }
     }

@@ -3,19 +3,16 @@
 //! A row of the table that has several conditions is several rules here, so that a test can leave out each of them and
 //! show what it is there for. Outside of tests there is one table, the complete one.
 
-use jiff::civil::Date;
-
 use super::basis::{Basis, Proof};
-use super::case::Case;
-use super::claim::{Claim, GateConfig};
+use super::case::{Case, HomeTargets, Known};
+use super::claim::Claim;
 use super::conditions::{self, Objection};
 use super::document::{Document, Documents};
 use super::proof::{self, Answer};
 use super::refusal::Refusal;
 use super::verdict::{Decision, Verdict};
 use super::waits;
-use crate::inventory::Inventory;
-use crate::register::Register;
+use crate::inventory::Member;
 
 /// Rules in the order in which they are asked.
 #[derive(Debug, Clone, Copy)]
@@ -113,27 +110,27 @@ impl Rules {
         names.chain(self.waits.iter().map(|rule| rule.name))
     }
 
-    /// Judges a claim; `None` when no rule of block B answers, which cannot be while B7 is asked.
+    /// Judges a claim about a device that was looked for; `None` when no rule of block B answers, which cannot be while B7 is asked.
     pub(super) fn judge<'a>(
         &self,
         claim: &Claim<'a>,
-        register: &'a Register,
-        inventory: &'a Inventory,
-        today: Date,
-        config: &GateConfig,
+        found: Option<(Member<'a>, HomeTargets<'a>)>,
+        known: &Known<'a>,
     ) -> Option<Verdict<'a>> {
+        let (today, effective) = (known.today, known.config.tmad_v7_effective);
         let told = |target, Stopped { decision, documents }| {
-            Verdict::new(claim.device, target, today, config.tmad_v7_effective, decision, documents)
+            Verdict::new(claim.device, target, today, effective, decision, documents)
         };
-        let Some(case) = Case::new(claim, register, inventory, today, config) else {
+        let Some((device, targets)) = found else {
             let decision = Decision::Refuse(Refusal::UnknownDevice(claim.device));
             return Some(told(None, Stopped { decision, documents: Documents::NONE }));
         };
+        let case = Case::new(claim, device, targets, known);
         let target = case.target_of(case.device);
         match self.walk(&case)? {
             Ok(proof) => {
                 let goal = case.goal.ok()?;
-                let notice = waits::covering_notice(&case, &proof).map(Document::Notice);
+                let notice = waits::covering_notice(&case, &proof).map(Document::of_notice);
                 let evidence = proof.evidence.and(notice);
                 let proof = Proof { evidence, ..proof };
                 let basis = Basis::new(claim.device, &goal.target.id, claim.image.digest, today, proof);

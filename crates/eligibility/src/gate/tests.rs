@@ -13,9 +13,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::case::{Known, home_targets};
 use super::rules::Rules;
 use crate::inventory::Inventory;
 use crate::register::Register;
+use crate::targets::Targets;
 use inputs::{Axis, Product};
 use world::World;
 
@@ -47,6 +49,7 @@ fn check(name: &str, found: &str) {
 /// What one combination was made of, so that several tables of rules can judge it.
 struct Built {
     world: World,
+    targets: Targets,
     register: Register,
     inventory: Inventory,
 }
@@ -54,12 +57,16 @@ struct Built {
 impl Built {
     fn of(product: &Product, word: &[char]) -> Built {
         let world = (product.build)(word);
-        Built { register: world.register(), inventory: world.inventory(), world }
+        Built { register: world.register(), inventory: world.inventory(), targets: world.targets(), world }
     }
 
     fn judge(&self, rules: &Rules) -> String {
-        let Built { world, register, inventory } = self;
-        let verdict = rules.judge(&world.claim(), register, inventory, world.today, &world.config);
+        let Built { world, targets, register, inventory } = self;
+        let known = Known { register, inventory, today: world.today, config: world.config };
+        let claim = world.claim(targets);
+        let device = inventory.find(world.device);
+        let found = device.map(|device| (device, home_targets(&claim, device)));
+        let verdict = rules.judge(&claim, found, &known);
         verdict.map_or_else(
             || "-- no rule answers".to_owned(),
             |verdict| format!("{} {}", verdict.row(), verdict.code()),

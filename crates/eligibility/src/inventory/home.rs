@@ -3,7 +3,7 @@
 use firmware_image::{Eui64, HardwareVersion};
 use jiff::civil::Date;
 
-use super::{DeviceRow, DeviceView, Excluded, HomeRow, Inventory, NONE, Site};
+use super::{DeviceRow, DeviceView, Excluded, Inventory, NONE, Site};
 use crate::combination::CombinationView;
 use crate::device::{DeviceType, MeterStatus};
 use crate::text::{CplEntryId, SmsoId, SupplierId};
@@ -11,8 +11,10 @@ use crate::text::{CplEntryId, SmsoId, SupplierId};
 /// An installation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Home<'a> {
-    pub(super) inventory: &'a Inventory,
-    pub(super) row: &'a HomeRow,
+    inventory: &'a Inventory,
+    members: &'a [DeviceRow],
+    site: u32,
+    first: u32,
 }
 
 /// One of its devices.
@@ -20,18 +22,18 @@ pub(crate) struct Home<'a> {
 pub(crate) struct Member<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) row: &'a DeviceRow,
+    pub(super) place: u32,
 }
 
 impl<'a> Home<'a> {
     /// Returns the devices, the hub first, then by channel: at most one of each type.
     pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
-        let first = self.row.first as usize;
-        let rows = self.inventory.devices.get(first..first + usize::from(self.row.count)).unwrap_or_default();
-        rows.iter().map(move |row| Member { inventory: self.inventory, row })
+        let Home { inventory, members, first, .. } = self;
+        members.iter().zip(first..).map(move |(row, place)| Member { inventory, row, place })
     }
 
     fn site(self) -> &'a Site {
-        self.inventory.names.sites.get(self.row.site)
+        self.inventory.names.sites.get(self.site)
     }
 
     pub(crate) fn smso(self) -> &'a SmsoId {
@@ -53,7 +55,11 @@ impl<'a> Home<'a> {
 
 impl<'a> Member<'a> {
     pub(crate) fn home(self) -> Home<'a> {
-        self.inventory.home(self.row.home).expect("a device of the inventory has a home there")
+        let DeviceRow { site, position, siblings, .. } = *self.row;
+        let first = self.place - u32::from(position);
+        let range = first as usize..first as usize + usize::from(siblings);
+        let members = self.inventory.devices.get(range).unwrap_or_default();
+        Home { inventory: self.inventory, members, site, first }
     }
 
     pub(crate) fn id(self) -> Eui64 {
@@ -96,13 +102,14 @@ impl<'a> Member<'a> {
 
     pub(crate) fn view(self) -> DeviceView<'a> {
         let DeviceRow { id, device_type, channel, hardware, status, enrolled, .. } = *self.row;
-        let home = self.home();
-        let Site { smso, group, comms_provider } = home.site();
+        let homes = &self.inventory.homes;
+        let home = homes.get(self.row.home as usize).expect("a device of the inventory has a home there");
+        let Site { smso, group, comms_provider } = self.inventory.names.sites.get(home.site);
         DeviceView {
             id,
             device_type,
-            installation: &home.row.installation,
-            hub: home.row.hub,
+            installation: &home.installation,
+            hub: home.hub,
             channel,
             entry: self.entry(),
             hardware,
@@ -113,8 +120,8 @@ impl<'a> Member<'a> {
             smso,
             group,
             comms_provider,
-            hub_address: &home.row.hub_address,
-            cell: self.inventory.names.cells.get(home.row.cell),
+            hub_address: &home.hub_address,
+            cell: self.inventory.names.cells.get(home.cell),
         }
     }
 }

@@ -10,10 +10,9 @@ use firmware_image::Eui64;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{
-    DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_id, hash_text, notices::Notices,
-};
+use super::{DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_text, notices::Notices};
 use crate::device::{Device, DeviceType, HanChannel};
+use crate::places::Places;
 use crate::table::{BadRow, Fault, Faults, FileKind, Lined, Row, RowSource, read_rows};
 use crate::text::InstallationId;
 
@@ -26,7 +25,6 @@ pub(crate) struct Gathering {
     devices: Vec<DeviceRow>,
     /// The line of each device; lines beyond 32 bits are all told as the last.
     lines: Vec<u32>,
-    places: HashTable<u32>,
     homes: Vec<GatheredHome>,
     by_installation: HashTable<u32>,
     by_hub: HashMap<Eui64, u32, FixedState>,
@@ -83,12 +81,6 @@ impl Gathering {
             return faults.add_fatal(fault(line, "device_id", &expected, "more"));
         }
         let home = self.home_of(&row, line, faults);
-        if let Some((first_line, first)) = self.known(row.id) {
-            faults.add_twice(FileKind::Inventory, line, "device_id", &row.id.to_string(), first_line);
-            faults.leave_out_row();
-            self.condemn(home);
-            return self.condemn(first);
-        }
         let mut sound = check_alone(&row, line, faults);
         sound &= self.check_home(home, &row, line, faults);
         if !sound {
@@ -114,17 +106,12 @@ impl Gathering {
             device_type: row.device_type,
             status: row.status,
             enrolled: row.enrolled,
+            // The home's, once it is complete.
+            site: 0,
+            position: 0,
+            siblings: 0,
         });
         self.lines.push(short(line));
-        let devices = &self.devices;
-        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
-        self.places.insert_unique(hash_id(row.id), place, rehash);
-    }
-
-    fn known(&self, id: Eui64) -> Option<(u64, usize)> {
-        let is_it = |place: &u32| self.devices.get(*place as usize).is_some_and(|row| row.id == id);
-        let place = *self.places.find(hash_id(id), is_it)? as usize;
-        Some((u64::from(*self.lines.get(place)?), self.devices.get(place)?.home as usize))
     }
 
     fn condemn(&mut self, home: usize) {
@@ -160,7 +147,6 @@ impl Gathering {
                 site: self.names.sites.number(&site),
                 cell: self.names.cells.number(&row.cell),
                 first: 0,
-                count: 0,
             },
             first_line: short(line),
             members: Default::default(),
@@ -225,6 +211,9 @@ impl Gathering {
 
     /// Puts what was gathered in order.
     pub(crate) fn finish(mut self, faults: &mut Faults) -> Inventory {
+        let mut by_id: Vec<(Eui64, u32)> = self.devices.iter().map(|row| row.id).zip(0..).collect();
+        by_id.sort_unstable();
+        self.condemn_twins(&by_id, faults);
         self.condemn_homes(faults);
         for (place, row) in self.devices.iter().enumerate() {
             let Some(home) = self.homes.get(row.home as usize).filter(|home| !home.sound) else { continue };
@@ -238,7 +227,25 @@ impl Gathering {
         let Self { devices, mut homes, names, .. } = self;
         homes.retain(|home| home.sound);
         homes.sort_by(|one, other| one.row.installation.cmp(&other.row.installation));
-        arrange(&devices, homes, names)
+        arrange(&devices, homes, names, by_id)
+    }
+
+    /// Finds devices that stand there twice.
+    fn condemn_twins(&mut self, by_id: &[(Eui64, u32)], faults: &mut Faults) {
+        let mut first: Option<(Eui64, u32)> = None;
+        for (id, place) in by_id {
+            let Some((_, first)) = first.filter(|(known, _)| known == id) else {
+                first = Some((*id, *place));
+                continue;
+            };
+            let line = |place: u32| self.lines.get(place as usize).copied().map_or(0, u64::from);
+            let (line, first_line) = (line(*place), line(first));
+            faults.add_twice(FileKind::Inventory, line, "device_id", &id.to_string(), first_line);
+            for place in [first, *place] {
+                let home = self.devices.get(place as usize).map(|row| row.home as usize);
+                home.into_iter().for_each(|home| self.condemn(home));
+            }
+        }
     }
 
     /// Finds the homes of bad rows, and those without a hub.
@@ -271,32 +278,43 @@ impl Gathering {
 }
 
 /// Lays the devices of each home beside one another and finds them again by id.
-fn arrange(gathered: &[DeviceRow], homes: Vec<GatheredHome>, names: Names) -> Inventory {
+fn arrange(
+    gathered: &[DeviceRow],
+    homes: Vec<GatheredHome>,
+    names: Names,
+    by_id: Vec<(Eui64, u32)>,
+) -> Inventory {
+    /// The place of a device that is left out.
+    const LEFT_OUT: u32 = u32::MAX;
+    let mut moved_to = vec![LEFT_OUT; gathered.len()];
     let mut devices: Vec<DeviceRow> = Vec::with_capacity(gathered.len());
     let mut rows: Vec<HomeRow> = Vec::with_capacity(homes.len());
     for (number, GatheredHome { mut row, members, .. }) in (0..).zip(homes) {
         let first = devices.len();
-        devices.extend(members.iter().flatten().filter_map(|place| gathered.get(*place as usize)));
+        let mut places: Vec<u32> = members.into_iter().flatten().collect();
+        places.sort_by_key(|place| gathered.get(*place as usize).map(|row| row.channel));
+        for (place, to) in places.iter().zip(first as u32..) {
+            devices.extend(gathered.get(*place as usize));
+            moved_to.get_mut(*place as usize).into_iter().for_each(|moved| *moved = to);
+        }
         let members = devices.get_mut(first..).unwrap_or_default();
-        members.sort_by_key(|member| member.channel);
-        members.iter_mut().for_each(|member| member.home = number);
-        (row.first, row.count) = (first as u32, members.len() as u8);
+        let siblings = members.len() as u8;
+        for (position, member) in (0..).zip(members) {
+            (member.home, member.site) = (number, row.site);
+            (member.position, member.siblings) = (position, siblings);
+        }
+        row.first = first as u32;
         rows.push(row);
     }
-    let mut by_id: Vec<(Eui64, u32)> = devices.iter().map(|row| row.id).zip(0..).collect();
-    by_id.sort_unstable();
-    let mut places = HashTable::with_capacity(devices.len());
-    for (place, row) in (0..).zip(&devices) {
-        let rehash = |place: &u32| devices.get(*place as usize).map_or(0, |row| hash_id(row.id));
-        places.insert_unique(hash_id(row.id), place, rehash);
-    }
+    let moved = |(_, place): (Eui64, u32)| moved_to.get(place as usize).copied().filter(|to| *to != LEFT_OUT);
+    let by_id: Vec<u32> = by_id.into_iter().filter_map(moved).collect();
+    let places = Places::of(&devices, |row| row.id);
     let mut home_places = HashTable::with_capacity(rows.len());
     for (place, row) in (0..).zip(&rows) {
         let rehash =
             |place: &u32| rows.get(*place as usize).map_or(0, |row| hash_text(row.installation.as_str()));
         home_places.insert_unique(hash_text(row.installation.as_str()), place, rehash);
     }
-    let by_id = by_id.into_iter().map(|(_, place)| place).collect();
     let notices = Notices::default();
     Inventory { devices, homes: rows, by_id, places, home_places, names, notices }
 }

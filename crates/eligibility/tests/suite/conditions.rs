@@ -318,7 +318,8 @@ fn a_claim_that_fails_several_rows_is_told_the_first() {
 fn what_is_noted_about_a_device_changes_its_next_verdict() {
     let world = world();
     let (register, mut inventory) = (world.register(), world.inventory());
-    let claim = world.claim();
+    let targets = world.targets();
+    let claim = world.claim(&targets);
     let mut after = |change: DeviceChange| {
         inventory.note(ESME, change).expect("the change fits");
         eligibility::decide(&claim, &register, &inventory, world.today, &world.config).code()

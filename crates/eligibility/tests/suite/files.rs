@@ -405,3 +405,18 @@ fn an_unreadable_source_is_a_fault_of_its_file() {
     );
     assert!(read_csv::<PpclEntry>(Broken).is_err());
 }
+
+#[test]
+fn a_quote_that_is_never_closed_does_not_make_a_cell_of_the_rest_of_the_file() {
+    let mut text =
+        String::from("dmc_id,kind,state,date,doc_ref,equivalent_to\nD2,MT,complete,2020-08-01,\"open,\n");
+    for _ in 0..50_000 {
+        text.push_str("D2,SIT,complete,2020-08-01,a document of some length,\n");
+    }
+    let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
+    assert!(
+        error.to_string().starts_with("evidence.csv line 2: expected a readable file, found \"a row longer")
+    );
+    // As long a file of short rows is no long row.
+    assert!(read_csv::<Evidence>(text.replace('"', "").as_bytes()).is_ok());
+}

@@ -230,6 +230,8 @@ fn a_register_and_an_inventory_written_and_loaded_give_the_same_verdict() {
         inventory.devices().map(Device::from).collect::<Vec<_>>(),
         world.inventory().devices().map(Device::from).collect::<Vec<_>>()
     );
-    let loaded = eligibility::decide(&world.claim(), &register, &inventory, world.today, &world.config);
+    let targets = world.targets();
+    let loaded =
+        eligibility::decide(&world.claim(&targets), &register, &inventory, world.today, &world.config);
     assert_eq!(loaded.record(), world.decide().record());
 }

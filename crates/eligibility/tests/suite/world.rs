@@ -7,7 +7,7 @@ use eligibility::{
     Circumstances, Claim, Combination, CplEntry, CplEntryId, CplStatus, Date, Device, DeviceType, DmcId,
     EpclEntry, Evidence, EvidenceKind, EvidenceState, ExclusionEntry, GateConfig, HanChannel, ImageSize,
     InstructingParty, Inventory, MeterStatus, Notice, ObjectionCount, OfferedImage, PpclEntry, Predecessors,
-    Register, RegisterRows, RegisteredImage, SmsoId, Verdict, decide,
+    Register, RegisterRows, RegisteredImage, SmsoId, Targets, Verdict, decide,
 };
 use firmware_image::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
@@ -107,21 +107,26 @@ impl World {
     /// Asks the gate. The lists are leaked, so that a verdict, which refers to them, can be handed about in a test.
     pub fn decide(&self) -> Verdict<'static> {
         let world: &'static World = Box::leak(Box::new(self.clone()));
+        let targets = Box::leak(Box::new(self.targets()));
         let (register, inventory) =
             (Box::leak(Box::new(self.register())), Box::leak(Box::new(self.inventory())));
-        decide(&world.claim(), register, inventory, world.today, &world.config)
+        decide(&world.claim(targets), register, inventory, world.today, &world.config)
     }
 
     /// Asks the gate and hands the verdict on, without leaking anything.
     pub fn ask_gate<R>(&self, look: impl FnOnce(&Verdict<'_>) -> R) -> R {
         let (register, inventory) = (self.register(), self.inventory());
-        look(&decide(&self.claim(), &register, &inventory, self.today, &self.config))
+        look(&decide(&self.claim(&self.targets()), &register, &inventory, self.today, &self.config))
     }
 
-    pub fn claim(&self) -> Claim<'_> {
+    pub fn targets(&self) -> Targets {
+        self.targets.clone().into_iter().collect()
+    }
+
+    pub fn claim<'a>(&'a self, targets: &'a Targets) -> Claim<'a> {
         Claim {
             device: self.device,
-            targets: &self.targets,
+            targets,
             instructed_by: &self.instructed_by,
             addressed_smso: &self.addressed_smso,
             image: &self.image,

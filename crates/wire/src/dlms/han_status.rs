@@ -112,6 +112,12 @@ impl OrderChallenge {
 /// The bytes of a challenge: nonce and counter, eight each.
 const CHALLENGE_LEN: usize = 16;
 
+/// The longest row: tags and lengths 13, device 8, channel and state 2, four numbers of 4, challenge 16.
+const MAX_ROW_LEN: usize = 64;
+
+/// Tag and length of the list at their longest.
+const LIST_HEADER_LEN: usize = 6;
+
 /// As many as there are channels.
 const MAX_DEVICES: usize = 255;
 
@@ -135,6 +141,7 @@ impl HanDeviceStatus {
     /// Panics above 255 devices: there are no more channels.
     pub fn emit_list(devices: &[HanDeviceStatus], out: &mut Vec<u8>) {
         assert!(devices.len() <= MAX_DEVICES, "a hub has at most {MAX_DEVICES} channels");
+        out.reserve(LIST_HEADER_LEN + devices.len() * MAX_ROW_LEN);
         out.push(tag::ARRAY);
         put_length(devices.len(), out);
         for device in devices {

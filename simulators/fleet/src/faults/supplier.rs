@@ -84,6 +84,11 @@ impl DeskNews {
         }
     }
 
+    /// Returns what was told so far: when, about which meter, and what.
+    pub fn told(&self) -> impl Iterator<Item = (Moment, Eui64, &DeviceChange)> {
+        self.told.iter().map(|news| (news.at, news.meter, &news.change))
+    }
+
     /// Returns how many homes' suppliers have changed.
     pub fn changes(&self) -> u64 {
         self.homes

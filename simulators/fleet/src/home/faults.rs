@@ -97,7 +97,7 @@ impl Home {
             }
             DeviceFault::ClockJump { channel: 0, by, ahead } => self.hub.jump_clock(by, ahead),
             DeviceFault::ClockJump { channel, by, ahead } => {
-                self.each_meter(channel, |meter| meter.jump_clock(by, ahead));
+                self.each_meter(channel, |meter| meter.jump_clock(now, by, ahead));
             }
             // Nobody replaces devices in the dark.
             DeviceFault::Swap { .. } if place >= MOST_SWAPS || now < troubles.dark_until => return false,

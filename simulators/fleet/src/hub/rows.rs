@@ -15,8 +15,10 @@ impl Hub {
     /// Returns the rows as the head-end reads them: the hub itself on channel 0, then its devices.
     pub(super) fn han_status(&self, now: Moment) -> Vec<HanDeviceStatus> {
         let devices = self.slots.iter().filter_map(|slot| Some((slot, slot.record.device.as_ref()?)));
-        let rows = devices.map(|(slot, device)| self.row(now, slot, device));
-        std::iter::once(self.own_row()).chain(rows).collect()
+        let mut rows = Vec::with_capacity(1 + self.slots.len());
+        rows.push(self.own_row());
+        rows.extend(devices.map(|(slot, device)| self.row(now, slot, device)));
+        rows
     }
 
     fn own_row(&self) -> HanDeviceStatus {

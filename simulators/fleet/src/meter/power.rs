@@ -40,16 +40,18 @@ impl Meter {
         self.forget();
     }
 
-    /// Sets the clock by which the meter wakes and asks; what it waits for now does not hang on it.
-    pub fn jump_clock(&mut self, by: Duration, ahead: bool) {
-        let moved = |moment: Moment| match ahead {
-            _ if moment == Moment::MAX => moment,
-            // What its clock has passed is due at once.
-            true => Moment::default() + moment.saturating_since(Moment::default() + by),
-            false => moment + by,
+    /// Sets the clock by which the meter wakes and asks; what it waits for now does not hang on it. Whoever sets a clock
+    /// sets its alarms anew (ours): what it has passed is due at once, and nothing lies further ahead than its own
+    /// interval, however far the clock went back.
+    pub fn jump_clock(&mut self, now: Moment, by: Duration, ahead: bool) {
+        let moved = |alarm: Moment, interval: Duration| {
+            let left = alarm.saturating_since(now);
+            now + if ahead { left.saturating_sub(by) } else { left.saturating_add(by).min(interval) }
         };
-        self.next_query = moved(self.next_query);
-        self.next_wake = moved(self.next_wake);
+        self.next_query = moved(self.next_query, self.config.query_interval);
+        if let MeterKind::Gas { wake_interval, .. } = self.config.kind {
+            self.next_wake = moved(self.next_wake, wake_interval);
+        }
     }
 
     /// Makes a meter fresh from the factory that takes this one's place.

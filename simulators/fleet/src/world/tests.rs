@@ -225,6 +225,7 @@ fn the_gate_answers_every_home_as_its_paperwork_says() {
         paperwork(&spec, &homes, &images, 4059).expect("the demo's names fit");
     let register = Register::from_rows(register).expect("the lists agree");
     let inventory = Inventory::from_rows(inventory).expect("the inventory agrees");
+    let goals: eligibility::Targets = targets.clone().into_iter().collect();
     let mut tally: BTreeMap<String, u32> = BTreeMap::new();
     for (home, device) in homes.iter().flat_map(|home| home.devices.iter().map(move |device| (home, device)))
     {
@@ -240,7 +241,7 @@ fn the_gate_answers_every_home_as_its_paperwork_says() {
         };
         let claim = Claim {
             device: device.eui,
-            targets: &targets,
+            targets: &goals,
             instructed_by: &InstructingParty::Dcc,
             addressed_smso: inventory.device(device.eui).expect("it is on file").smso,
             image: &offered,

@@ -6,9 +6,11 @@ use campaign::{OrderedRecord, Record};
 use firmware_image::{Eui64, FileDigest};
 use fleet::{Cell, Fill, Share, Simulation, WorldSpec};
 use ledger::EntryIndex;
+use transfer_engine::Moment;
 
 use crate::invariants;
 use crate::plan::Plan;
+use crate::policy::{self, Letters};
 use crate::run::{Crew, second_reader};
 
 /// What one transmit may hold beyond a budget: budgets are asked before a train, which may be this long, and requests
@@ -24,6 +26,8 @@ pub struct Checker {
     orders: BTreeMap<Eui64, OrderedRecord>,
     halted: bool,
     withdrawn: Vec<FileDigest>,
+    letters: Letters,
+    audited: u64,
     serial: u64,
     budgets: Budgets,
     steps: u64,
@@ -70,6 +74,8 @@ impl Checker {
             orders: BTreeMap::new(),
             halted: false,
             withdrawn: Vec::new(),
+            letters: Letters::default(),
+            audited: 0,
             serial: 1,
             budgets,
             steps: 0,
@@ -129,13 +135,14 @@ impl Checker {
             return Err(broken.to_string());
         }
         self.read_new_entries(simulation)?;
-        self.checks += 5;
+        self.checks += 6;
         invariants::every_device_came_to_an_end(simulation)?;
         invariants::the_chain_verifies_and_explains_every_state(
             simulation,
             &second_reader(simulation, crew)?,
         )?;
         invariants::what_devices_run_is_what_was_ordered(simulation, &self.orders)?;
+        self.audited = policy::audit(simulation, self.letters.clone())?;
         invariants::blocks_are_repeated_for_a_reason(simulation)?;
         invariants::nothing_gets_in_without_two_approvals(simulation, crew)
     }
@@ -153,8 +160,24 @@ impl Checker {
     }
 
     /// Notes that nobody vouches for an image any more.
-    pub fn note_withdrawal(&mut self, image: FileDigest) {
+    pub fn note_withdrawal(&mut self, now: Moment, image: FileDigest) {
         self.withdrawn.push(image);
+        self.letters.images.insert(image, now);
+    }
+
+    /// Notes that all tests and reports were withdrawn.
+    pub fn note_evidence_withdrawal(&mut self, now: Moment) {
+        self.letters.evidence = Some(now);
+    }
+
+    /// Returns whether they were.
+    pub fn is_evidence_withdrawn(&self) -> bool {
+        self.letters.evidence.is_some()
+    }
+
+    /// Returns how many orders were found within policy at the end.
+    pub fn audited(&self) -> u64 {
+        self.audited
     }
 
     /// Returns the images that nobody vouches for any more.

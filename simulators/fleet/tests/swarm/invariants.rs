@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{Conductor, OrderedRecord, Outcome, OutcomeClass, Phase, Record, Stage};
+use campaign::{Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage};
 use eligibility::MeterStatus;
 use firmware_image::Eui64;
 use fleet::{DeviceCensus, DeviceKind, FaultKind, Simulation};
@@ -92,8 +92,9 @@ fn runs_target(simulation: &Simulation, found: &DeviceCensus) -> bool {
 /// Once faults stop, every device comes to an end with a reason, and the sums are those of the order.
 pub fn every_device_came_to_an_end(simulation: &Simulation) -> Judged {
     let state = simulation.state();
-    if state.phase == Phase::Running {
-        return Err("every device ends once faults stop: the campaign is still running".to_owned());
+    if state.phase.is_open() {
+        let phase = state.phase.as_str();
+        return Err(format!("every device ends once faults stop: the campaign is still {phase}"));
     }
     for row in state.rows() {
         match &row.outcome {

@@ -22,6 +22,7 @@ mod coverage; // what must have happened at least once
 mod dice; // what a seed decides about its plan
 mod invariants; // what must hold of head-end, ledger and fleet together
 mod plan; // a seed's world and its troubles
+mod policy; // whether a device was updated outside policy, from ledger and lists alone
 mod run; // one seed from order to end
 mod table; // the counts
 

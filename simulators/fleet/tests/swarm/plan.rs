@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use campaign::Command;
 use fleet::{DeviceKind, FaultSpec, PerDay, Share, WorldSpec};
 
 use crate::dice::Dice;
@@ -25,6 +26,10 @@ pub struct Plan {
     pub deaths: Vec<Duration>,
     /// When an image is withdrawn.
     pub withdrawal: Option<Duration>,
+    /// When all tests and reports are withdrawn, so that only listed combinations may be updated.
+    pub evidence_withdrawal: Option<Duration>,
+    /// What operators ask for, and when.
+    pub commands: Vec<(Duration, Command)>,
     /// When everything that goes wrong by itself ends.
     pub calm_after: Duration,
 }
@@ -62,7 +67,20 @@ impl Plan {
         let deaths = (0..deaths).map(|_| Duration::from_secs(dice.between(10, 86_400))).collect();
         let withdrawal = dice.one_in(12).then(|| Duration::from_secs(dice.between(60, 40_000)));
         let calm_after = hour(dice.between(4, 40));
-        Plan { seed, spec, images, rooted, mistake, deaths, withdrawal, calm_after }
+        let evidence_withdrawal = dice.one_in(6).then(|| Duration::from_secs(dice.between(60, 40_000)));
+        let commands = commands(&mut dice);
+        Plan {
+            seed,
+            spec,
+            images,
+            rooted,
+            mistake,
+            deaths,
+            withdrawal,
+            evidence_withdrawal,
+            commands,
+            calm_after,
+        }
     }
 
     /// Returns how long the campaign may go on after the calm: in each wave a device may wait for its staging, its home's
@@ -78,12 +96,29 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, spec, images, rooted, mistake, deaths, withdrawal, calm_after } = self;
+        let Plan { seed, spec, images, rooted, mistake, deaths, .. } = self;
+        let (withdrawal, evidence) = (self.withdrawal, self.evidence_withdrawal);
         writeln!(f, "seed {seed}: {} homes in {} cells, images {images:?}", spec.installations, spec.cells)?;
-        writeln!(f, "rooted {rooted}, mistake {mistake:?}, deaths {deaths:?}, withdrawal {withdrawal:?}")?;
-        writeln!(f, "calm after {calm_after:?}; {:#?}", spec.faults)?;
+        writeln!(f, "rooted {rooted}, mistake {mistake:?}, deaths {deaths:?}")?;
+        writeln!(f, "withdrawal {withdrawal:?}, of evidence {evidence:?}, commands {:?}", self.commands)?;
+        writeln!(f, "calm after {:?}; {:#?}", self.calm_after, spec.faults)?;
         write!(f, "{:?} {:?} {:?}", spec.trouble, spec.standing, spec.campaign)
     }
+}
+
+/// Has operators pause and resume at any moment, together and apart, and now and then abort.
+fn commands(dice: &mut Dice) -> Vec<(Duration, Command)> {
+    let mut commands = Vec::new();
+    let pauses = if dice.one_in(2) { dice.between(1, 4) } else { 0 };
+    for _ in 0..pauses {
+        let at = Duration::from_secs(dice.between(10, 86_400));
+        let rest = Duration::from_secs(dice.between(1, 14_400));
+        commands.extend([(at, Command::Pause), (at + rest, Command::Resume)]);
+    }
+    if dice.one_in(30) {
+        commands.push((Duration::from_secs(dice.between(10, 86_400)), Command::Abort));
+    }
+    commands
 }
 
 /// Makes the town a street or two, with a campaign of hours.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use campaign::{ChainPapers, Conductor, Desk, Settings};
+use campaign::{ChainPapers, Command, CommandError, CommandRecord, Conductor, Desk, Settings};
+use eligibility::{EvidenceState, Register};
 use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
 use fleet::{
     Cast, Census, DeviceKind, DeviceTrust, FaultCounts, Fidelity, Rehearsal, Simulation, WatchRules,
@@ -32,6 +33,8 @@ pub struct Account {
     /// Checks of invariants, in homes and of the house.
     pub checks: u64,
     pub faults: FaultCounts,
+    /// Orders that the auditor found within policy.
+    pub audited: u64,
     pub coverage: Coverage,
     head: Head,
     census: Census,
@@ -132,6 +135,18 @@ impl<'a> Crew<'a> {
         Ok(rehearsal)
     }
 
+    /// The lists as they are now, with the state of the first day for whatever came by letter since.
+    fn desk(&self, now: Moment, without_evidence: bool) -> Result<Desk, String> {
+        let Rehearsal { mut desk, mut lists, .. } = self.rehearsal(now, 1)?;
+        if without_evidence {
+            for document in &mut lists.evidence {
+                document.state = EvidenceState::Withdrawn;
+            }
+            desk.register = Register::from_rows(lists).map_err(|error| error.to_string())?;
+        }
+        Ok(desk)
+    }
+
     /// What a head-end needs to start again from the ledger.
     pub fn head_end(&self, now: Moment, serial: u64) -> Result<(Settings, Desk, Vec<VerifiedImage>), String> {
         let Rehearsal { settings, desk, images, .. } = self.rehearsal(now, serial)?;
@@ -140,10 +155,12 @@ impl<'a> Crew<'a> {
 }
 
 /// What happens from outside, by its moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blow {
     Death,
     Withdrawal,
+    EvidenceWithdrawal,
+    Command(Command),
     Calm,
 }
 
@@ -189,6 +206,7 @@ pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
         homes: u64::from(simulation.fleet().hub_count()),
         steps: checker.steps(),
         looks: simulation.fleet().looks(),
+        audited: checker.audited(),
         checks: checker.checks() + simulation.fleet().checks(),
         faults: census.faults,
         coverage,
@@ -202,8 +220,13 @@ fn blows(plan: &Plan) -> Vec<(Moment, Blow)> {
     let start = plan.spec.start;
     let deaths = plan.deaths.iter().map(|at| (start + *at, Blow::Death));
     let withdrawal = plan.withdrawal.map(|at| (start + at, Blow::Withdrawal));
-    let mut blows: Vec<_> = deaths.chain(withdrawal).chain([(start + plan.calm_after, Blow::Calm)]).collect();
-    blows.sort();
+    let evidence = plan.evidence_withdrawal.map(|at| (start + at, Blow::EvidenceWithdrawal));
+    let commands = plan.commands.iter().map(|(at, command)| (start + *at, Blow::Command(*command)));
+    let calm = (start + plan.calm_after, Blow::Calm);
+    let mut blows: Vec<_> = deaths.chain(withdrawal).chain(evidence).chain(commands).chain([calm]).collect();
+    // Operators go home when the calm comes.
+    blows.retain(|(at, blow)| *at < calm.0 || !matches!(blow, Blow::Command(_)));
+    blows.sort_by_key(|(at, _)| *at);
     blows
 }
 
@@ -226,24 +249,44 @@ fn strike(
 ) -> Result<(), String> {
     let now = simulation.now();
     match blow {
-        Blow::Calm => simulation.calm(),
+        Blow::Calm => {
+            simulation.calm();
+            command(simulation, Command::Resume)?;
+        }
         Blow::Withdrawal => {
             let image = crew.images.values().next().expect("a plan has an image").file_digest();
             simulation.withdraw_image(image);
-            checker.note_withdrawal(image);
+            checker.note_withdrawal(now, image);
         }
+        Blow::EvidenceWithdrawal => {
+            checker.note_evidence_withdrawal(now);
+            simulation.replace_desk(crew.desk(now, checker.is_evidence_withdrawn())?);
+        }
+        Blow::Command(asked) => command(simulation, asked)?,
         Blow::Death => {}
     }
     // With the calm comes the paper of the day, which a head-end takes up when it starts.
     if blow == Blow::Death || (blow == Blow::Calm && crew.plan.rooted) {
         let serial = checker.next_serial();
-        let (settings, desk, images) = crew.head_end(now, serial)?;
+        let (settings, _, images) = crew.head_end(now, serial)?;
+        let desk = crew.desk(now, checker.is_evidence_withdrawn())?;
         simulation
             .restart_head_end(settings, desk, images, checker.withdrawn())
             .map_err(|error| error.to_string())?;
         checker.after_a_restart(simulation)?;
     }
     Ok(())
+}
+
+/// Asks for something as an operator does; a campaign that is over heeds nobody.
+fn command(simulation: &mut Simulation, command: Command) -> Result<(), String> {
+    let campaign = simulation.state().id.clone();
+    let asked = CommandRecord { by: "an operator".to_owned(), reason: "the plan says so".to_owned() };
+    let heeded = simulation.ask(|conductor, now| conductor.command(now, &campaign, command, asked));
+    match heeded.map_err(|error| error.to_string())? {
+        Ok(_) | Err(CommandError::Over { .. }) => Ok(()),
+        Err(other) => Err(other.to_string()),
+    }
 }
 
 /// Makes a second head-end of the ledger alone, to compare what it makes of it.

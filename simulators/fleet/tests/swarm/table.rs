@@ -15,6 +15,7 @@ pub struct Sums {
     steps: u64,
     looks: u64,
     checks: u64,
+    audited: u64,
     faults: FaultCounts,
 }
 
@@ -27,6 +28,7 @@ impl Sums {
         self.steps += account.steps;
         self.looks += account.looks;
         self.checks += account.checks;
+        self.audited += account.audited;
         self.faults.add(&account.faults);
     }
 
@@ -41,6 +43,7 @@ impl Sums {
         row("steps of the house", self.steps);
         row("events in homes", self.looks);
         row("checks of invariants", self.checks);
+        row("orders within policy", self.audited);
         for kind in FaultKind::ALL {
             row(kind.word(), self.faults.of(kind));
         }

@@ -15,6 +15,7 @@ use smso_adapter::{CreatedView, DeviceSelection, EntryList, ImageView, OrderRequ
 
 use super::EngineArguments;
 use super::client::Client;
+use super::order_file::OrderFile;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 use crate::{files, toml_file};
@@ -27,12 +28,17 @@ use crate::{files, toml_file};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 lamplighter campaign create --image esme.ota --image gsme.ota --smso SMSO-1 --id autumn\n  \
-lamplighter campaign create --image esme.ota --target esme.ota=ESME-01020400 --smso SMSO-1 --devices list.txt")]
+lamplighter campaign create --image esme.ota --target esme.ota=ESME-01020400 --smso SMSO-1 --devices list.txt\n  \
+lamplighter campaign create --order examples/lists/order.toml")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     engine: EngineArguments,
+    /// All of the following in one file, as `campaign plan` reads it.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["images", "targets", "devices", "id", "policy", "instructing_party", "smso"])]
+    order: Option<PathBuf>,
     /// Signed image; may be given several times, once for each model.
-    #[arg(long = "image", value_name = "FILE", required = true)]
+    #[arg(long = "image", value_name = "FILE", required_unless_present = "order")]
     images: Vec<PathBuf>,
     /// Product list entry that an image leads to, when its payload does not say it.
     #[arg(long = "target", value_name = "FILE=ENTRY", value_parser = parse_target)]
@@ -50,8 +56,19 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "DCC")]
     instructing_party: String,
     /// The SMSO that operates the installations.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "order")]
+    smso: Option<String>,
+}
+
+/// What is to be ordered; nothing has been sent.
+struct Wanted {
+    id: Option<CampaignId>,
+    instructing_party: String,
     smso: String,
+    /// Each image, and the entry it leads to when somebody says it.
+    images: Vec<(PathBuf, Option<CplEntryId>)>,
+    devices: DeviceSelection,
+    policy: CampaignPolicy,
 }
 
 fn parse_target(text: &str) -> Result<(PathBuf, CplEntryId), String> {
@@ -60,30 +77,19 @@ fn parse_target(text: &str) -> Result<(PathBuf, CplEntryId), String> {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
-    let devices = read_devices(&arguments.devices)?;
-    let policy = match &arguments.policy {
-        Some(path) => toml_file::read::<CampaignPolicy>(path)?,
-        None => CampaignPolicy::default(),
+    let wanted = match &arguments.order {
+        Some(path) => Wanted::of_file(path)?,
+        None => Wanted::of_options(arguments)?,
     };
-    if let Some((file, _)) = arguments.targets.iter().find(|(file, _)| !arguments.images.contains(file)) {
-        let message = format!("--target: {} is none of the images", file.display());
-        return Err(Failure::message(ExitCode::BadInput, message));
-    }
-    let images = read_images(&arguments.images)?;
+    let paths: Vec<&Path> = wanted.images.iter().map(|(path, _)| path.as_path()).collect();
+    let images = read_images(&paths)?;
     let client = arguments.engine.client()?;
     let mut targets = Vec::with_capacity(images.len());
-    for (path, bytes) in images {
-        let named = arguments.targets.iter().find(|(file, _)| file == path).map(|(_, entry)| entry.clone());
-        targets.push(hand_in(&client, path, &bytes, named, output)?);
+    for ((path, bytes), (_, named)) in images.iter().zip(&wanted.images) {
+        targets.push(hand_in(&client, path, bytes, named.clone(), output)?);
     }
-    let request = OrderRequest {
-        id: arguments.id.clone(),
-        instructing_party: arguments.instructing_party.clone(),
-        smso: arguments.smso.clone(),
-        targets,
-        devices,
-        policy,
-    };
+    let Wanted { id, instructing_party, smso, devices, policy, .. } = wanted;
+    let request = OrderRequest { id, instructing_party, smso, targets, devices, policy };
     let created: CreatedView = client.post_json("/v1/campaigns", &request)?;
     let report = CreateReport(created);
     output.report(&report)?;
@@ -101,7 +107,45 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     }
 }
 
-fn read_images(paths: &[PathBuf]) -> Result<Vec<(&Path, Bytes)>, Failure> {
+impl Wanted {
+    fn of_options(arguments: &Arguments) -> Result<Wanted, Failure> {
+        let devices = read_devices(&arguments.devices)?;
+        let policy = match &arguments.policy {
+            Some(path) => toml_file::read::<CampaignPolicy>(path)?,
+            None => CampaignPolicy::default(),
+        };
+        let Arguments { images, targets, .. } = arguments;
+        if let Some((file, _)) = targets.iter().find(|(file, _)| !images.contains(file)) {
+            let message = format!("--target: {} is none of the images", file.display());
+            return Err(Failure::message(ExitCode::BadInput, message));
+        }
+        let named =
+            |path: &PathBuf| targets.iter().find(|(file, _)| file == path).map(|(_, entry)| entry.clone());
+        Ok(Wanted {
+            id: arguments.id.clone(),
+            instructing_party: arguments.instructing_party.clone(),
+            smso: arguments.smso.clone().unwrap_or_default(),
+            images: images.iter().map(|path| (path.clone(), named(path))).collect(),
+            devices,
+            policy,
+        })
+    }
+
+    fn of_file(path: &Path) -> Result<Wanted, Failure> {
+        let file = OrderFile::read(path)?;
+        let images = file.targets.iter().map(|target| Ok((target.image.clone(), target.entry(path)?)));
+        Ok(Wanted {
+            images: images.collect::<Result<Vec<_>, Failure>>()?,
+            id: Some(file.id),
+            instructing_party: file.instructing_party,
+            smso: file.smso,
+            devices: file.devices,
+            policy: file.policy,
+        })
+    }
+}
+
+fn read_images<'a>(paths: &[&'a Path]) -> Result<Vec<(&'a Path, Bytes)>, Failure> {
     let mut images = Vec::with_capacity(paths.len());
     for path in paths {
         let bytes = files::read(path, MAX_FILE_LEN)?;
@@ -111,7 +155,7 @@ fn read_images(paths: &[PathBuf]) -> Result<Vec<(&Path, Bytes)>, Failure> {
                 format_args!("{}: the file is empty", path.display()),
             ));
         }
-        images.push((path.as_path(), Bytes::from(bytes)));
+        images.push((*path, Bytes::from(bytes)));
     }
     Ok(images)
 }

@@ -14,7 +14,7 @@ const MOST_LINES: usize = 10;
 
 /// A forecast.
 #[derive(Debug, Serialize)]
-pub(super) struct Forecast {
+pub(in crate::commands) struct Forecast {
     world: String,
     /// The seed of the plan.
     seed: u64,

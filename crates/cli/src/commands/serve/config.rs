@@ -1,11 +1,12 @@
 //! The configuration of `serve`: one TOML file, every key checked before anything is opened or written.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use eligibility::{Date, GateConfig};
+use eligibility::{Date, FileKind, GateConfig, NoticePolicy};
 use host::Speed;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -73,7 +74,7 @@ pub(super) struct LinkSecurity {
     pub(super) counters: PathBuf,
 }
 
-/// The five files the gate judges by.
+/// The files the gate judges by.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Lists {
@@ -82,6 +83,10 @@ pub(super) struct Lists {
     pub(super) ppcl: PathBuf,
     pub(super) evidence: PathBuf,
     pub(super) inventory: PathBuf,
+    /// What suppliers were told; nothing without it.
+    pub(super) notices: Option<PathBuf>,
+    /// Devices with which nothing is to be done, beside those that the inventory names.
+    pub(super) exclusions: Option<PathBuf>,
 }
 
 /// The HTTP API.
@@ -149,6 +154,8 @@ pub(super) struct Gate {
     tmad_v7_effective: Option<Day>,
     /// Whether hub and displays of a Mixed installation may be updated.
     allow_shared_in_mixed: bool,
+    /// How many days before an update its supplier must have been told; absent means that nobody asks.
+    notice_lead_days: Option<u16>,
 }
 
 /// Simulated time, for simulated fleets.
@@ -212,7 +219,7 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        let Lists { cpl, epcl, ppcl, evidence, inventory } = &mut self.lists;
+        let Lists { cpl, epcl, ppcl, evidence, inventory, notices, exclusions } = &mut self.lists;
         let single =
             [&mut self.ledger, &mut self.images, &mut self.order_key, cpl, epcl, ppcl, evidence, inventory];
         let chain = self
@@ -220,7 +227,8 @@ impl Config {
             .iter_mut()
             .flat_map(|chain| std::iter::once(&mut chain.roots).chain(&mut chain.papers));
         let links = self.link_security.iter_mut().flat_map(|links| [&mut links.keys, &mut links.counters]);
-        for path in single.into_iter().chain(&mut self.trust).chain(chain).chain(links) {
+        let told = notices.iter_mut().chain(exclusions);
+        for path in single.into_iter().chain(told).chain(&mut self.trust).chain(chain).chain(links) {
             *path = folder.join(&path);
         }
     }
@@ -266,11 +274,34 @@ impl Config {
 
     /// Returns what is configuration in the gate.
     pub(super) fn gate(&self) -> GateConfig {
+        self.gate.config()
+    }
+}
+
+impl Lists {
+    /// Returns the files by kind.
+    pub(super) fn paths(&self) -> BTreeMap<FileKind, PathBuf> {
+        let needed = [
+            (FileKind::Cpl, &self.cpl),
+            (FileKind::Epcl, &self.epcl),
+            (FileKind::Ppcl, &self.ppcl),
+            (FileKind::Evidence, &self.evidence),
+            (FileKind::Inventory, &self.inventory),
+        ];
+        let told = [(FileKind::Notices, &self.notices), (FileKind::Exclusions, &self.exclusions)];
+        let told = told.into_iter().filter_map(|(kind, path)| Some((kind, path.as_ref()?)));
+        needed.into_iter().chain(told).map(|(kind, path)| (kind, path.clone())).collect()
+    }
+}
+
+impl Gate {
+    pub(super) fn config(&self) -> GateConfig {
         let expected = GateConfig::AS_EXPECTED;
+        let notice = self.notice_lead_days.map(|lead_days| NoticePolicy::Required { lead_days });
         GateConfig {
-            tmad_v7_effective: self.gate.tmad_v7_effective.map_or(expected.tmad_v7_effective, |day| day.0),
-            allow_shared_in_mixed: self.gate.allow_shared_in_mixed,
-            ..expected
+            tmad_v7_effective: self.tmad_v7_effective.map_or(expected.tmad_v7_effective, |day| day.0),
+            allow_shared_in_mixed: self.allow_shared_in_mixed,
+            notice: notice.unwrap_or(expected.notice),
         }
     }
 }
@@ -406,10 +437,15 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file() {
-        let mut config: Config = toml_file::parse(&LEAST.replace("'k'", "'/etc/k'")).expect("it reads");
+        let text = LEAST.replace("'k'", "'/etc/k'") + "exclusions = 'f'\n[gate]\nnotice_lead_days = 5\n";
+        let mut config: Config = toml_file::parse(&text).expect("it reads");
+        assert_eq!(config.gate().notice, NoticePolicy::Required { lead_days: 5 });
         config.resolve(Path::new("conf"));
         assert_eq!(config.ledger, Path::new("conf/l"));
         assert_eq!(config.lists.inventory, Path::new("conf/e"));
+        let paths = config.lists.paths();
+        assert_eq!(paths.get(&FileKind::Exclusions).map(PathBuf::as_path), Some(Path::new("conf/f")));
+        assert_eq!((paths.len(), paths.get(&FileKind::Notices)), (6, None));
         assert_eq!(config.trust, [Path::new("conf/t")]);
         assert_eq!(config.order_key, Path::new("/etc/k"));
     }

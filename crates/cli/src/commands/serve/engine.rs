@@ -3,17 +3,15 @@
 //! Recovery is the only way to start: an empty ledger is one with nothing to fold.
 
 use std::fs;
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use campaign::{BudgetBook, Conductor, Desk, ReplayError, Settings};
-use eligibility::{Inventory, LoadError, Register, RegisterFiles};
+use eligibility::Inventory;
 use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
-use rustix::fs::OFlags;
 use transfer_engine::{LineRate, Moment};
 
 use super::chain::Believed;
@@ -22,7 +20,7 @@ use super::images::ImageFolder;
 use crate::clocks::SharedClock;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::keys::LinkKeyFile;
-use crate::{files, keys};
+use crate::{keys, lists};
 
 /// What is known before anything is opened for writing.
 pub(super) struct Papers {
@@ -55,16 +53,7 @@ impl Papers {
             order_key: keys::read_signing_key(&config.order_key)?,
             papers: believed.papers.clone(),
         };
-        let lists = &config.lists;
-        let register = Register::load(RegisterFiles {
-            cpl: csv(&lists.cpl)?,
-            epcl: csv(&lists.epcl)?,
-            ppcl: csv(&lists.ppcl)?,
-            evidence: csv(&lists.evidence)?,
-        });
-        let register = register.or_bad_input(folder_of(&lists.cpl))?;
-        let inventory: Result<Inventory, LoadError> = Inventory::load(csv(&lists.inventory)?);
-        let inventory = inventory.or_bad_input(folder_of(&lists.inventory))?;
+        let eligibility::Lists { register, inventory, .. } = lists::read_whole(&config.lists.paths())?;
         let keyring = read_keyring(config, &inventory)?;
         let book = config.budgets.book(&inventory);
         let book = book.map_err(|fault| {
@@ -102,17 +91,6 @@ fn open_links(config: &Config, keyring: Keyring) -> Result<SecuredLinks, Failure
     let counters =
         counters.or_fail(ExitCode::Refused, format_args!("{place}: expected invocation counters"))?;
     Ok(SecuredLinks::new(keyring, counters))
-}
-
-fn csv(path: &Path) -> Result<BufReader<fs::File>, Failure> {
-    let file = files::open(path, OFlags::empty())?;
-    files::regular(path, &file)?;
-    Ok(BufReader::new(file))
-}
-
-/// Faults name the file by its usual name; this says where it lies.
-fn folder_of(path: &Path) -> String {
-    path.parent().unwrap_or(Path::new("")).display().to_string()
 }
 
 impl EngineRoom {

@@ -1,0 +1,250 @@
+//! `lamplighter campaign explain`: may this device be updated, and why or why not, in sentences.
+//!
+//! ```text
+//! --order FILE   the question is the order's: its images, its targets for the whole home, who instructs whom
+//! --to ENTRY     each device of the home gets the entry that is for its model; instructed by the DCC of the home's SMSO
+//! neither        each entry of the device's model that has an image, by itself
+//! ```
+//!
+//! Without an order no image is at hand: the one on offer is taken to be the one that the product list registers.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use eligibility::{
+    Circumstances, Claim, CplEntry, CplEntryId, CplStatus, DeviceView, ImageSize, InstructingParty,
+    MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, decide,
+};
+use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
+use serde::Serialize;
+
+use super::order_file::WrittenOrder;
+use super::question::{Question, QuestionArguments};
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::lists::FaultList;
+use crate::output::Output;
+
+/// Say whether a device may be updated and why, by lists in files.
+///
+/// The answer is the one that the engine would give: each verdict names the row of the gate, the documents and their
+/// dates. Exit code 0: one of the updates that were asked about is allowed, or nothing is to be done. 4: none is allowed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --lists examples/lists --on 2020-10-05\n  \
+lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --lists examples/lists --order examples/lists/order.toml\n  \
+lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --to ESME-2 --to GSME-2 --cpl cpl.xlsx --epcl epcl.csv \
+--evidence evidence.csv --inventory inventory.csv")]
+pub(crate) struct Arguments {
+    /// The device, by its EUI-64.
+    device: Eui64,
+    /// The order that is asked about.
+    #[arg(long, value_name = "FILE", conflicts_with = "to")]
+    order: Option<PathBuf>,
+    /// Product list entry to go to; several are for several devices of the home.
+    #[arg(long, value_name = "ENTRY", value_parser = parse_entry)]
+    to: Vec<CplEntryId>,
+    #[command(flatten)]
+    question: QuestionArguments,
+}
+
+fn parse_entry(text: &str) -> Result<CplEntryId, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let question = arguments.question.read(output)?;
+    let explanation = explain(arguments, question, output)?;
+    output.report(&explanation)?;
+    // Running the target already is a success without a step.
+    let is_fine = |verdict: &VerdictRecord| verdict.allowed || verdict.code == "ALREADY_ON_TARGET";
+    match explanation.verdicts.iter().any(is_fine) {
+        true => Ok(()),
+        false => Err(Failure::told(ExitCode::Refused)),
+    }
+}
+
+fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result<Explanation, Failure> {
+    let device = arguments.device;
+    let Question { lists, today, gate, .. } = &question;
+    let judge = |asked: &Asked| {
+        let claim = Claim {
+            device,
+            targets: &asked.targets,
+            instructed_by: &asked.instructed_by,
+            addressed_smso: &asked.smso,
+            image: &asked.image,
+            circumstances: Circumstances::default(),
+        };
+        decide(&claim, &lists.register, &lists.inventory, *today, gate).record()
+    };
+    let asked = match &arguments.order {
+        Some(path) => {
+            let order = WrittenOrder::read(
+                path,
+                &arguments.question.trust,
+                &lists.register,
+                &lists.inventory,
+                output,
+            )?;
+            vec![of_order(&order, device, &question)]
+        }
+        None => of_entries(device, &arguments.to, &question)?,
+    };
+    let verdicts = asked.iter().map(judge).collect();
+    let home = Home::of(device, &question);
+    Ok(Explanation { device, on: today.to_string(), home, verdicts, left_out: question.left_out })
+}
+
+/// One question to the gate.
+struct Asked {
+    targets: Targets,
+    instructed_by: InstructingParty,
+    smso: SmsoId,
+    image: OfferedImage,
+}
+
+fn of_order(order: &WrittenOrder, device: Eui64, question: &Question) -> Asked {
+    let lists = &question.lists;
+    let fitting = order.target_for(device, &lists.register, &lists.inventory).map(|(_, image)| image);
+    let image = fitting.or(order.images.first()).map_or_else(|| as_registered(None), OfferedImage::of);
+    Asked {
+        targets: order.targets_of_home(device, &lists.register, &lists.inventory),
+        instructed_by: order.order.instructing_party.clone(),
+        smso: order.order.smso.clone(),
+        image,
+    }
+}
+
+/// Asks about the entries that are named, all at once, or about each that the device could go to.
+fn of_entries(device: Eui64, named: &[CplEntryId], question: &Question) -> Result<Vec<Asked>, Failure> {
+    let (register, inventory) = (&question.lists.register, &question.lists.inventory);
+    let found = inventory.device(device);
+    let smso = found.map(|found| found.smso.clone());
+    // Of a device that nobody knows, nobody knows the operator, and no row asks for it.
+    let smso = smso.map_or_else(|| SmsoId::new("unknown"), Ok).or_fail(ExitCode::Failed, "an id")?;
+    let asked = |targets: Targets, entry: Option<&CplEntry>| Asked {
+        targets,
+        instructed_by: InstructingParty::Dcc,
+        smso: smso.clone(),
+        image: as_registered(entry),
+    };
+    if named.is_empty() {
+        let running = found.map(|found| found.entry);
+        let could_go = |entry: &&CplEntry| {
+            let is_open = entry.status == CplStatus::Active && entry.image.is_some();
+            running.is_some_and(|running| *running != entry.id && register.is_for_model(running, &entry.id))
+                && is_open
+        };
+        let alone = |entry: &CplEntry| asked([(device, entry.id.clone())].into_iter().collect(), Some(entry));
+        let each: Vec<Asked> = register.entries().filter(could_go).map(alone).collect();
+        return Ok(if each.is_empty() { vec![asked(Targets::default(), None)] } else { each });
+    }
+    if let Some(unknown) = named.iter().find(|entry| register.entry(entry).is_none()) {
+        let message = format!("--to: expected an entry of the product list, found {unknown}");
+        return Err(Failure::message(ExitCode::BadInput, message));
+    }
+    let entry_for =
+        |member: &DeviceView<'_>| named.iter().find(|entry| register.is_for_model(member.entry, entry));
+    let members = found.into_iter().flat_map(|found| inventory.members(found.installation));
+    let targets: Targets =
+        members.filter_map(|member| Some((member.id, entry_for(&member)?.clone()))).collect();
+    let own = found.and_then(|found| entry_for(&found)).and_then(|entry| register.entry(entry));
+    Ok(vec![asked(targets, own)])
+}
+
+/// Describes the image of an entry as the product list registers it. The list names models in words, so that the two codes
+/// of a header are not known; the gate does not ask for them. Where there is no entry, it does not ask for an image.
+fn as_registered(entry: Option<&CplEntry>) -> OfferedImage {
+    let registered = entry.and_then(|entry| entry.image);
+    let identity = ImageIdentity {
+        manufacturer: ManufacturerCode(0),
+        image_type: ImageType(0),
+        file_version: entry.map_or(FileVersion(0), |entry| entry.firmware),
+        hardware: None,
+    };
+    OfferedImage {
+        digest: registered.map_or_else(|| ImageDigest::of(b""), |image| image.digest),
+        size: registered.map_or_else(|| ImageSize::of(b""), |image| image.size),
+        identity,
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    device: Eui64,
+    on: String,
+    /// The home, when the inventory has the device.
+    home: Option<Home>,
+    verdicts: Vec<VerdictRecord>,
+    left_out: FaultList,
+}
+
+/// What the inventory says of a home.
+#[derive(Debug, Serialize)]
+struct Home {
+    installation: String,
+    smso: String,
+    devices: Vec<Member>,
+}
+
+#[derive(Debug, Serialize)]
+struct Member {
+    device: Eui64,
+    kind: String,
+    status: String,
+    runs: String,
+    enrolled: bool,
+    exclusion: Option<String>,
+}
+
+impl Home {
+    fn of(device: Eui64, question: &Question) -> Option<Home> {
+        let inventory = &question.lists.inventory;
+        let found = inventory.device(device)?;
+        let member = |member: DeviceView<'_>| Member {
+            device: member.id,
+            kind: member.device_type.to_string(),
+            status: member.status.to_string(),
+            runs: member.entry.to_string(),
+            enrolled: member.enrolled,
+            exclusion: member.exclusion.map(|reason| reason.as_str().to_owned()),
+        };
+        Some(Home {
+            installation: found.installation.to_string(),
+            smso: found.smso.to_string(),
+            devices: inventory.members(found.installation).map(member).collect(),
+        })
+    }
+}
+
+/// `ESME 00-0D-6F-00-00-00-01-01 runs ESME-1, Dormant`
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<5} {} runs {}", self.kind, self.device, self.runs)?;
+        if self.status != MeterStatus::NotApplicable.as_str() {
+            write!(f, ", {}", self.status)?;
+        }
+        if self.enrolled {
+            f.write_str(", enrolled")?;
+        }
+        match &self.exclusion {
+            Some(reason) => write!(f, ", excluded as {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(home) = &self.home {
+            writeln!(f, "home {}, operated by {}", home.installation, home.smso)?;
+            for member in &home.devices {
+                writeln!(f, "  {member}")?;
+            }
+        }
+        let sentences: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.sentence.as_str()).collect();
+        f.write_str(&sentences.join("\n"))
+    }
+}

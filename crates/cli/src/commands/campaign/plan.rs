@@ -1,0 +1,123 @@
+//! `lamplighter campaign plan`: what an order would come to, by lists in files. Nothing is written and nothing is sent.
+//!
+//! ```text
+//! lists, order, images ─► a Conductor of its own: verdicts and waves, as the engine would take them ─┬─► counts, examples
+//!                                                                                                    ├─► bytes, money
+//!   [budgets] ─► the tree of head-end, cells and lines ─► the bound that bytes alone set ◄───────────┤
+//!   --world   ─► a world of as many homes ─► forecast: bound with radio and sleep, P50 and P90 ◄─────┘
+//! ```
+//!
+//! Lists know how many homes are in which cell and how long images are. How long a home takes behind its hub, and how good
+//! its line is, they do not know: a world does.
+
+mod network; // what is to be brought to whom
+mod rehearsal;
+mod report; // what is printed // the order on a world
+
+use std::path::PathBuf;
+
+use campaign::{CampaignState, ChainPapers, Conductor, Desk, Settings, lower_bound};
+use clap::Args;
+use eligibility::{Date, Lists};
+use jiff::tz::TimeZone;
+use transfer_engine::{EngineConfig, Moment, Transport};
+
+use super::super::forecast::{self, Forecast};
+use super::order_file::WrittenOrder;
+use super::question::{Question, QuestionArguments};
+use crate::development;
+use crate::exit::{ExitCode, Failure, OrFail};
+use crate::output::Output;
+use crate::report::BoundLine;
+use report::Plan;
+
+/// Say what an order would come to, by lists in files, before anything is ordered.
+///
+/// Prints how many devices the gate allows and why, which it does not and why not, the waves, the bytes, and how early the
+/// campaign can be over. With --world also when it probably is. Exit code 0: at least one device may be updated. 4: none,
+/// or an image is not believed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+lamplighter campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05\n  \
+lamplighter campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05 \
+--world simulators/fleets/street.toml --price-per-mb 0.02")]
+pub(crate) struct Arguments {
+    /// The order; see examples/lists/order.toml.
+    order: PathBuf,
+    #[command(flatten)]
+    question: QuestionArguments,
+    /// World whose links, radio, meters and troubles the homes of the order have; the order is simulated on it.
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
+    /// How many simulations, each with another seed.
+    #[arg(long, value_name = "N", requires = "world", default_value_t = 9,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    seeds: u32,
+    /// What a megabyte over the WAN costs, both ways and with headers, in your currency.
+    #[arg(long, value_name = "PRICE", value_parser = forecast::price)]
+    price_per_mb: Option<f64>,
+}
+
+pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let question = arguments.question.read(output)?;
+    let Lists { register, inventory, .. } = &question.lists;
+    let order = WrittenOrder::read(&arguments.order, &arguments.question.trust, register, inventory, output)?;
+    let Question { lists, left_out, today, terms, gate } = question;
+    let book = terms.book(&lists.inventory)?;
+    let desk = Desk { register: lists.register, inventory: lists.inventory, gate };
+    let settings = Settings {
+        engine: EngineConfig::default(),
+        cell_rate: terms.cell_rate(),
+        link_rate: terms.engine_line_rate(),
+        transport: Transport::Datagram,
+        // Signs nothing: no device comes so far.
+        order_key: development::order_key()?,
+        papers: ChainPapers::default(),
+    };
+    let WrittenOrder { order, images } = order;
+    let mut conductor = Conductor::new(settings, desk, midnight(today));
+    conductor.set_budgets(book.clone());
+    // Its records are taken by nobody, so that verdicts and waves are the engine's own and nothing else comes of it.
+    for image in images {
+        conductor.add_image(image);
+    }
+    conductor.create(midnight(today), &order).or_bad_input(arguments.order.display())?;
+    let state = conductor.campaign(&order.id).expect("it was accepted just now");
+    let network = network::of_lists(state, &conductor, &terms, &book);
+    let bound = lower_bound(&network, order.policy.open_next_at).as_ref().map(BoundLine::of);
+    let forecast = match &arguments.world {
+        Some(world) if bound.is_some() => Some(rehearse(arguments, world, state, &conductor, today, output)?),
+        _ => None,
+    };
+    let plan = Plan::of(state, today, &network, bound, arguments.price_per_mb, forecast, left_out);
+    output.report(&plan)?;
+    match plan.is_empty() {
+        false => Ok(()),
+        true => {
+            let message = format_args!("{}: the gate allows none of the devices", arguments.order.display());
+            Err(Failure::message(ExitCode::Refused, message))
+        }
+    }
+}
+
+fn rehearse(
+    arguments: &Arguments,
+    world: &std::path::Path,
+    state: &CampaignState,
+    conductor: &Conductor,
+    today: Date,
+    output: &Output,
+) -> Result<Forecast, Failure> {
+    let sizes = rehearsal::Sizes::of(state, conductor);
+    let spec =
+        sizes.applied(super::super::simulate::read_world(world)?, &state.order.policy, midnight(today));
+    let kinds = sizes.kinds();
+    forecast::foresee(world, arguments.seeds, arguments.price_per_mb, &spec, &kinds, output)
+}
+
+/// Returns the beginning of a day (UTC).
+fn midnight(day: Date) -> Moment {
+    let instant = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map(|instant| instant.as_microsecond());
+    // A day before 1970 is as good as its first.
+    Moment::from_micros(instant.ok().and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0))
+}

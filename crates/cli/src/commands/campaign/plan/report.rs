@@ -1,0 +1,189 @@
+//! What a plan says, for people and for programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use campaign::{CampaignState, DeviceRow, Network};
+use eligibility::{Date, GateRow};
+use firmware_image::Eui64;
+use serde::Serialize;
+
+use super::super::super::forecast::Forecast;
+use super::network::BLOCK;
+use crate::lists::FaultList;
+use crate::report::{BoundLine, units};
+
+/// Devices that `--json` names for each code, with the reason of each; text names one for each refusal.
+const EXAMPLES: usize = 3;
+
+/// What an order would come to.
+#[derive(Debug, Serialize)]
+pub(super) struct Plan {
+    campaign: String,
+    on: String,
+    instructing_party: String,
+    smso: String,
+    /// Devices in the order, and the homes they are in.
+    ordered: usize,
+    homes: usize,
+    /// Those that the gate allows.
+    allowed: usize,
+    /// What the gate says, by row and code.
+    verdicts: Vec<VerdictLine>,
+    /// Homes and devices of each wave, the pilot first.
+    waves: Vec<WaveLine>,
+    /// Image blocks with headers, each sent once.
+    wan_bytes: u64,
+    price_per_mb: Option<f64>,
+    cost: Option<f64>,
+    /// The time that bytes and rates alone take.
+    bound: Option<BoundLine>,
+    /// On a world, when one was named.
+    forecast: Option<Forecast>,
+    left_out: FaultList,
+}
+
+#[derive(Debug, Serialize)]
+struct VerdictLine {
+    allowed: bool,
+    row: String,
+    code: String,
+    devices: usize,
+    examples: Vec<Example>,
+}
+
+#[derive(Debug, Serialize)]
+struct Example {
+    device: Eui64,
+    reason: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct WaveLine {
+    homes: usize,
+    devices: usize,
+}
+
+impl Plan {
+    /// Puts a plan into words.
+    pub(super) fn of(
+        state: &CampaignState,
+        today: Date,
+        network: &Network,
+        bound: Option<BoundLine>,
+        price_per_mb: Option<f64>,
+        forecast: Option<Forecast>,
+        left_out: FaultList,
+    ) -> Plan {
+        let homes = |rows: &dyn Fn(&&DeviceRow) -> bool| {
+            let names = state.rows().filter(rows).map(|row| row.installation.as_str());
+            names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len()
+        };
+        let last = state.rows().filter_map(|row| row.wave).max();
+        let wave = |wave: u16| WaveLine {
+            homes: homes(&|row| row.wave == Some(wave)),
+            devices: state.rows().filter(|row| row.wave == Some(wave)).count(),
+        };
+        let wan_bytes = network.bytes();
+        // To the hundredth, as money is.
+        let cost = |price: f64| (wan_bytes as f64 / 1e6 * price * 100.0).round() / 100.0;
+        Plan {
+            campaign: state.id.to_string(),
+            on: today.to_string(),
+            instructing_party: state.order.instructing_party.clone(),
+            smso: state.order.smso.clone(),
+            ordered: state.rows().len(),
+            homes: homes(&|_| true),
+            allowed: state.rows().filter(|row| row.verdict.allowed).count(),
+            verdicts: verdicts(state),
+            waves: last.map(|last| (0..=last).map(wave).collect()).unwrap_or_default(),
+            wan_bytes,
+            price_per_mb,
+            cost: price_per_mb.map(cost),
+            bound,
+            forecast,
+            left_out,
+        }
+    }
+
+    /// Says whether nothing is to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        // A device that runs its target already is a success without a step.
+        self.allowed == 0 && !self.verdicts.iter().any(|verdict| verdict.code == "ALREADY_ON_TARGET")
+    }
+}
+
+/// Counts verdicts: what is allowed first, then by the rows of the table; words of the engine's own come last.
+fn verdicts(state: &CampaignState) -> Vec<VerdictLine> {
+    let place = |name: &str| GateRow::ALL.iter().position(|row| row.as_str() == name).unwrap_or(usize::MAX);
+    let mut by_code: BTreeMap<(bool, usize, &str), Vec<&DeviceRow>> = BTreeMap::new();
+    for row in state.rows() {
+        let verdict = &row.verdict;
+        by_code.entry((!verdict.allowed, place(&verdict.row), &verdict.code)).or_default().push(row);
+    }
+    let example = |row: &&DeviceRow| Example { device: row.device, reason: row.verdict.detail.clone() };
+    let line = |((refused, _, code), rows): ((bool, usize, &str), Vec<&DeviceRow>)| VerdictLine {
+        allowed: !refused,
+        row: rows.first().map(|row| row.verdict.row.clone()).unwrap_or_default(),
+        code: code.to_owned(),
+        devices: rows.len(),
+        examples: rows.iter().take(EXAMPLES).map(example).collect(),
+    };
+    by_code.into_iter().map(line).collect()
+}
+
+impl Plan {
+    fn write_verdicts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (allowed, word) in [(true, "allowed"), (false, "not")] {
+            let of_word = || self.verdicts.iter().filter(|verdict| verdict.allowed == allowed);
+            let sum: usize = of_word().map(|verdict| verdict.devices).sum();
+            writeln!(f, "{word:<13} {}", units::count(sum))?;
+            for verdict in of_word() {
+                let VerdictLine { row, code, devices, examples, .. } = verdict;
+                write!(f, "{:>11}   {row:<3} {code}", units::count(*devices))?;
+                match examples.first().filter(|_| !allowed) {
+                    Some(example) => writeln!(f, ", such as {}: {}", example.device, example.reason)?,
+                    None => writeln!(f)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_waves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wave = |wave: &WaveLine| {
+            let ending = if wave.homes == 1 { "" } else { "s" };
+            format!("{} home{ending}", units::count(wave.homes))
+        };
+        let waves: Vec<String> = self.waves.iter().map(wave).collect();
+        writeln!(f, "waves         {}, the pilot first", waves.join(" · "))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [ordered, homes] = [self.ordered, self.homes].map(units::count);
+        writeln!(f, "order         {}, {ordered} devices of {homes} homes", self.campaign)?;
+        let Plan { instructing_party, smso, on, .. } = self;
+        writeln!(f, "              {instructing_party} instructs {smso}, as of {on}")?;
+        self.write_verdicts(f)?;
+        let Some(bound) = &self.bound else { return write!(f, "nothing to send") };
+        self.write_waves(f)?;
+        writeln!(f, "over the WAN  {}, blocks of {BLOCK} B with headers", units::bytes(self.wan_bytes))?;
+        if let (Some(cost), Some(price)) = (self.cost, self.price_per_mb) {
+            writeln!(f, "cost          {cost:.2}, at {price} a MB")?;
+        }
+        writeln!(f, "not before    {bound}, for these bytes alone")?;
+        writeln!(f, "              {}", bound.parts())?;
+        match &self.forecast {
+            Some(forecast) => write!(f, "on a world with these homes\n{forecast}"),
+            None => {
+                writeln!(
+                    f,
+                    "finish        the lists do not say what happens behind the hubs: `--world FILE` does,"
+                )?;
+                write!(f, "              and `lamplighter forecast FILE` for a world as it is")
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Lists as workbooks: dates, numbers and truth values as Excel keeps them, and faults with row and column.
+
+use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
+
+use crate::desk::Desk;
+use crate::gate::desk;
+
+const PLAN: &str = "campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05";
+
+/// Columns that a person who fills in a sheet writes as numbers.
+const NUMBERS: [&str; 3] = ["channel", "image_size", "open_objections"];
+
+/// Makes a workbook of a CSV list, with the types that Excel would give its cells, in place of the list.
+fn make_workbook(desk: &Desk, list: &str, change: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) {
+    let name = format!("examples/lists/{list}.csv");
+    let text = String::from_utf8(desk.read(&name)).unwrap();
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    let as_date = Format::new().set_num_format("yyyy-mm-dd");
+    let columns: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    for (row, line) in (0..).zip(text.lines()) {
+        for ((column, cell), name) in (0..).zip(line.split(',')).zip(&columns) {
+            if row > 0 && NUMBERS.contains(name) && !cell.is_empty() {
+                sheet.write_number(row, column, cell.parse::<f64>().unwrap()).unwrap();
+            } else if let Ok(date) = ExcelDateTime::parse_from_str(cell).map_err(drop)
+                && cell.len() == 10
+                && cell.starts_with("20")
+            {
+                sheet.write_datetime_with_format(row, column, &date, &as_date).unwrap();
+            } else if let Ok(truth) = cell.parse::<bool>() {
+                sheet.write_boolean(row, column, truth).unwrap();
+            } else if !cell.is_empty() {
+                sheet.write_string(row, column, cell).unwrap();
+            }
+        }
+    }
+    change(sheet);
+    let bytes = workbook.save_to_buffer().unwrap();
+    desk.write(&format!("examples/lists/{list}.xlsx"), &bytes);
+    std::fs::remove_file(desk.path(&name)).unwrap();
+}
+
+#[test]
+fn workbooks_say_the_same_as_the_csv_files_they_were_made_of() {
+    let desk = desk();
+    let of_csv = desk.run(&format!("{PLAN} --json")).succeeded().stdout;
+    for list in ["cpl", "epcl", "ppcl", "evidence", "inventory", "notices", "exclusions"] {
+        make_workbook(&desk, list, |_| ());
+        assert_eq!(desk.run(&format!("{PLAN} --json")).succeeded().stdout, of_csv, "{list}");
+    }
+}
+
+#[test]
+fn faults_of_a_sheet_are_named_with_row_and_column() {
+    let at = |list: &str, row: u32, column: u16, text: &'static str, said: &str| {
+        let desk = desk();
+        make_workbook(&desk, list, |sheet| {
+            sheet.write_string(row, column, text).unwrap();
+        });
+        desk.run(PLAN).failed_last(3, said);
+    };
+    at("inventory", 6, 8, "Asleep", "inventory.xlsx line 7, column status: expected one of Dormant, Active");
+    // Blank rows are no rows, and do not shift those after them.
+    at("exclusions", 5, 0, "00-0D", "exclusions.xlsx line 6, column device_id: expected an EUI-64");
+    at("cpl", 0, 3, "modell", "cpl.xlsx line 1, column modell: expected only the columns of this file");
+    at("cpl", 2, 12, "note", "cpl.xlsx line 3: expected 11 cells, found \"13 cells\"");
+    at("cpl", 2, 200, "note", "a cell in column 201, which is out of place");
+}
+
+#[test]
+fn a_version_that_excel_took_for_a_number_is_refused_and_not_guessed() {
+    let desk = desk();
+    make_workbook(&desk, "cpl", |sheet| {
+        sheet.write_number(4, 5, 1_020_300.0).unwrap();
+    });
+    let said =
+        ["cpl.xlsx line 5, column firmware_version: expected a firmware version of 8 hex digits", "1020300"];
+    desk.check_failure(PLAN, 3, &said);
+}
+
+#[test]
+fn a_date_with_a_time_and_a_formula_that_failed_are_no_values() {
+    let timed = desk();
+    make_workbook(&timed, "exclusions", |sheet| {
+        let noon = ExcelDateTime::parse_from_str("2020-07-13T12:00:00").unwrap();
+        let format = Format::new().set_num_format("yyyy-mm-dd hh:mm");
+        sheet.write_datetime_with_format(1, 2, &noon, &format).unwrap();
+    });
+    timed.check_failure(PLAN, 3, &["exclusions.xlsx line 2, column since", "\"2020-07-13T12:00:00\""]);
+    let failed = desk();
+    make_workbook(&failed, "exclusions", |sheet| {
+        sheet.write_formula(1, 2, Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
+    });
+    failed.run(PLAN).failed_last(3, "exclusions.xlsx line 2");
+}
+
+#[test]
+fn what_is_no_workbook_although_it_begins_like_one_is_refused() {
+    let desk = desk();
+    desk.write("broken.xlsx", b"PK\x03\x04 and nothing that follows from it");
+    desk.check_failure(&format!("{PLAN} --cpl broken.xlsx"), 3, &["broken.xlsx: expected an XLSX workbook"]);
+    desk.write("older.xls", &[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]);
+    desk.check_failure(&format!("{PLAN} --cpl older.xls"), 3, &["older.xls: is an older workbook"]);
+}
