@@ -23,7 +23,7 @@ impl FrameObserver for Acts {
 }
 
 /// Says whether a frame to a hub brings a block, opens a transfer, or hands over or executes an activation order.
-fn act_in(frame: &[u8]) -> Option<&'static str> {
+pub(crate) fn act_in(frame: &[u8]) -> Option<&'static str> {
     let frame = WanFrame::parse_datagram(frame).ok()?;
     match Apdu::parse(frame.apdu).ok()? {
         Apdu::ActionRequest(request) => match request.method.index {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use transfer_engine::Moment;
 
 use crate::acts::Acts;
+use crate::rig::Rig;
 use crate::street::{DEMO, PORT, STREET, rehearsal, rehearsal_with, world};
 
 const LIMIT: Duration = Duration::from_secs(120 * 86_400);
@@ -158,4 +159,42 @@ fn a_window_that_closes_takes_back_what_the_engine_was_told_and_hubs_keep_what_t
         rows().count()
     );
     assert!(activated(&simulation) > 0);
+}
+
+/// The line goes down as orders are handed over, ten seconds before the hour is over: they are not asked for again after
+/// it, and the next day they are, if they did not arrive.
+#[test]
+fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
+    let spec = world(STREET, 10);
+    let mut set = rehearsal(&spec, 7);
+    let closes = spec.start + Duration::from_secs(7_200);
+    // The world begins at 01:00 in London.
+    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
+    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    assert!(rig.now < closes, "the hour was over before an order was made");
+    rig.cut = true;
+    let next_day = closes + Duration::from_secs(23 * 3_600);
+    while rig.now < next_day {
+        rig.step();
+    }
+    let orders = |rig: &Rig| {
+        rig.acts
+            .iter()
+            .filter(|(_, act)| matches!(*act, "order" | "activate"))
+            .map(|(at, _)| *at)
+            .collect::<Vec<_>>()
+    };
+    let handed_over = orders(&rig);
+    assert!(!handed_over.is_empty(), "nothing was handed over");
+    assert!(handed_over.iter().all(|at| *at < closes), "{handed_over:?} after {closes}");
+    rig.cut = false;
+    rig.run_until("over", |state| state.tally().pending == 0);
+    let hours = rig.state().order.policy.activating.clone();
+    assert!(orders(&rig).iter().all(|at| hours.is_open(*at)));
+    assert!(rig.state().rows().any(|row| matches!(row.outcome, Some((Outcome::Activated, _)))));
+    for device in &rig.fleet.census().devices {
+        assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
+    }
 }

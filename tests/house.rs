@@ -19,6 +19,7 @@ mod onlookers;
 mod paths;
 mod pauses;
 mod restarts;
+mod rig;
 mod rotations;
 mod soaks;
 mod storms;

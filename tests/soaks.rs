@@ -1,13 +1,12 @@
 //! Soak: devices that run the new firmware and are watched before that counts. Transfer success is not functional
 //! success: what fails a day later must halt the campaign before its next wave.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use campaign::{CampaignState, Conductor, DeviceRow, Outcome, Permille, Phase, Stage};
-use fleet::{Fleet, Rehearsal, Simulation, WorldSpec, hub_address, hub_at};
-use transfer_engine::Moment;
+use campaign::{CampaignState, DeviceRow, Outcome, Permille, Phase, Stage};
+use fleet::{Rehearsal, Simulation, WorldSpec};
 
+use crate::rig::Rig;
 use crate::street::{PORT, STREET, rehearsal, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
@@ -23,75 +22,14 @@ fn street() -> (WorldSpec, Rehearsal) {
     (spec, set)
 }
 
-/// A campaign between whose head-end and homes somebody can step.
-struct Rig {
-    conductor: Conductor,
-    fleet: Fleet,
-    now: Moment,
-    /// Nothing passes any more.
-    cut: bool,
-}
-
-impl Rig {
-    fn new(spec: &WorldSpec, set: Rehearsal) -> Rig {
-        let Rehearsal { fleet, desk, order, settings, images, .. } = set;
-        let mut conductor = Conductor::new(settings, desk, spec.start);
-        for image in images {
-            conductor.add_image(image);
-        }
-        conductor.create(spec.start, &order).expect("the order is accepted");
-        Rig { conductor, fleet, now: spec.start, cut: false }
-    }
-
-    fn keep(&mut self) {
-        while let Some(batch) = self.conductor.poll_append() {
-            self.conductor.handle_durable(self.now, batch.len());
-        }
-    }
-
-    fn state(&self) -> &CampaignState {
-        self.conductor.campaigns().next().expect("there is a campaign")
-    }
-
-    /// Runs until something is so.
-    fn run_until(&mut self, what: &str, is_so: impl Fn(&CampaignState) -> bool) {
-        let until = self.now + LIMIT;
-        while !is_so(self.state()) {
-            assert!(self.now < until, "not {what} within {LIMIT:?}");
-            self.keep();
-            while let Some(transmit) = self.conductor.poll_transmit(self.now) {
-                if let IpAddr::V4(address) = transmit.address.ip()
-                    && let Some(hub) = hub_at(address).filter(|_| !self.cut)
-                {
-                    for datagram in transmit.contents.chunks(transmit.segment) {
-                        self.fleet.receive(self.now, hub, datagram);
-                    }
-                }
-                self.keep();
-            }
-            self.fleet.advance(self.now);
-            while let Some((hub, datagram)) = self.fleet.poll_transmit(self.now) {
-                if !self.cut {
-                    let from = SocketAddr::from((hub_address(hub), PORT));
-                    self.conductor.handle_datagram(self.now, from, &datagram);
-                    self.keep();
-                }
-            }
-            let due = [self.conductor.poll_timeout(), self.fleet.poll_timeout()];
-            let next = due.into_iter().flatten().min().unwrap_or(self.now);
-            self.now = next.max(self.now + Duration::from_micros(1));
-        }
-    }
-
-    /// Runs until every device of the pilot soaks or has ended.
-    fn run_until_the_pilot_soaks(&mut self) {
-        self.run_until("soaking", |state| {
-            let mut pilot = state.rows().filter(|row| row.wave == Some(0));
-            pilot.all(|row| row.stage >= Stage::Soaking)
-        });
-        assert!(self.state().rows().any(|row| row.stage == Stage::Soaking), "nobody soaks");
-        assert_eq!(self.state().waves_opened, 1, "the next wave waits for the soak");
-    }
+/// Runs until every device of the pilot soaks or has ended.
+fn run_until_the_pilot_soaks(rig: &mut Rig) {
+    rig.run_until("soaking", |state| {
+        let mut pilot = state.rows().filter(|row| row.wave == Some(0));
+        pilot.all(|row| row.stage >= Stage::Soaking)
+    });
+    assert!(rig.state().rows().any(|row| row.stage == Stage::Soaking), "nobody soaks");
+    assert_eq!(rig.state().waves_opened, 1, "the next wave waits for the soak");
 }
 
 fn ended_as(row: &DeviceRow, outcome: Outcome) -> bool {
@@ -112,7 +50,7 @@ fn halts_before_the_next_wave(state: &CampaignState) {
 fn every_device_was_updated_and_the_next_day_ran_its_old_firmware_so_no_second_wave_was_served() {
     let (spec, set) = street();
     let mut rig = Rig::new(&spec, set);
-    rig.run_until_the_pilot_soaks();
+    run_until_the_pilot_soaks(&mut rig);
     let soaking = rig.state().tally().by_stage[&Stage::Soaking];
     // In the night they all go back to what they were made with.
     rig.fleet = rehearsal(&spec, SEED).fleet;
@@ -133,7 +71,7 @@ fn every_device_was_updated_and_the_next_day_ran_its_old_firmware_so_no_second_w
 fn a_home_that_is_not_heard_of_again_after_its_update_is_no_success() {
     let (spec, set) = street();
     let mut rig = Rig::new(&spec, set);
-    rig.run_until_the_pilot_soaks();
+    run_until_the_pilot_soaks(&mut rig);
     let soaking = rig.state().tally().by_stage[&Stage::Soaking];
     let cut_at = rig.now;
     rig.cut = true;
