@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acts;
 mod approvals;
 mod architecture;
 mod campaigns;
@@ -11,13 +12,19 @@ mod caps;
 mod chain;
 mod fidelities;
 mod forecasts;
+mod giving_up;
 mod hash_backend;
+mod hours;
 mod onlookers;
+mod paths;
 mod pauses;
 mod restarts;
+mod rig;
 mod rotations;
+mod soaks;
 mod storms;
 mod strangers;
 mod street;
+mod turns;
 mod withdrawals;
 mod worlds;

@@ -1,60 +1,17 @@
 //! Operators who pause, resume and abort campaigns, and what the fleet may see of them meanwhile.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campaign::{Command, CommandRecord, DeviceRow, Heeded, Outcome, Phase, Stage};
-use fleet::{Direction, FrameObserver, Leg, Rehearsal, SeenFrame, Simulation, WorldSpec};
+use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 use transfer_engine::Moment;
-use wire::{Apdu, WanFrame};
 
+use crate::acts::Acts;
 use crate::street::{DEMO, STREET, rehearsal, simulation, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
-
-/// Blocks and activation orders seen on the WAN so far, by the moment at which they were sent.
-#[derive(Clone, Default)]
-struct Acts(Arc<Mutex<Vec<(Moment, &'static str)>>>);
-
-impl FrameObserver for Acts {
-    fn see(&mut self, frame: &SeenFrame<'_>) -> ControlFlow<()> {
-        if let Leg::Wan(Direction::Down) = frame.leg
-            && let Some(act) = act_in(frame.bytes)
-        {
-            self.0.lock().unwrap().push((frame.sent_at, act));
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Says whether a frame to a hub brings a block, opens a transfer, or hands over or executes an activation order.
-fn act_in(frame: &[u8]) -> Option<&'static str> {
-    let frame = WanFrame::parse_datagram(frame).ok()?;
-    match Apdu::parse(frame.apdu).ok()? {
-        Apdu::ActionRequest(request) => match request.method.index {
-            1 => Some("initiate"),
-            2 => Some("block"),
-            4 => Some("activate"),
-            _ => None,
-        },
-        Apdu::SetRequest(_) => Some("order"),
-        _ => None,
-    }
-}
-
-impl Acts {
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
-    fn between(&self, from: Moment, until: Moment) -> Vec<(Moment, &'static str)> {
-        let seen = self.0.lock().unwrap();
-        seen.iter().filter(|(at, _)| *at > from && *at < until).copied().collect()
-    }
-}
 
 fn asked() -> CommandRecord {
     CommandRecord { by: "an operator".to_owned(), reason: "a rehearsal".to_owned() }

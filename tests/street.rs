@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
+use firmware_image::{
+    ImageIdentity, OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage,
+};
 use fleet::{Cast, DeviceKind, DeviceTrust, Rehearsal, Simulation, WorldSpec};
 
 /// The street of ten homes, with small images so that a debug build takes seconds.
@@ -31,22 +33,20 @@ fn key(seed: u64, purpose: u8) -> SigningKey {
 /// Payloads that let a debug build take seconds, bytes.
 const SMALL: [usize; 2] = [9_000, 7_000];
 
+/// A signed image of this size, as a device is to run it.
+pub(crate) fn image(seed: u64, identity: &ImageIdentity, len: usize) -> VerifiedImage {
+    let key = key(seed, 1);
+    let payload: Vec<u8> = (0..len).map(|i| (i * 31 % 253) as u8).collect();
+    let file = OtaFile::build(identity, "scenario", &payload).expect("it builds");
+    let sequence = SequenceNumber(u64::from(file.identity().file_version.0));
+    let signed = SignedImage::sign(&file, sequence, &key).expect("it signs");
+    TrustStore::new(vec![key.public()]).verify(signed).expect("it verifies")
+}
+
 /// Signed images of these sizes for the electricity and the gas meter.
 fn sized_images(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
-    let key = key(seed, 1);
-    let trust = TrustStore::new(vec![key.public()]);
-    [DeviceKind::Electricity, DeviceKind::Gas]
-        .into_iter()
-        .zip(sizes)
-        .map(|(kind, len)| {
-            let payload: Vec<u8> = (0..len).map(|i| (i * 31 % 253) as u8).collect();
-            let file =
-                OtaFile::build(&spec.device.of(kind).target(), "scenario", &payload).expect("it builds");
-            let sequence = SequenceNumber(u64::from(file.identity().file_version.0));
-            let signed = SignedImage::sign(&file, sequence, &key).expect("it signs");
-            (kind, trust.verify(signed).expect("it verifies"))
-        })
-        .collect()
+    let kinds = [DeviceKind::Electricity, DeviceKind::Gas].into_iter().zip(sizes);
+    kinds.map(|(kind, len)| (kind, image(seed, &spec.device.of(kind).target(), len))).collect()
 }
 
 /// A rehearsal on a world; the same arguments give the same one.

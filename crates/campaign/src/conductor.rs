@@ -18,13 +18,18 @@ mod activation;
 mod approvals;
 mod budgets;
 mod command;
+mod giving_up;
+mod hours;
 mod intake;
 mod legs;
 mod links;
 mod models;
 mod papers;
+mod path;
 mod recovery;
+mod soak;
 mod traffic;
+mod turns;
 mod watch;
 mod waves;
 mod withdrawal;
@@ -49,8 +54,10 @@ use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 use approvals::Approval;
 use budgets::Agreed;
+use hours::Hours;
 use models::Models;
 use papers::{HubPapers, Lead};
+use turns::Turns;
 use wire::OrderChallenge;
 
 pub use approvals::ApprovalError;
@@ -120,6 +127,8 @@ struct Hub {
     leading: BTreeSet<u8>,
     /// Why nothing is believed of what it says, since it was last heard.
     doubt: Option<LinkDoubt>,
+    /// Whether it has ever answered.
+    was_heard: bool,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -127,11 +136,15 @@ struct Hub {
 struct Errand {
     campaign: Option<CampaignId>,
     attempts: u8,
+    /// Its hub could not be talked to for want of keys when it was tried last.
+    lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
     activation_sent: bool,
     /// It was sent, or not, before the head-end died.
     sent_in_doubt: bool,
+    /// It soaks, and was looked at once more when its time was up.
+    last_look: bool,
     /// When it was last seen to wait for an operator.
     held_at: Option<Moment>,
     reading_version: bool,
@@ -164,6 +177,12 @@ pub struct Conductor {
     timers: BTreeSet<(Moment, Due)>,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
+    /// Who waits for whom.
+    turns: Turns,
+    /// Retries made for each campaign, since this conductor was made.
+    retries: BTreeMap<CampaignId, u64>,
+    /// What the times of day allow campaigns that have such windows.
+    hours: BTreeMap<CampaignId, Hours>,
     /// Campaigns that go on as soon as that is durable.
     resuming: BTreeSet<CampaignId>,
     /// Who may approve.
@@ -197,6 +216,9 @@ impl Conductor {
             waiting: VecDeque::new(),
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            turns: Turns::default(),
+            retries: BTreeMap::new(),
+            hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
             operators: None,
             approvals: BTreeMap::new(),
@@ -237,6 +259,7 @@ impl Conductor {
         for (campaign, device) in self.activated() {
             self.note_outcome(&campaign, device, Outcome::Activated);
         }
+        self.note_steps();
         before
     }
 
@@ -338,7 +361,7 @@ impl Conductor {
             return Some(Moment::default());
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.engine.poll_timeout()].into_iter().flatten().min()
+        [timer, self.next_hours(), self.engine.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does all that can be done at this moment without input or output.
@@ -346,6 +369,7 @@ impl Conductor {
         while let Some(event) = self.engine.poll_event() {
             self.on_event(now, event);
         }
+        self.pass_hours(now);
         while let Some(&(at, due)) = self.timers.first()
             && at <= now
         {
@@ -399,6 +423,7 @@ impl Conductor {
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
                 doubt: None,
+                was_heard: false,
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {

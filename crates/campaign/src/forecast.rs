@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use transfer_engine::ByteRate;
 
-use crate::order::Permille;
+use crate::policy::Permille;
 use tree::Tree;
 
 /// What is to be brought to whom, and over what.

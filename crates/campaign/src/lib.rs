@@ -6,7 +6,7 @@
 //!        every arrow is a Record in the ledger, durable before it is acted on; CampaignState is their fold
 //! ```
 //!
-//! Read in this order: `order` (what is asked), `stage` (how far a device has come and how it ends), `record`
+//! Read in this order: `order` (what is asked), `policy` and `window` (how it is to proceed, and when), `stage` (how far a device has come and how it ends), `record`
 //! (what is written), `phase` and `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and,
 //! apart from these, `forecast` (how early it can all be over).
 
@@ -16,9 +16,11 @@ mod order;
 mod papers;
 mod phase;
 mod plan;
+mod policy;
 mod record;
 mod stage;
 mod state;
+mod window;
 
 pub use conductor::{
     ApprovalError, BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Command, CommandError,
@@ -27,16 +29,15 @@ pub use conductor::{
 pub use forecast::{
     Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,
 };
-pub use order::{
-    CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, Permille, Target,
-    instructing_party,
-};
+pub use order::{CampaignId, CampaignOrder, MAX_DEVICES, MAX_TARGETS, OrderError, Target, instructing_party};
 pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
+pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
-    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, StagedRecord,
-    WaveRecord,
+    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, SoakingRecord,
+    StagedRecord, SteppedRecord, WaveRecord,
 };
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};
+pub use window::{NotBefore, WindowError, Windows};

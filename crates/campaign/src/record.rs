@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use transfer_engine::{LegReport, Moment};
 
-use crate::order::{CampaignId, CampaignPolicy, Target};
+use crate::order::{CampaignId, Target};
+use crate::policy::CampaignPolicy;
 use crate::stage::Outcome;
 
 /// One decision or outcome of a campaign.
@@ -34,6 +35,10 @@ pub enum Record {
     Delivered(DeliveredRecord),
     /// The device may be told to activate.
     Ordered(OrderedRecord),
+    /// The device runs the target, and is watched.
+    Soaking(SoakingRecord),
+    /// The device runs a step of its way, and gets the next.
+    Stepped(SteppedRecord),
     /// How it ended for a device.
     Outcome(OutcomeRecord),
     /// Nothing more is sent or activated.
@@ -230,6 +235,26 @@ fn no_nonce() -> Nonce {
     Nonce::from_bytes([0; 8])
 }
 
+/// See [`Record::Soaking`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoakingRecord {
+    /// The device.
+    pub device: Eui64,
+    /// What the device says it runs.
+    pub running: String,
+}
+
+/// See [`Record::Stepped`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteppedRecord {
+    /// The device.
+    pub device: Eui64,
+    /// What the device says it runs.
+    pub running: String,
+    /// The file it is to get next.
+    pub image: FileDigest,
+}
+
 /// See [`Record::Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeRecord {
@@ -242,6 +267,9 @@ pub struct OutcomeRecord {
     /// What the device says it runs, when it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,
+    /// Why nothing more should be tried with the device until somebody has seen to it: a word of `exclusions.csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusion: Option<String>,
 }
 
 /// See [`Record::Halted`].
@@ -319,6 +347,8 @@ impl Record {
             Record::Staged(_) => "staged",
             Record::Delivered(_) => "delivered",
             Record::Ordered(_) => "activation-ordered",
+            Record::Soaking(_) => "soaking",
+            Record::Stepped(_) => "stepped",
             Record::Outcome(_) => "outcome",
             Record::Halted(_) => "halted",
             Record::Approved(_) => "approved",
@@ -339,6 +369,8 @@ impl Record {
             Record::Staged(body) => serde_json::to_vec(body),
             Record::Delivered(body) => serde_json::to_vec(body),
             Record::Ordered(body) => serde_json::to_vec(body),
+            Record::Soaking(body) => serde_json::to_vec(body),
+            Record::Stepped(body) => serde_json::to_vec(body),
             Record::Outcome(body) => serde_json::to_vec(body),
             Record::Halted(body) => serde_json::to_vec(body),
             Record::Approved(body) => serde_json::to_vec(body),
@@ -370,6 +402,8 @@ impl Record {
             "staged" => Record::Staged(body(entry)?),
             "delivered" => Record::Delivered(body(entry)?),
             "activation-ordered" => Record::Ordered(body(entry)?),
+            "soaking" => Record::Soaking(body(entry)?),
+            "stepped" => Record::Stepped(body(entry)?),
             "outcome" => Record::Outcome(body(entry)?),
             "halted" => Record::Halted(body(entry)?),
             "approved" => Record::Approved(body(entry)?),

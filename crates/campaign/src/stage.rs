@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 /// How far a device has come in a campaign.
 ///
 /// ```text
-/// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Ended
-///    └───────────┴────────────┴──────────┴─────────────────────▲
+/// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Soaking ─► Ended
+///    ▲                      │                       │          │
+///    └──────────────────────┴───────────────────────┴──────────┘
 /// ```
+///
+/// Every stage may end. Back to `Planned` goes a device that runs a step of its way and has another before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Allowed, and waiting for its wave.
+    /// Allowed, and waiting for its wave or its turn.
     Planned,
     /// The instruction is in the ledger: its hub may be sent the image.
     Instructed,
@@ -21,14 +24,23 @@ pub enum Stage {
     Delivered,
     /// The activation order is in the ledger.
     Ordered,
+    /// It says that it runs the new image, and is watched for a while before that counts.
+    Soaking,
     /// There is an outcome.
     Ended,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 6] =
-        [Stage::Planned, Stage::Instructed, Stage::Staged, Stage::Delivered, Stage::Ordered, Stage::Ended];
+    pub const ALL: [Stage; 7] = [
+        Stage::Planned,
+        Stage::Instructed,
+        Stage::Staged,
+        Stage::Delivered,
+        Stage::Ordered,
+        Stage::Soaking,
+        Stage::Ended,
+    ];
 
     /// Says whether a device may go from this stage to `next`. Nothing ever leaves `Ended`.
     pub fn may_become(self, next: Stage) -> bool {
@@ -39,7 +51,9 @@ impl Stage {
                 | (Instructed, Staged)
                 | (Staged, Delivered)
                 | (Delivered, Ordered)
-                | (Planned | Instructed | Staged | Delivered | Ordered, Ended)
+                | (Ordered, Soaking)
+                | (Staged | Ordered | Soaking, Planned)
+                | (Planned | Instructed | Staged | Delivered | Ordered | Soaking, Ended)
         )
     }
 
@@ -51,6 +65,7 @@ impl Stage {
             Stage::Staged => "staged",
             Stage::Delivered => "delivered",
             Stage::Ordered => "ordered",
+            Stage::Soaking => "soaking",
             Stage::Ended => "ended",
         }
     }
@@ -72,6 +87,8 @@ pub enum Outcome {
     Halted,
     /// An operator aborted the campaign before its turn, or while it was under way.
     Aborted,
+    /// Its turn never came: a device before it in its home failed, or too many of its group had.
+    HeldBack,
     /// The hub was never reached.
     NoWan,
     /// The hub was reached, but would not or could not take the image.
@@ -88,6 +105,8 @@ pub enum Outcome {
     RolledBack,
     /// The device never confirmed what it runs.
     ActivationUnconfirmed,
+    /// The device ran the new firmware, and did not stay well while it was watched.
+    Unhealthy,
 }
 
 /// The four sums that add up to the order; the fourth is what has no outcome yet.
@@ -104,13 +123,14 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 14] = [
+    pub const ALL: [Outcome; 16] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
         Outcome::HeldUnactivated,
         Outcome::Halted,
         Outcome::Aborted,
+        Outcome::HeldBack,
         Outcome::NoWan,
         Outcome::TransferFailed,
         Outcome::HubRejectedImage,
@@ -119,15 +139,18 @@ impl Outcome {
         Outcome::OrderRefused,
         Outcome::RolledBack,
         Outcome::ActivationUnconfirmed,
+        Outcome::Unhealthy,
     ];
 
     /// Returns which sum this outcome belongs to.
     pub fn class(self) -> OutcomeClass {
         match self {
             Outcome::Activated | Outcome::AlreadyOnTarget => OutcomeClass::Done,
-            Outcome::Refused | Outcome::HeldUnactivated | Outcome::Halted | Outcome::Aborted => {
-                OutcomeClass::Excluded
-            }
+            Outcome::Refused
+            | Outcome::HeldUnactivated
+            | Outcome::Halted
+            | Outcome::Aborted
+            | Outcome::HeldBack => OutcomeClass::Excluded,
             Outcome::NoWan
             | Outcome::TransferFailed
             | Outcome::HubRejectedImage
@@ -135,7 +158,8 @@ impl Outcome {
             | Outcome::HanTimeout
             | Outcome::OrderRefused
             | Outcome::RolledBack
-            | Outcome::ActivationUnconfirmed => OutcomeClass::Failed,
+            | Outcome::ActivationUnconfirmed
+            | Outcome::Unhealthy => OutcomeClass::Failed,
         }
     }
 
@@ -147,6 +171,7 @@ impl Outcome {
                 | Outcome::DeviceRejectedImage
                 | Outcome::RolledBack
                 | Outcome::ActivationUnconfirmed
+                | Outcome::Unhealthy
         )
     }
 
@@ -159,6 +184,7 @@ impl Outcome {
             Outcome::HeldUnactivated => "held_unactivated",
             Outcome::Halted => "halted",
             Outcome::Aborted => "aborted",
+            Outcome::HeldBack => "held_back",
             Outcome::NoWan => "no_wan",
             Outcome::TransferFailed => "transfer_failed",
             Outcome::HubRejectedImage => "hub_rejected_image",
@@ -167,6 +193,7 @@ impl Outcome {
             Outcome::OrderRefused => "order_refused",
             Outcome::RolledBack => "rolled_back",
             Outcome::ActivationUnconfirmed => "activation_unconfirmed",
+            Outcome::Unhealthy => "unhealthy",
         }
     }
 }
@@ -187,8 +214,8 @@ mod tests {
             .collect();
         assert_eq!(
             table.join("\n"),
-            "planned: instructed ended\ninstructed: staged ended\nstaged: delivered ended\n\
-             delivered: ordered ended\nordered: ended\nended: "
+            "planned: instructed ended\ninstructed: staged ended\nstaged: planned delivered ended\n\
+             delivered: ordered ended\nordered: planned soaking ended\nsoaking: planned ended\nended: "
         );
     }
 

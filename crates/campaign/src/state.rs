@@ -29,7 +29,7 @@ pub struct DeviceRow {
     pub channel: u8,
     /// The gate's words when it was planned.
     pub verdict: Judgement,
-    /// The file it is to get.
+    /// The file it is to get, or the next of them on its way.
     pub image: Option<FileDigest>,
     /// Its wave.
     pub wave: Option<u16>,
@@ -39,6 +39,8 @@ pub struct DeviceRow {
     pub stage: Stage,
     /// How it ended.
     pub outcome: Option<(Outcome, String)>,
+    /// Why nothing more should be tried with it: a word of `exclusions.csv`.
+    pub exclusion: Option<String>,
     /// What it said it runs, when it was asked.
     pub running: Option<String>,
     /// The counter of its activation order.
@@ -47,8 +49,8 @@ pub struct DeviceRow {
     pub order_epoch: CounterEpoch,
     /// What its activation order carries.
     pub order_nonce: Nonce,
-    /// When each stage was reached, by stage; `None` where it was not.
-    pub reached: [Option<Moment>; 6],
+    /// When each stage was reached, by stage, for the last time; `None` where it was not.
+    pub reached: [Option<Moment>; Stage::ALL.len()],
     /// Bytes sent over the WAN for it.
     pub wan_bytes: u64,
     /// Blocks sent more than once.
@@ -57,7 +59,7 @@ pub struct DeviceRow {
 
 impl DeviceRow {
     fn new(at: Moment, plan: &PlanRecord) -> DeviceRow {
-        let mut reached = [None; 6];
+        let mut reached = [None; Stage::ALL.len()];
         reached[Stage::Planned as usize] = Some(at);
         DeviceRow {
             device: plan.device,
@@ -71,6 +73,7 @@ impl DeviceRow {
             priority: plan.priority,
             stage: Stage::Planned,
             outcome: None,
+            exclusion: None,
             running: None,
             order_counter: None,
             order_epoch: CounterEpoch(0),
@@ -197,7 +200,11 @@ impl CampaignState {
                 self.waves_opened = wave.wave + 1;
                 self.waves_opened_at.push(at);
             }
-            Record::Instructed(body) => self.row_mut(body.device)?.go(at, Stage::Instructed)?,
+            Record::Instructed(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Instructed)?;
+                row.image = Some(body.image);
+            }
             Record::Staged(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Staged)?;
@@ -211,6 +218,17 @@ impl CampaignState {
                 row.order_counter = Some(body.counter);
                 row.order_epoch = CounterEpoch(body.epoch);
                 row.order_nonce = body.nonce;
+            }
+            Record::Soaking(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Soaking)?;
+                row.running = Some(body.running.clone());
+            }
+            Record::Stepped(body) => {
+                let row = self.row_mut(body.device)?;
+                row.go(at, Stage::Planned)?;
+                row.running = Some(body.running.clone());
+                row.image = Some(body.image);
             }
             Record::Outcome(body) => {
                 let row = self.row_mut(body.device)?;
@@ -313,7 +331,10 @@ impl DeviceRow {
     fn end(&mut self, at: Moment, body: &OutcomeRecord) -> Result<(), FoldError> {
         self.go(at, Stage::Ended)?;
         self.outcome = Some((body.outcome, body.reason.clone()));
-        self.running.clone_from(&body.running);
+        if body.running.is_some() {
+            self.running.clone_from(&body.running);
+        }
+        self.exclusion.clone_from(&body.exclusion);
         Ok(())
     }
 }

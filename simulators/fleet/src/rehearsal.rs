@@ -142,6 +142,9 @@ fn policy(spec: &WorldSpec) -> CampaignPolicy {
         failure_threshold: permille(campaign.failure_threshold),
         poll_interval_s: campaign.poll_interval_s.get(),
         han_deadline_s: campaign.han_deadline_s.get(),
+        sending: campaign.sending.clone(),
+        activating: campaign.activating.clone(),
+        soak_s: campaign.soak_s,
         ..CampaignPolicy::default()
     }
 }

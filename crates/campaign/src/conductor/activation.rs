@@ -13,7 +13,7 @@ impl Conductor {
     /// A device that has not said yet what its order must carry is looked at until it has.
     pub(super) fn order_activation(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Delivered)) = self.under_way(device) else { return };
-        if !self.goes_on(&campaign) || !self.is_approved(now, &campaign) {
+        if !self.may_activate(now, &campaign) {
             return;
         }
         let verdict = self.judge_again(now, &campaign, device);
@@ -39,7 +39,7 @@ impl Conductor {
     /// nonce, which a device takes at most once.
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
-        if !self.goes_on(&campaign) || !self.is_approved(now, &campaign) {
+        if !self.may_activate(now, &campaign) {
             return;
         }
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 
 use firmware_image::Eui64;
 use thiserror::Error;
-use transfer_engine::{HubId, Moment};
+use transfer_engine::{HubId, Moment, Task};
 
+use super::watch::IDLE_LOOKS;
 use super::{Act, Conductor, Due};
 use crate::order::CampaignId;
 use crate::phase::Phase;
@@ -114,7 +115,7 @@ impl Conductor {
             Command::Pause => {
                 self.record(now, campaign, &Record::Paused(asked), None);
                 self.forget_resumption(campaign);
-                self.hold(now, campaign);
+                self.hold(now, campaign, |stage| stage != Stage::Planned);
             }
             Command::Resume => {
                 self.resuming.insert(campaign.clone());
@@ -141,12 +142,20 @@ impl Conductor {
     pub(super) fn go_on(&mut self, now: Moment, campaign: &CampaignId) {
         self.resuming.remove(campaign);
         self.take_up(now, campaign);
+        self.hand_over_all_late(now, campaign);
+    }
+
+    /// Hands over the orders that a pause or the time of day held back.
+    pub(super) fn hand_over_all_late(&mut self, now: Moment, campaign: &CampaignId) {
+        if !self.may_activate(now, campaign) {
+            return;
+        }
         for (device, _) in self.pending(campaign, |stage| stage == Stage::Ordered) {
             self.hand_over_late(now, campaign, device);
         }
     }
 
-    /// Hands an order over that a pause held back, if the gate still allows the device.
+    /// Hands over one of them, if the gate still allows the device.
     fn hand_over_late(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
         if self.errands.get(&device).is_none_or(|errand| errand.activation_sent) {
             return;
@@ -164,10 +173,10 @@ impl Conductor {
         self.waiting.retain(|(_, act)| !matches!(act, Act::GoOn(other) if other == campaign));
     }
 
-    /// Takes back whatever the engine was told to do for the devices of a campaign; what their hubs and they themselves
-    /// hold stays there. Other campaigns' devices behind the same hubs are given theirs again.
-    fn hold(&mut self, now: Moment, campaign: &CampaignId) {
-        let devices = self.pending(campaign, |stage| stage != Stage::Planned);
+    /// Takes back whatever the engine was told to do for the devices of a campaign at certain stages; what their hubs and
+    /// they themselves hold stays there. Other devices behind the same hubs are given theirs again.
+    pub(super) fn hold(&mut self, now: Moment, campaign: &CampaignId, wanted: impl Fn(Stage) -> bool) {
+        let devices = self.pending(campaign, wanted);
         let held = |device: &Eui64| devices.binary_search_by_key(device, |(device, _)| *device).is_ok();
         self.timers.retain(|(_, due)| !matches!(due, Due::Stage(device) if held(device)));
         let hubs: BTreeSet<HubId> =
@@ -196,8 +205,15 @@ impl Conductor {
 
     /// Takes back what the engine was told to do at a hub, and gives the devices behind it theirs again, but for one.
     pub(super) fn call_off(&mut self, now: Moment, hub: HubId, but_for: Option<Eui64>) {
-        self.engine.abandon(now, hub);
+        let tasks = self.engine.abandon(now, hub);
         self.forget_papers(hub);
+        for channel in tasks.into_iter().filter_map(activated_channel) {
+            if let Some(errand) = self.device_on(hub, channel).and_then(|one| self.errands.get_mut(&one)) {
+                // It may have been told or not: the first look that finds it idle has it told again.
+                errand.sent_in_doubt = true;
+                errand.idle_looks = IDLE_LOOKS;
+            }
+        }
         for (_, device) in self.devices_of(hub) {
             if let Some(errand) = self.errands.get_mut(&device) {
                 // The answer, if it comes, is nobody's any more.
@@ -207,5 +223,13 @@ impl Conductor {
                 self.resume_device(now, device);
             }
         }
+    }
+}
+
+/// Returns the channel whose device a task tells to activate.
+fn activated_channel(task: Task) -> Option<u8> {
+    match task {
+        Task::Activate { channel, .. } => Some(channel),
+        _ => None,
     }
 }

@@ -8,17 +8,20 @@ use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;
 use transfer_engine::Moment;
 
-use super::{Conductor, Desk, Errand};
+use super::path::next_step;
+use super::{Conductor, Desk};
 use crate::order::{CampaignId, CampaignOrder, OrderError, Target, instructing_party, party_word};
 use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
-use crate::stage::Outcome;
+use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 
 /// Codes of ours for refusals that are no row of the gate.
 mod code {
     /// The order has no image for this device's model.
     pub(super) const NO_IMAGE: &str = "NO_IMAGE_FOR_MODEL";
+    /// The device's way has changed under it; the gate's own code for a path that is not permitted.
+    pub(super) const PATH: &str = "REJECT_PATH";
     /// Another campaign is at work on the device (compare DUIS `OtherRequestInProgressList`).
     pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
 }
@@ -65,6 +68,7 @@ impl Conductor {
         for plan in plans {
             self.admit(now, &order.id, plan);
         }
+        self.keep_hours(now, &order.id);
         self.record(now, &order.id, &Record::WaveOpened(WaveRecord { wave: 0 }), None);
         self.instruct_wave(now, &order.id, 0);
         self.unsettled.insert(order.id.clone());
@@ -88,13 +92,19 @@ impl Conductor {
                 device: plan.device,
                 installation: plan.installation.clone(),
                 priority: plan.priority,
+                supplier: self.supplier_of(plan.device),
             })
             .collect();
-        let waves = deal_waves(&candidates, &order.policy.waves);
+        let floor = order.policy.floor_per_supplier as usize;
+        let waves = deal_waves(&candidates, &order.policy.waves, floor);
         for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.allowed).zip(waves) {
             plan.wave = Some(wave);
         }
         plans
+    }
+
+    fn supplier_of(&self, device: Eui64) -> String {
+        self.desk.inventory.device(device).map(|found| found.supplier.to_string()).unwrap_or_default()
     }
 
     fn judge_for_plan(
@@ -132,7 +142,7 @@ impl Conductor {
         let (device, verdict) = (plan.device, plan.verdict.clone());
         self.record(now, campaign, &Record::Verdict(plan), None);
         if verdict.allowed {
-            self.errands.insert(device, Errand { campaign: Some(campaign.clone()), ..Errand::default() });
+            self.begin_errand(campaign, device);
         } else if verdict.code == "ALREADY_ON_TARGET" {
             self.end(now, campaign, device, Outcome::AlreadyOnTarget, verdict.code, None);
         } else {
@@ -173,6 +183,15 @@ impl Conductor {
             return Judgement::refusal(code::NO_IMAGE, "there is no such campaign");
         };
         let order = &state.order;
+        // Once it is instructed, the verdict must be about the image that it was instructed to get.
+        let row = state.row(device).filter(|row| row.stage > Stage::Planned);
+        let next = self.target_for(&order.targets, device).map(|target| target.image);
+        if row.is_some_and(|row| next.is_some() && row.image != next) {
+            return Judgement::refusal(
+                code::PATH,
+                "the device runs another version than when it was instructed",
+            );
+        }
         let Some(smso) = order.smso() else {
             return Judgement::refusal(code::NO_IMAGE, "the order names no SMSO");
         };
@@ -199,11 +218,10 @@ impl Conductor {
         })
     }
 
-    /// Returns the target of an order that fits a device: the same kind, manufacturer and model.
+    /// Returns the target of an order that a device gets next: of the same kind, manufacturer and model.
     pub(super) fn target_for<'a>(&self, targets: &'a [Target], device: Eui64) -> Option<&'a Target> {
         let Desk { register, inventory, .. } = &self.desk;
-        let running = inventory.device(device)?.entry;
-        targets.iter().find(|target| register.is_for_model(running, &target.cpl_entry))
+        next_step(register, targets, inventory.device(device)?.entry)
     }
 
     /// Returns the digest of the image that fits a device under way.

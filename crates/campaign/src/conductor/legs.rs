@@ -6,7 +6,7 @@ use eligibility::DeviceType;
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
 
-use super::{Conductor, Due};
+use super::{Conductor, Due, LinkDoubt};
 use crate::record::{DeliveredRecord, Record, StagedRecord};
 use crate::stage::{Outcome, Stage};
 
@@ -59,7 +59,7 @@ impl Conductor {
     /// Has the engine bring the image to the device's hub. The instruction is durable.
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
-        if !self.goes_on(&campaign) {
+        if !self.may_send(now, &campaign) {
             return;
         }
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
@@ -137,7 +137,10 @@ impl Conductor {
         let doubt = self.doubt_of(now, device, fault);
         // An image that the hub found wrong is wrong the next time, too: one try, then a person.
         let hopeless = matches!(fault, Fault::VerificationFailed | Fault::ForeignImage);
-        if !hopeless && attempts < policy.attempts {
+        if let Some(errand) = self.errands.get_mut(&device) {
+            errand.lacks_keys = doubt == Some(LinkDoubt::NoKeys);
+        }
+        if !hopeless && attempts < policy.attempts && self.take_retry(&campaign) {
             let wait = policy.retry_after(attempts) + spread(device, attempts, policy.retry_after_s);
             tracing::debug!(%campaign, %device, attempts, %fault, wait_s = wait.as_secs(), "staging will be retried");
             self.after(now, wait, Due::Stage(device));

@@ -85,6 +85,7 @@ impl Conductor {
     pub(super) fn note_heard(&mut self, hub: HubId, is_answer: bool) {
         if is_answer && let Some(entry) = self.hub_entry(hub) {
             entry.doubt = None;
+            entry.was_heard = true;
         }
     }
 

@@ -174,6 +174,8 @@ impl Conductor {
                     self.on_delivered(now, device);
                 }
                 self.order_activation(now, device);
+                // It cannot say how the device is, but what it runs.
+                self.on_soaking_row(now, hub, device, channel, Some(true));
             }
         } else if self.hub_entry(hub).is_some_and(|entry| entry.papers == HubPapers::Asked) {
             self.papers_failed(now, hub, Some(fault));

@@ -5,7 +5,7 @@ use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
 
-use super::{Conductor, Errand};
+use super::Conductor;
 use crate::order::CampaignId;
 use crate::phase::Phase;
 use crate::record::{Record, RecordError};
@@ -60,8 +60,7 @@ impl Conductor {
                     continue;
                 }
                 Record::Verdict(plan) if plan.verdict.allowed => {
-                    let errand = Errand { campaign: Some(id.clone()), ..Errand::default() };
-                    self.errands.insert(plan.device, errand);
+                    self.begin_errand(&id, plan.device);
                 }
                 Record::Ordered(order) => {
                     let memory = OrderMemory {
@@ -74,6 +73,10 @@ impl Conductor {
                         errand.activation_sent = true;
                         errand.sent_in_doubt = true;
                     }
+                }
+                Record::Stepped(body) => {
+                    self.note_brought(&id, body.device);
+                    self.begin_errand(&id, body.device);
                 }
                 Record::Outcome(body) => {
                     self.errands.remove(&body.device);
@@ -102,6 +105,8 @@ impl Conductor {
         }
         for campaign in unfinished {
             self.weigh(&campaign);
+            self.keep_hours(now, &campaign);
+            self.recount_risks(&campaign);
             tracing::info!(%campaign, "resumed from the ledger");
             self.take_up(now, &campaign);
         }
@@ -133,7 +138,7 @@ impl Conductor {
         };
         for (device, stage) in self.pending(campaign, |_| true) {
             match (stopped, stage) {
-                (_, Stage::Ordered) => self.resume_device(now, device),
+                (_, Stage::Ordered | Stage::Soaking) => self.resume_device(now, device),
                 (Some((outcome, reason)), _) => {
                     self.end(now, campaign, device, outcome, reason.to_owned(), None);
                 }
@@ -156,7 +161,9 @@ impl Conductor {
         match (stage, hub) {
             (Stage::Instructed, Some(_)) => self.stage(now, device),
             // What the order must carry was not recorded: the hub is asked for it again.
-            (Stage::Staged | Stage::Delivered | Stage::Ordered, Some((hub, _))) => self.watch(now, hub),
+            (Stage::Staged | Stage::Delivered | Stage::Ordered | Stage::Soaking, Some((hub, _))) => {
+                self.watch(now, hub);
+            }
             _ => {}
         }
     }

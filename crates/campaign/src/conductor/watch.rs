@@ -15,7 +15,7 @@ use crate::stage::{Outcome, Stage};
 
 /// Looks that find a device idle although its activation was accepted, before the order is handed over
 /// again: hubs forget what they had not finished when they reboot, and gas meters sleep for half an hour.
-const IDLE_LOOKS: u8 = 12;
+pub(super) const IDLE_LOOKS: u8 = 12;
 
 /// Looks that find a hub on its old firmware before that counts as a rollback: it answers, so it is up.
 const OLD_VERSION_LOOKS: u8 = 3;
@@ -23,7 +23,7 @@ const OLD_VERSION_LOOKS: u8 = 3;
 impl Conductor {
     /// Makes sure that a hub is looked at within the poll interval.
     pub(super) fn watch(&mut self, now: Moment, hub: HubId) {
-        let interval = self.poll_interval(hub);
+        let interval = self.poll_interval(now, hub);
         let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
         let Some(entry) = self.hubs.get_mut(&name) else { return };
         if entry.watch_at.is_none() {
@@ -32,14 +32,23 @@ impl Conductor {
         }
     }
 
-    fn poll_interval(&self, hub: HubId) -> Duration {
+    /// Looks at a hub at once instead of when its turn comes.
+    pub(super) fn look_now(&mut self, now: Moment, hub: HubId) {
+        if let Some(at) = self.hub_entry(hub).and_then(|entry| entry.watch_at.take()) {
+            self.timers.remove(&(at, Due::Watch(hub)));
+        }
+        self.look_at(now, hub);
+    }
+
+    fn poll_interval(&self, now: Moment, hub: HubId) -> Duration {
         let seconds = self
             .hub_named(hub)
             .and_then(|hub| hub.channels.values().next())
             .and_then(|device| self.under_way(*device))
             .and_then(|(campaign, _)| self.campaigns.get(&campaign))
             .map_or(300, |state| state.order.policy.poll_interval_s);
-        Duration::from_secs(u64::from(seconds))
+        let interval = Duration::from_secs(u64::from(seconds));
+        self.soak_interval(now, hub).map_or(interval, |rarely| rarely.max(interval))
     }
 
     /// Looks at a hub, if any of its devices is at work.
@@ -57,7 +66,7 @@ impl Conductor {
                 continue;
             }
             // Of a hub itself too: its row says whether it is the one we mean.
-            han |= matches!(stage, Stage::Staged | Stage::Delivered | Stage::Ordered);
+            han |= !matches!(stage, Stage::Planned | Stage::Instructed);
             // One that was told nothing yet still runs what it ran.
             let told = self.errands.get(&device).is_some_and(|errand| errand.activation_sent);
             itself |= stage == Stage::Ordered && channel == 0 && told;
@@ -70,7 +79,9 @@ impl Conductor {
         }
     }
 
-    /// Ends a device that has taken longer than the policy allows.
+    /// Ends a device that has taken longer than the policy allows. What it had to wait for us is not counted: for an
+    /// operator, for a time of day, for the day before which nothing is activated. A hub that has the image, and a device
+    /// that was handed its order, work by themselves and may be late at any hour.
     fn is_overdue(&mut self, now: Moment, campaign: &CampaignId, device: Eui64, stage: Stage) -> bool {
         let Some(state) = self.campaigns.get(campaign) else { return true };
         let policy = &state.order.policy;
@@ -79,11 +90,15 @@ impl Conductor {
             // It holds the image and does not say what its order must carry.
             Stage::Delivered => (policy.han_deadline_s, Outcome::HeldUnactivated),
             Stage::Ordered => (policy.activation_deadline_s, Outcome::ActivationUnconfirmed),
+            Stage::Soaking => {
+                (policy.soak_s.saturating_add(policy.activation_deadline_s), Outcome::Unhealthy)
+            }
             _ => return false,
         };
         let reached = state.row(device).and_then(|row| row.reached(stage)).unwrap_or(now);
         let leave = self.goes_on(campaign) && (stage == Stage::Ordered || self.is_approved(now, campaign));
-        let waits = stage != Stage::Staged && state.phase.is_open() && !leave;
+        let works_by_itself = matches!(stage, Stage::Staged | Stage::Soaking);
+        let waits = !works_by_itself && state.phase.is_open() && !leave;
         let errand = self.errands.entry(device).or_default();
         if waits {
             // A device is not late because an operator had it wait; the hub works on by itself, and may be.
@@ -91,7 +106,19 @@ impl Conductor {
             return false;
         }
         let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
-        if now.saturating_since(since) < Duration::from_secs(u64::from(limit_s)) {
+        let limit = Duration::from_secs(u64::from(limit_s));
+        let handed_over = errand.activation_sent && !errand.sent_in_doubt;
+        let is_ours = stage == Stage::Delivered || (stage == Stage::Ordered && !handed_over);
+        let since =
+            policy.activate_not_before.moment().filter(|_| is_ours).map_or(since, |due| due.max(since));
+        // The exact count costs a look at each window of each day, so it is made of those that may be late only.
+        if now.saturating_since(since) < limit
+            || (is_ours && policy.activating.open_between(since, now) < limit)
+        {
+            return false;
+        }
+        if stage == Stage::Soaking && !std::mem::replace(&mut errand.last_look, true) {
+            // The head-end may have been down for all that time: nobody is unhealthy for not having been looked at.
             return false;
         }
         let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
@@ -120,8 +147,11 @@ impl Conductor {
     /// heard of again. The devices behind a hub that was swapped are looked for behind the new one.
     fn on_stranger(&mut self, now: Moment, device: Eui64, stranger: Eui64) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
-        let outcome =
-            if stage == Stage::Ordered { Outcome::ActivationUnconfirmed } else { Outcome::TransferFailed };
+        let outcome = match stage {
+            Stage::Ordered => Outcome::ActivationUnconfirmed,
+            Stage::Soaking => Outcome::Unhealthy,
+            _ => Outcome::TransferFailed,
+        };
         let reason = format!("another device, {stranger}, is in its place");
         self.end(now, &campaign, device, outcome, reason, None);
     }
@@ -156,6 +186,10 @@ impl Conductor {
                 }
                 self.read_back(now, hub, device, status.channel);
             }
+            (Stage::Soaking, state) => {
+                let well = (state != HanState::Silent).then_some(runs_target);
+                self.on_soaking_row(now, hub, device, status.channel, well);
+            }
             (Stage::Staged | Stage::Ordered, _) if runs_target => {
                 self.read_back(now, hub, device, status.channel)
             }
@@ -174,7 +208,7 @@ impl Conductor {
         }
     }
 
-    fn read_back(&mut self, now: Moment, hub: HubId, device: Eui64, channel: u8) {
+    pub(super) fn read_back(&mut self, now: Moment, hub: HubId, device: Eui64, channel: u8) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
         if !errand.reading_version {
             errand.reading_version = true;
@@ -191,12 +225,10 @@ impl Conductor {
         let running = version.map(FileVersion);
         let rolled_back = errand.rolled_back;
         match running {
-            Some(running) if running == target => {
-                // Without an order of ours, somebody else brought it there.
-                let outcome =
-                    if stage == Stage::Ordered { Outcome::Activated } else { Outcome::AlreadyOnTarget };
-                let reason = "the device says it runs the target".to_owned();
-                self.end(now, &campaign, device, outcome, reason, Some(running));
+            Some(running) if running == target => self.on_target(now, hub, device, running),
+            Some(running) if stage == Stage::Soaking => {
+                let reason = "it went back to other firmware while it was watched".to_owned();
+                self.end(now, &campaign, device, Outcome::Unhealthy, reason, Some(running));
             }
             Some(running) if rolled_back => {
                 let reason = "the new firmware did not come up".to_owned();

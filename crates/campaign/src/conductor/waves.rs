@@ -1,9 +1,9 @@
 //! Waves: opening the next, halting, finishing.
 
-use eligibility::DeviceChange;
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 
+use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
 use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
@@ -53,7 +53,9 @@ fn next_move(state: &CampaignState) -> Move {
 impl Conductor {
     /// Looks at the waves of campaigns in which a device ended.
     pub(super) fn settle(&mut self, now: Moment) {
-        while let Some(campaign) = self.unsettled.pop_first() {
+        loop {
+            self.take_turns(now);
+            let Some(campaign) = self.unsettled.pop_first() else { return };
             let Some(state) = self.campaigns.get(&campaign) else { continue };
             let _span = tracing::info_span!("campaign", id = %campaign).entered();
             if !state.phase.is_open() {
@@ -65,7 +67,7 @@ impl Conductor {
             match stop.unwrap_or_else(|| next_move(state)) {
                 Move::Wait => {}
                 // It is looked at again when the campaign goes on.
-                Move::Open(_) if !self.goes_on(&campaign) => {}
+                Move::Open(_) if !self.may_send(now, &campaign) => {}
                 Move::Open(wave) => {
                     tracing::info!(%campaign, wave, "wave opened");
                     self.record(now, &campaign, &Record::WaveOpened(WaveRecord { wave }), None);
@@ -81,7 +83,9 @@ impl Conductor {
 
     /// Instructs every device of a wave, in priority order.
     pub(super) fn instruct_wave(&mut self, now: Moment, campaign: &CampaignId, wave: u16) {
-        let Some(state) = self.campaigns.get(campaign).filter(|_| self.goes_on(campaign)) else { return };
+        let Some(state) = self.campaigns.get(campaign).filter(|_| self.may_send(now, campaign)) else {
+            return;
+        };
         let mut devices: Vec<(u8, Eui64)> = state
             .rows()
             .filter(|row| row.wave == Some(wave) && row.stage == Stage::Planned)
@@ -93,9 +97,19 @@ impl Conductor {
         }
     }
 
-    /// Asks the gate again and, if it still allows, instructs the device. Only here does a transfer begin.
-    fn instruct(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
-        let Some(image) = self.image_for(campaign, device) else { return };
+    /// Asks the gate again and, if it still allows and it is the device's turn, instructs it. Only here does a transfer
+    /// begin.
+    pub(super) fn instruct(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        match self.turn_of(campaign, device) {
+            Turn::Now => {}
+            Turn::Later => return,
+            Turn::Never(reason) => {
+                return self.end(now, campaign, device, Outcome::HeldBack, reason, None);
+            }
+        }
+        let targets = self.campaigns.get(campaign).map(|state| &state.order.targets);
+        let next = targets.and_then(|targets| self.target_for(targets, device)).map(|target| target.image);
+        let Some(image) = next.or(self.image_for(campaign, device)) else { return };
         let verdict = self.judge_again(now, campaign, device);
         if !verdict.allowed {
             self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
@@ -106,6 +120,7 @@ impl Conductor {
             self.end(now, campaign, device, Outcome::NoWan, reason, None);
             return;
         }
+        self.count_at_risk(campaign, device);
         let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
     }
@@ -120,11 +135,14 @@ impl Conductor {
         reason: String,
         running: Option<FileVersion>,
     ) {
+        let exclusion = self.exclusion_of(device, outcome);
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
         let running = running.map(|version| version.to_string());
-        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running });
+        let exclusion = exclusion.map(|exclusion| exclusion.as_str().to_owned());
+        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
         self.record(now, campaign, &record, None);
         self.note_outcome(campaign, device, outcome);
+        self.note_turn(campaign, device, outcome);
         self.errands.remove(&device);
         let place = self
             .campaigns
@@ -142,14 +160,8 @@ impl Conductor {
 
     /// Notes in the inventory what a device was read back to run, so that later verdicts rest on it.
     pub(super) fn note_outcome(&mut self, campaign: &CampaignId, device: Eui64, outcome: Outcome) {
-        if outcome != Outcome::Activated {
-            return;
-        }
-        let targets =
-            self.campaigns.get(campaign).map(|state| state.order.targets.clone()).unwrap_or_default();
-        if let Some(entry) = self.target_for(&targets, device).map(|target| target.cpl_entry.clone()) {
-            // A device that has left the inventory meanwhile has nothing to note.
-            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
+        if outcome == Outcome::Activated {
+            self.note_brought(campaign, device);
         }
     }
 
@@ -184,6 +196,7 @@ impl Conductor {
             self.end(now, campaign, device, outcome, reason.to_owned(), None);
         }
         self.unsettled.remove(campaign);
+        self.turns.forget(campaign);
     }
 
     fn finish(&mut self, now: Moment, campaign: &CampaignId) {
@@ -196,5 +209,6 @@ impl Conductor {
         };
         tracing::info!(%campaign, done = tally.done, failed = tally.failed, excluded = tally.excluded, "finished");
         self.record(now, campaign, &Record::Finished(record), None);
+        self.turns.forget(campaign);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::tree::{Cell, Job, Line, Tree, per_second};
 use super::{Bound, Constraint, Delivery, Network, Spans};
-use crate::order::Permille;
+use crate::policy::Permille;
 
 /// A chain of waits that cannot be shortened: seconds at each resource, and where.
 #[derive(Clone, Copy, Debug, Default)]

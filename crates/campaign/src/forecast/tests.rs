@@ -9,7 +9,7 @@ use transfer_engine::ByteRate;
 use super::{
     Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, lower_bound, lower_bound_of_mains,
 };
-use crate::order::Permille;
+use crate::policy::Permille;
 
 const ALL: Permille = Permille(1_000);
 

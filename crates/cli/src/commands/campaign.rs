@@ -5,6 +5,7 @@ mod approve;
 mod client;
 mod command;
 mod create;
+mod exclusions;
 mod explain;
 mod order_file; // an order written down
 mod plan;
@@ -22,6 +23,7 @@ use crate::output::Output;
 pub(crate) enum CampaignCommand {
     Create(create::Arguments),
     Show(show::Arguments),
+    Exclusions(exclusions::Arguments),
     Approve(approve::Arguments),
     Pause(command::PauseArguments),
     Resume(command::ResumeArguments),
@@ -49,6 +51,7 @@ pub(crate) fn run(command: &CampaignCommand, output: &Output) -> Result<(), Fail
     match command {
         CampaignCommand::Create(arguments) => create::run(arguments, output),
         CampaignCommand::Show(arguments) => show::run(arguments, output),
+        CampaignCommand::Exclusions(arguments) => exclusions::run(arguments, output),
         CampaignCommand::Approve(arguments) => approve::run(arguments, output),
         CampaignCommand::Pause(arguments) => command::pause(arguments, output),
         CampaignCommand::Resume(arguments) => command::resume(arguments, output),

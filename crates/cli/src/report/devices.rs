@@ -6,7 +6,7 @@ use campaign::{CampaignState, DeviceRow, Stage};
 use super::{units, words};
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub(crate) const COLUMNS: [&str; 27] = [
+pub(crate) const COLUMNS: [&str; 29] = [
     "device",
     "kind",
     "installation",
@@ -34,6 +34,8 @@ pub(crate) const COLUMNS: [&str; 27] = [
     "order_counter",
     "wan_bytes",
     "blocks_repaired",
+    "exclusion",
+    "soaking_at",
 ];
 
 /// Makes the table of all devices, by EUI-64: comma-separated, with a heading, times as ISO 8601 in UTC, what
@@ -47,7 +49,7 @@ pub(crate) fn devices_csv(state: &CampaignState) -> anyhow::Result<Vec<u8>> {
     writer.into_inner().context("the table of devices")
 }
 
-fn cells(row: &DeviceRow) -> [String; 27] {
+fn cells(row: &DeviceRow) -> [String; 29] {
     fn or_empty(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -81,5 +83,7 @@ fn cells(row: &DeviceRow) -> [String; 27] {
         or_empty(row.order_counter),
         row.wan_bytes.to_string(),
         row.blocks_repaired.to_string(),
+        or_empty(row.exclusion.as_ref()),
+        reached(Stage::Soaking),
     ]
 }

@@ -160,7 +160,7 @@ impl Story {
 
     fn end(&mut self, at: u64, device: Eui64, outcome: Outcome, reason: &str) {
         let running = (outcome == Outcome::Activated).then(|| "01020304".to_owned());
-        let body = OutcomeRecord { device, outcome, reason: reason.to_owned(), running };
+        let body = OutcomeRecord { device, outcome, reason: reason.to_owned(), running, exclusion: None };
         self.events.push((after(at), Record::Outcome(body)));
     }
 }
@@ -232,7 +232,13 @@ fn hostile_campaign() -> CampaignState {
     let refused = PlanRecord { device: eui(2, 1), ..plan.clone() };
     let outcome = |device, outcome| {
         let reason = HOSTILE.to_owned();
-        Record::Outcome(OutcomeRecord { device, outcome, reason, running: Some(HOSTILE.to_owned()) })
+        Record::Outcome(OutcomeRecord {
+            device,
+            outcome,
+            reason,
+            running: Some(HOSTILE.to_owned()),
+            exclusion: None,
+        })
     };
     let records = [
         Record::Verdict(plan),

@@ -11,6 +11,9 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::HeldUnactivated => "The gate refused it after the transfer; the image was not activated.",
         Outcome::Halted => "The campaign was halted before the device was through.",
         Outcome::Aborted => "An operator aborted the campaign before the device was through.",
+        Outcome::HeldBack => {
+            "Its turn never came: a device before it in its home failed, or too many of its group had."
+        }
         Outcome::NoWan => "The hub was never reached.",
         Outcome::TransferFailed => "The hub was reached, but did not take the whole image.",
         Outcome::HubRejectedImage => "The hub took the image and found it wrong.",
@@ -19,6 +22,7 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::OrderRefused => "The device or its hub refused the activation order.",
         Outcome::RolledBack => "The new firmware did not come up and the device went back to the old one.",
         Outcome::ActivationUnconfirmed => "The device never confirmed which firmware it runs.",
+        Outcome::Unhealthy => "The device ran the new firmware and did not stay well while it was watched.",
     }
 }
 
@@ -39,6 +43,7 @@ pub(crate) fn waiting_at(stage: Stage) -> &'static str {
         Stage::Staged => "the transfer to the device",
         Stage::Delivered => "its activation order",
         Stage::Ordered => "word of what it runs",
+        Stage::Soaking => "the end of its watch",
         Stage::Ended => "nothing",
     }
 }

@@ -105,6 +105,12 @@ fn a_campaign_survives_a_killed_engine_without_sending_or_activating_anything_tw
     let sum = number(&tally["done"]) + number(&tally["failed"]) + number(&tally["excluded"]);
     assert_eq!(sum, ordered, "{shown}");
     assert!(number(&shown["by_outcome"]["activated"]) > 0, "{shown}");
+    let exclusions = desk.run(&format!("campaign exclusions autumn --url {url}")).succeeded().stdout;
+    let shown_devices = desk.run(&format!("campaign show autumn --url {url} --devices --json")).json();
+    let devices = shown_devices["devices"].as_array().unwrap();
+    let given_up = devices.iter().filter(|device| device["exclusion"].is_string()).count();
+    assert!(exclusions.starts_with("device_id,reason,since,doc_ref\n"), "{exclusions}");
+    assert_eq!(exclusions.lines().count(), 1 + given_up, "{exclusions}");
     assert!(serve.stop().succeeded().stderr.contains("the ledger holds everything"));
 
     // What the hubs had before the kill was not sent again, but for what was on its way: a window for each hub

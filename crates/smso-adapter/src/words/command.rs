@@ -1,6 +1,6 @@
 //! An operator's commands, and how they were met.
 
-use campaign::{CampaignId, CampaignState, CommandRecord};
+use campaign::{CampaignId, CampaignState, CommandRecord, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::campaign::TallyView;
@@ -45,7 +45,10 @@ impl CommandView {
             id: state.id.clone(),
             phase: state.phase.as_str().to_owned(),
             changed,
-            activating: tally.by_stage.get(&campaign::Stage::Ordered).copied().unwrap_or(0),
+            activating: [Stage::Ordered, Stage::Soaking]
+                .iter()
+                .filter_map(|stage| tally.by_stage.get(stage))
+                .sum(),
             tally: TallyView::from(&tally),
         }
     }

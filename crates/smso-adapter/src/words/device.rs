@@ -37,6 +37,8 @@ pub struct DeviceView {
     pub class: Option<OutcomeClass>,
     /// Why it ended so; a gate code for refusals.
     pub reason: Option<String>,
+    /// Why nothing more should be tried with it until somebody has seen to it: a word of `exclusions.csv`.
+    pub exclusion: Option<String>,
     /// The version it said it runs, when it was asked.
     pub running: Option<String>,
     /// The counter of its activation order.
@@ -162,6 +164,7 @@ impl From<&DeviceRow> for DeviceView {
             outcome: row.outcome.as_ref().map(|(outcome, _)| *outcome),
             class: row.outcome.as_ref().map(|(outcome, _)| outcome.class()),
             reason: row.outcome.as_ref().map(|(_, reason)| reason.clone()),
+            exclusion: row.exclusion.clone(),
             running: row.running.clone(),
             order_counter: row.order_counter,
             wan_bytes: row.wan_bytes,

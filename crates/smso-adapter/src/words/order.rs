@@ -22,7 +22,8 @@ pub struct OrderRequest {
     pub instructing_party: String,
     /// The SMSO that is addressed.
     pub smso: String,
-    /// The images, by the digest of their file, and the product list entries they bring devices to.
+    /// The images, by the digest of their file, and the product list entries they bring devices to. Of several for one
+    /// model the newest is where devices are to go; those that may not take it directly go over the others.
     pub targets: Vec<Target>,
     /// The devices.
     pub devices: DeviceSelection,

@@ -55,11 +55,25 @@ async fn senseless_orders_are_named() {
         ("other word", with("devices", json!("some")), invalid, "expected \"all\" or a list"),
         ("bad digest", with("targets", target(json!("xyz"), "E-NEW")), invalid, "64 hexadecimal digits"),
         ("unknown policy", with("policy", json!({"hurry": true})), invalid, "unknown field `hurry`"),
+        ("bad window", with("policy", json!({"sending": ["22:00"]})), invalid, "expected a window as"),
+        ("bad day", with("policy", json!({"activate_not_before": "soon"})), invalid, "expected a time as"),
+        (
+            "bad kind",
+            with("policy", json!({"order_of_kinds": ["hub"]})),
+            invalid,
+            "expected kinds of devices",
+        ),
         ("no devices", with("devices", json!([])), senseless, "expected 1 to 50000, found 0"),
         ("device twice", with("devices", twice), senseless, "is named twice"),
         ("no targets", with("targets", json!([])), senseless, "expected 1 to 64, found 0"),
         ("all of no model", with("targets", target(digest.clone(), "X-1")), senseless, "no entry X-1"),
         ("unknown image", with("targets", target(unknown, "E-NEW")), senseless, "no verified image"),
+        (
+            "short window",
+            with("policy", json!({"sending": ["22:00-22:59"]})),
+            senseless,
+            "shorter than an hour",
+        ),
         ("bad share", with("policy", json!({"waves": [1001]})), senseless, "a share is above 1000"),
     ];
     for (case, order, kind, words) in table {

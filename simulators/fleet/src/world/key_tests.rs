@@ -98,6 +98,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("campaign.link_round_trip_ms", "0", "(`link_round_trip_ms`: milliseconds)"),
     ("campaign.poll_interval_s", "0", "(`poll_interval_s`: seconds)"),
     ("campaign.han_deadline_s", "0", "(`han_deadline_s`: seconds)"),
+    ("campaign.sending", "['22:00']", "expected a window as \"HH:MM-HH:MM\""),
+    ("campaign.activating", "['22:00-22:00']", "expected a window as \"HH:MM-HH:MM\""),
+    ("campaign.soak_s", "-1", "(`soak_s`: seconds)"),
 ];
 
 /// The same for the keys that every kind of device has in its `model`.
@@ -146,7 +149,8 @@ fn full() -> String {
     for (key, ..) in TABLE.iter().filter(|(key, ..)| key.starts_with("faults.") && !key.ends_with("_model")) {
         faults += &format!("{} = 0\n", key.trim_start_matches("faults."));
     }
-    let campaign = "[campaign]\nlink_rate_agreed = false\nburst_ms = 50\n";
+    let campaign = "[campaign]\nlink_rate_agreed = false\nburst_ms = 50\n\
+                    sending = []\nactivating = []\nsoak_s = 0\n";
     text.replacen("[campaign]\n", &format!("{faults}\n{campaign}"), 1)
 }
 

@@ -12,6 +12,7 @@ use super::faults::{FaultSpec, faults};
 use super::record::DeviceKind;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
+use campaign::Windows;
 use firmware_image::{
     FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
@@ -411,4 +412,13 @@ pub struct CampaignSpec {
     pub poll_interval_s: NonZeroU32,
     /// How long the HAN leg of one device may take before it is given up.
     pub han_deadline_s: NonZeroU32,
+    /// Times of day, by the clocks of Great Britain, at which blocks are sent; none is always.
+    #[serde(default)]
+    pub sending: Windows,
+    /// Times of day at which activations are ordered; none is always.
+    #[serde(default)]
+    pub activating: Windows,
+    /// How long a device that runs the target is watched before that counts.
+    #[serde(default)]
+    pub soak_s: u32,
 }

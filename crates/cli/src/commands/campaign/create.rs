@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Name of the campaign; made by the engine when there is none.
     #[arg(long)]
     id: Option<CampaignId>,
-    /// TOML file with waves, thresholds, retries and deadlines.
+    /// TOML file with waves, thresholds, retries, deadlines and times of day; see examples/policy.toml.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Who instructs.

@@ -125,7 +125,8 @@ fn progress(campaign: &CampaignView) -> String {
     )
 }
 
-fn list_devices(client: &Client, path: &str) -> Result<Vec<DeviceView>, Failure> {
+/// Returns all devices of a campaign, page by page.
+pub(super) fn list_devices(client: &Client, path: &str) -> Result<Vec<DeviceView>, Failure> {
     let mut devices = Vec::new();
     let mut next = Some(0);
     while let Some(offset) = next {

@@ -1,0 +1,301 @@
+//! Turns: which devices of an opened wave wait for others. Two rules of the policy make them wait.
+//!
+//! - *Order of kinds*: in a home the hub may have to run its target before the meters behind it are touched. If one that
+//!   comes first fails, those behind it are held back.
+//! - *Blast radius*: of one supplier, model or cell no more devices may be at risk than agreed, counting those under way
+//!   and those that failed on the image. When one of them ends well the next has its turn; when failures alone have used
+//!   the number up, nobody has it any more.
+//!
+//! ```text
+//! device of an opened wave ──► its home ──► its groups ──► instructed
+//!                                 │ waits      │ waits under the first that is full
+//!                                 ▼            ▼
+//!                              held back as soon as what it waits for cannot come any more
+//! ```
+//!
+//! What is kept here is counted from the rows of the campaign, and counted again after a restart. A device counts in the
+//! groups that it was in when it was instructed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use eligibility::{CellId, SupplierId};
+use firmware_image::Eui64;
+use transfer_engine::Moment;
+
+use super::Conductor;
+use crate::order::CampaignId;
+use crate::policy::CampaignPolicy;
+use crate::stage::{Outcome, OutcomeClass, Stage};
+
+/// Devices that are at risk together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Supplier(SupplierId),
+    Model(String),
+    Cell(CellId),
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Group::Supplier(name) => write!(f, "supplier {name}"),
+            Group::Model(name) => write!(f, "model {name}"),
+            Group::Cell(name) => write!(f, "cell {name}"),
+        }
+    }
+}
+
+/// Whether a device has its turn.
+pub(super) enum Turn {
+    Now,
+    Later,
+    /// And why not.
+    Never(String),
+}
+
+/// The devices of a group that count against its limit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Risk {
+    under_way: u32,
+    failed: u32,
+}
+
+impl Risk {
+    fn is_full(self, most: u32) -> bool {
+        self.under_way + self.failed >= most
+    }
+}
+
+/// Who waits for whom; lost and rebuilt by a restart.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    risks: BTreeMap<(CampaignId, Group), Risk>,
+    /// In which groups each device under way counts.
+    counted: BTreeMap<Eui64, Vec<Group>>,
+    /// Who waits for a group, by priority.
+    waiting: BTreeMap<(CampaignId, Group), BTreeSet<(u8, Eui64)>>,
+    /// Devices that have ended, for whom others may have waited, and the groups in which they counted.
+    ended: VecDeque<(CampaignId, Eui64, Vec<Group>)>,
+}
+
+impl Turns {
+    /// Forgets a campaign that is over.
+    pub(super) fn forget(&mut self, campaign: &CampaignId) {
+        self.risks.retain(|(other, _), _| other != campaign);
+        self.waiting.retain(|(other, _), _| other != campaign);
+        self.ended.retain(|(other, ..)| other != campaign);
+    }
+
+    fn risk(&self, campaign: &CampaignId, group: &Group) -> Risk {
+        // Asked a few times for each device, of a few hundred groups.
+        self.risks.get(&(campaign.clone(), group.clone())).copied().unwrap_or_default()
+    }
+
+    fn risk_mut(&mut self, campaign: &CampaignId, group: &Group) -> &mut Risk {
+        self.risks.entry((campaign.clone(), group.clone())).or_default()
+    }
+}
+
+impl CampaignPolicy {
+    fn has_turns(&self) -> bool {
+        !self.order_of_kinds.is_empty() || self.limits_risk()
+    }
+
+    fn limits_risk(&self) -> bool {
+        let limits =
+            [self.at_risk_most_per_supplier, self.at_risk_most_per_model, self.at_risk_most_per_cell];
+        limits.iter().any(|most| *most > 0)
+    }
+
+    fn most(&self, group: &Group) -> u32 {
+        match group {
+            Group::Supplier(_) => self.at_risk_most_per_supplier,
+            Group::Model(_) => self.at_risk_most_per_model,
+            Group::Cell(_) => self.at_risk_most_per_cell,
+        }
+    }
+}
+
+impl Conductor {
+    /// Says whether a device of an opened wave has its turn. One that has to wait for a group is noted there; one that
+    /// waits for its home is asked again when one of it has ended.
+    pub(super) fn turn_of(&mut self, campaign: &CampaignId, device: Eui64) -> Turn {
+        let Some(state) = self.campaigns.get(campaign) else { return Turn::Later };
+        let Some(row) = state.row(device).filter(|row| row.stage == Stage::Planned) else {
+            return Turn::Later;
+        };
+        if !state.order.policy.has_turns() {
+            return Turn::Now;
+        }
+        let priority = row.priority;
+        let at_home = self.turn_at_home(campaign, device);
+        if !matches!(at_home, Turn::Now) {
+            return at_home;
+        }
+        if self.turns.counted.contains_key(&device) {
+            // On its next step it counts already.
+            return Turn::Now;
+        }
+        for group in self.groups_of(campaign, device) {
+            let most = self.most_of(campaign, &group);
+            let risk = self.turns.risk(campaign, &group);
+            if !risk.is_full(most) {
+                continue;
+            }
+            if risk.under_way == 0 {
+                return Turn::Never(used_up(&group, most));
+            }
+            let waiting = self.turns.waiting.entry((campaign.clone(), group)).or_default();
+            waiting.insert((priority, device));
+            return Turn::Later;
+        }
+        Turn::Now
+    }
+
+    fn turn_at_home(&self, campaign: &CampaignId, device: Eui64) -> Turn {
+        let Some(state) = self.campaigns.get(campaign) else { return Turn::Later };
+        let order = &state.order.policy.order_of_kinds;
+        let Some(found) = self.desk.inventory.device(device).filter(|_| !order.is_empty()) else {
+            return Turn::Now;
+        };
+        let mut turn = Turn::Now;
+        for member in self.desk.inventory.members(found.installation) {
+            // Who was refused from the beginning is not served: nobody waits for that.
+            let row = state.row(member.id).filter(|row| row.wave.is_some());
+            let Some(row) = row.filter(|_| order.is_before(member.device_type, found.device_type)) else {
+                continue;
+            };
+            match row.outcome.as_ref().map(|(outcome, _)| *outcome) {
+                Some(outcome) if outcome.class() == OutcomeClass::Done => {}
+                Some(outcome) => {
+                    let (kind, word) = (member.device_type, outcome.as_str());
+                    return Turn::Never(format!(
+                        "{kind} {} before it in its home ended as {word}",
+                        member.id
+                    ));
+                }
+                None => turn = Turn::Later,
+            }
+        }
+        turn
+    }
+
+    /// Returns the groups of a device whose risk is limited.
+    fn groups_of(&self, campaign: &CampaignId, device: Eui64) -> Vec<Group> {
+        let policy = self.campaigns.get(campaign).map(|state| &state.order.policy);
+        let found = self.desk.inventory.device(device);
+        let Some((policy, found)) = policy.filter(|policy| policy.limits_risk()).zip(found) else {
+            return Vec::new();
+        };
+        let model = match self.desk.register.entry(found.entry) {
+            Some(entry) => format!("{} {}", entry.manufacturer, entry.model),
+            None => found.entry.to_string(),
+        };
+        let supplier = Group::Supplier(found.supplier.clone());
+        let groups = [supplier, Group::Model(model), Group::Cell(found.cell.clone())];
+        groups.into_iter().filter(|group| policy.most(group) > 0).collect()
+    }
+
+    fn most_of(&self, campaign: &CampaignId, group: &Group) -> u32 {
+        self.campaigns.get(campaign).map_or(0, |state| state.order.policy.most(group))
+    }
+
+    /// Counts a device that is about to be instructed.
+    pub(super) fn count_at_risk(&mut self, campaign: &CampaignId, device: Eui64) {
+        if self.turns.counted.contains_key(&device) {
+            return;
+        }
+        let groups = self.groups_of(campaign, device);
+        for group in &groups {
+            self.turns.risk_mut(campaign, group).under_way += 1;
+        }
+        if !groups.is_empty() {
+            self.turns.counted.insert(device, groups);
+        }
+    }
+
+    /// Notes that a device has ended: others may have waited for that.
+    pub(super) fn note_turn(&mut self, campaign: &CampaignId, device: Eui64, outcome: Outcome) {
+        let groups = self.turns.counted.remove(&device).unwrap_or_default();
+        for group in &groups {
+            let risk = self.turns.risk_mut(campaign, group);
+            risk.under_way = risk.under_way.saturating_sub(1);
+            risk.failed += u32::from(outcome.blames_image());
+        }
+        let state = self.campaigns.get(campaign);
+        if state.is_some_and(|state| state.phase.is_open() && state.order.policy.has_turns()) {
+            self.turns.ended.push_back((campaign.clone(), device, groups));
+        }
+    }
+
+    /// Gives those their turn that waited for devices which have ended. While the campaign waits itself nobody has it;
+    /// all are asked when it goes on.
+    pub(super) fn take_turns(&mut self, now: Moment) {
+        while let Some((campaign, device, groups)) = self.turns.ended.pop_front() {
+            if !self.may_send(now, &campaign) {
+                continue;
+            }
+            for member in self.waiting_at_home(&campaign, device) {
+                self.instruct(now, &campaign, member);
+            }
+            for group in groups {
+                self.fill(now, &campaign, &group);
+            }
+        }
+    }
+
+    /// Returns the devices of a home that wait although their wave is open.
+    fn waiting_at_home(&self, campaign: &CampaignId, device: Eui64) -> Vec<Eui64> {
+        let state =
+            self.campaigns.get(campaign).filter(|state| !state.order.policy.order_of_kinds.is_empty());
+        let Some((state, found)) = state.zip(self.desk.inventory.device(device)) else { return Vec::new() };
+        let rows = self.desk.inventory.members(found.installation).filter_map(|member| state.row(member.id));
+        let waits = |row: &&crate::state::DeviceRow| {
+            row.stage == Stage::Planned && row.wave.is_some_and(|wave| wave < state.waves_opened)
+        };
+        rows.filter(waits).map(|row| row.device).collect()
+    }
+
+    /// Gives those who wait for a group their turn, as many as may be at risk. Each is taken from the waiting once, so
+    /// that this ends.
+    fn fill(&mut self, now: Moment, campaign: &CampaignId, group: &Group) {
+        let most = self.most_of(campaign, group);
+        loop {
+            let risk = self.turns.risk(campaign, group);
+            if risk.is_full(most) && risk.under_way > 0 {
+                return;
+            }
+            let key = (campaign.clone(), group.clone());
+            let next = self.turns.waiting.get_mut(&key).and_then(BTreeSet::pop_first);
+            let Some((_, device)) = next else { return };
+            self.instruct(now, campaign, device);
+        }
+    }
+
+    /// Counts what is at risk from the rows, after a restart.
+    pub(super) fn recount_risks(&mut self, campaign: &CampaignId) {
+        let Some(state) = self.campaigns.get(campaign).filter(|state| state.order.policy.limits_risk())
+        else {
+            return;
+        };
+        let instructed = state.rows().filter(|row| row.reached(Stage::Instructed).is_some());
+        let rows: Vec<(Eui64, Option<Outcome>)> =
+            instructed.map(|row| (row.device, row.outcome.as_ref().map(|(outcome, _)| *outcome))).collect();
+        for (device, outcome) in rows {
+            match outcome {
+                None => self.count_at_risk(campaign, device),
+                Some(outcome) if outcome.blames_image() => {
+                    for group in self.groups_of(campaign, device) {
+                        self.turns.risk_mut(campaign, &group).failed += 1;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn used_up(group: &Group, most: u32) -> String {
+    format!("{group}: {most} devices failed on the image, and no more may be at risk")
+}

@@ -1,0 +1,214 @@
+//! The policy of a campaign: how it proceeds, as the order says and the ledger keeps. What follows from it is the
+//! conductor's.
+
+use std::time::Duration;
+
+use eligibility::DeviceType;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::order::OrderError;
+use crate::window::{NotBefore, Windows};
+
+/// A share of a whole, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Permille(pub u16);
+
+impl Permille {
+    /// Returns this share of a number, rounded up: a pilot of a few homes is never empty.
+    pub fn of(self, whole: usize) -> usize {
+        (whole * usize::from(self.0)).div_ceil(1_000)
+    }
+}
+
+/// Kinds of devices in the order in which those of a home are served, each at most once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct OrderOfKinds(Vec<DeviceType>);
+
+/// Why words are no order of kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KindsError {
+    /// A word.
+    #[error("expected kinds of devices such as \"CHF\", \"ESME\" or \"GSME\", found {found:?}")]
+    Word {
+        /// What was found, shortened.
+        found: String,
+    },
+    /// A kind is there twice.
+    #[error("expected each kind of device at most once, found {0} twice")]
+    Twice(DeviceType),
+}
+
+impl OrderOfKinds {
+    /// Says whether nobody waits for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Says whether devices of one kind wait for those of another.
+    pub fn is_before(&self, first: DeviceType, then: DeviceType) -> bool {
+        let place = |kind| self.0.iter().position(|named| *named == kind);
+        place(first).zip(place(then)).is_some_and(|(first, then)| first < then)
+    }
+}
+
+impl TryFrom<Vec<String>> for OrderOfKinds {
+    type Error = KindsError;
+
+    fn try_from(words: Vec<String>) -> Result<OrderOfKinds, KindsError> {
+        let mut kinds: Vec<DeviceType> = Vec::new();
+        for word in words {
+            let known = DeviceType::ALL.iter().copied().find(|kind| kind.as_str() == word);
+            let kind = known.ok_or_else(|| KindsError::Word { found: word.chars().take(80).collect() })?;
+            if kinds.contains(&kind) {
+                return Err(KindsError::Twice(kind));
+            }
+            kinds.push(kind);
+        }
+        Ok(OrderOfKinds(kinds))
+    }
+}
+
+impl From<OrderOfKinds> for Vec<String> {
+    fn from(order: OrderOfKinds) -> Vec<String> {
+        order.0.into_iter().map(|kind| kind.as_str().to_owned()).collect()
+    }
+}
+
+/// How a campaign proceeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CampaignPolicy {
+    /// The pilot, then each wave, as shares of the eligible installations; the last wave takes the rest.
+    pub waves: Vec<Permille>,
+    /// How many homes of each supplier every wave takes before any more of one: a flat floor, as the Migration Scaling
+    /// Methodology has one for installations a day, so that a supplier with few homes does not wait behind one with many.
+    /// Homes with a Dormant Meter come first all the same. 0 is none.
+    pub floor_per_supplier: u32,
+    /// The next wave opens when this share of the devices of the open one has ended, one way or another …
+    pub open_next_at: Permille,
+    /// … and at least this share of the attempts that ended was a success.
+    pub success_threshold: Permille,
+    /// The campaign halts as soon as more than this share of a wave's devices failed on the image.
+    pub failure_threshold: Permille,
+    /// How often a staging is tried before the device is given up (domain.md 1.5 names five attempts).
+    pub attempts: u8,
+    /// The first wait before another attempt, seconds; doubles each time.
+    pub retry_after_s: u32,
+    /// How many retries the whole campaign may make, as a mean for each device it set out to serve; 0 is as many as
+    /// `attempts` allow. An outage of many hubs uses them up soon, and the rest are given up at their next fault.
+    pub retries_per_device: u8,
+    /// Between two looks at a hub whose HAN is at work, seconds.
+    pub poll_interval_s: u32,
+    /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
+    pub han_deadline_s: u32,
+    /// How many different people must have signed the release before a device is activated: 0, 1 or 2.
+    pub approvals: u8,
+    /// How long an activation may stay unconfirmed, seconds.
+    pub activation_deadline_s: u32,
+    /// How long a device that runs the target is watched before that counts as a success, seconds; 0 is not at all. It is
+    /// `unhealthy` if it leaves the target meanwhile, or is not heard of within `activation_deadline_s` after.
+    pub soak_s: u32,
+    /// Which kinds of devices wait for which in a home: one of a kind named later is instructed when all those of kinds named
+    /// earlier have come to run the target, and ends as `held_back` if one of them failed. Kinds that are not named, and
+    /// devices that are not served, hold nobody up; an empty list is no order.
+    pub order_of_kinds: OrderOfKinds,
+    /// How many devices of one supplier may be at risk at a time: under way, or failed on the image. The others wait for
+    /// their turn, and end as `held_back` when failures alone have used it up. 0 is no limit.
+    pub at_risk_most_per_supplier: u32,
+    /// The same for devices of one model.
+    pub at_risk_most_per_model: u32,
+    /// The same for devices in one radio cell, the only place of a home that the inventory names: it has no postcodes.
+    pub at_risk_most_per_cell: u32,
+    /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
+    /// Each lasts an hour at least. Looks at hubs go on at all times.
+    pub sending: Windows,
+    /// The times of day at which activation orders are made and handed over; none is always.
+    pub activating: Windows,
+    /// Before this no activation is ordered. The order itself carries no time, because meters have no clock that they
+    /// could trust: it is the conductor that holds it back.
+    pub activate_not_before: NotBefore,
+}
+
+impl Default for CampaignPolicy {
+    fn default() -> CampaignPolicy {
+        CampaignPolicy {
+            waves: vec![Permille(20), Permille(300)],
+            floor_per_supplier: 0,
+            open_next_at: Permille(500),
+            success_threshold: Permille(900),
+            failure_threshold: Permille(100),
+            attempts: 5,
+            retry_after_s: 30,
+            retries_per_device: 0,
+            poll_interval_s: 300,
+            han_deadline_s: 7 * 86_400,
+            approvals: 0,
+            activation_deadline_s: 86_400,
+            soak_s: 0,
+            order_of_kinds: OrderOfKinds::default(),
+            at_risk_most_per_supplier: 0,
+            at_risk_most_per_model: 0,
+            at_risk_most_per_cell: 0,
+            sending: Windows::default(),
+            activating: Windows::default(),
+            activate_not_before: NotBefore::default(),
+        }
+    }
+}
+
+/// The shortest window in minutes. A window that closes takes back what was begun, the count of attempts at it too: in an
+/// hour a hub that is out of reach, or too slow, is found out, so that no device is tried for ever.
+const WINDOW_MIN: u16 = 60;
+
+impl CampaignPolicy {
+    /// Returns the wait before attempt number `attempt` (from 1): doubling, capped at a day.
+    pub(crate) fn retry_after(&self, attempt: u8) -> Duration {
+        let doubled = u64::from(self.retry_after_s) << attempt.saturating_sub(1).min(20);
+        Duration::from_secs(doubled.min(86_400))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), OrderError> {
+        let shares = [self.open_next_at, self.success_threshold, self.failure_threshold];
+        if self.waves.iter().chain(&shares).any(|share| share.0 > 1_000) {
+            return Err(OrderError::Policy("a share is above 1000 ‰"));
+        }
+        if self.waves.len() > 64 {
+            return Err(OrderError::Policy("more than 64 waves"));
+        }
+        if self.approvals > 2 {
+            return Err(OrderError::Policy("approvals must be 0, 1 or 2"));
+        }
+        if self.attempts == 0 || self.poll_interval_s == 0 {
+            return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
+        }
+        let shortest = [&self.sending, &self.activating].into_iter().filter_map(Windows::shortest_min).min();
+        if shortest.is_some_and(|minutes| minutes < WINDOW_MIN) {
+            return Err(OrderError::Policy("a window is shorter than an hour"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_of_kinds_says_who_waits_for_whom_and_names_a_word_that_is_no_kind() {
+        let order = |words: &[&str]| {
+            OrderOfKinds::try_from(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        let (hub, electricity, display) = (DeviceType::Chf, DeviceType::Esme, DeviceType::Ihd);
+        let kinds = order(&["CHF", "ESME", "GSME"]).expect("kinds");
+        assert!(kinds.is_before(hub, electricity) && !kinds.is_before(electricity, hub));
+        assert!(
+            !kinds.is_before(hub, display) && !kinds.is_before(display, hub) && !kinds.is_before(hub, hub)
+        );
+        assert_eq!(Vec::from(kinds), ["CHF", "ESME", "GSME"]);
+        assert_eq!(order(&["CHF", "chf"]), Err(KindsError::Word { found: "chf".to_owned() }));
+        assert_eq!(order(&["CHF", "CHF"]), Err(KindsError::Twice(hub)));
+    }
+}

@@ -1,0 +1,165 @@
+//! Turns: devices that wait for others, by the order of kinds in a home and by what may be at risk in a group.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use campaign::{CampaignPolicy, CampaignState, DeviceRow, Outcome, OutcomeClass, Permille, Stage};
+use eligibility::Inventory;
+use fleet::{Rehearsal, Simulation, WorldSpec};
+use proptest::prelude::*;
+
+use crate::street::{DEMO, PORT, rehearsal, world};
+
+const LIMIT: Duration = Duration::from_secs(60 * 86_400);
+
+/// A town in which new firmware often does not come up, and no campaign halts for it.
+fn shaky(share: &str) -> WorldSpec {
+    let text = DEMO.replace("does_not_come_up_share = 0.02", &format!("does_not_come_up_share = {share}"));
+    assert_ne!(text, DEMO);
+    world(&text, 60)
+}
+
+struct Town {
+    simulation: Simulation,
+    inventory: Inventory,
+    spec: WorldSpec,
+    seed: u64,
+}
+
+impl Town {
+    fn new(spec: WorldSpec, seed: u64, change: impl Fn(&mut CampaignPolicy)) -> Town {
+        let mut set = rehearsal(&spec, seed);
+        set.order.policy.failure_threshold = Permille(1_000);
+        set.order.policy.success_threshold = Permille(0);
+        change(&mut set.order.policy);
+        let inventory = set.desk.inventory.clone();
+        let simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+        Town { simulation, inventory, spec, seed }
+    }
+
+    /// Runs to the end, with a death of the head-end after some steps; looks at the campaign after every step.
+    fn run(&mut self, dies_after: usize, look: impl Fn(&CampaignState, &Inventory)) {
+        let mut steps = 0;
+        while self.simulation.step().expect("it runs") {
+            look(self.simulation.state(), &self.inventory);
+            steps += 1;
+            if steps == dies_after {
+                let Rehearsal { desk, settings, images, .. } = rehearsal(&self.spec, self.seed);
+                self.simulation.restart_head_end(settings, desk, images, &[]).expect("it starts again");
+            }
+            assert!(self.simulation.now() < self.spec.start + LIMIT, "it does not end");
+        }
+        assert_eq!(self.simulation.state().tally().pending, 0);
+    }
+
+    fn count(&self, wanted: Outcome) -> usize {
+        self.simulation.state().rows().filter(|row| outcome(row) == Some(wanted)).count()
+    }
+}
+
+fn outcome(row: &DeviceRow) -> Option<Outcome> {
+    row.outcome.as_ref().map(|(outcome, _)| *outcome)
+}
+
+fn is_at_risk(row: &DeviceRow) -> bool {
+    match outcome(row) {
+        None => row.stage > Stage::Planned,
+        Some(outcome) => outcome.blames_image() && row.reached(Stage::Instructed).is_some(),
+    }
+}
+
+/// Counts the devices at risk by what a function says of them.
+fn at_risk<'a>(state: &CampaignState, group: impl Fn(&DeviceRow) -> &'a str) -> BTreeMap<&'a str, u32> {
+    let mut counts = BTreeMap::new();
+    for row in state.rows().filter(|row| is_at_risk(row)) {
+        *counts.entry(group(row)).or_default() += 1;
+    }
+    counts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_gas_meter_waits_for_the_electricity_meter_before_it_and_is_held_back_when_that_fails(
+        seed in 0u64..1_000,
+        dies_after in 1usize..4_000,
+    ) {
+        let kinds = ["CHF", "ESME", "GSME"].map(str::to_owned).to_vec();
+        let kinds: campaign::OrderOfKinds = kinds.try_into().expect("kinds");
+        let mut town = Town::new(shaky("0.4"), seed, |policy| policy.order_of_kinds = kinds.clone());
+        town.run(dies_after, |_, _| {});
+        let state = town.simulation.state();
+        let mut waited = 0;
+        for gas in state.rows().filter(|row| row.kind == "GSME" && row.wave.is_some()) {
+            let mut before = state.rows().filter(|row| row.kind == "ESME" && row.wave.is_some());
+            let before = before.find(|row| row.installation == gas.installation);
+            let Some(before) = before else { continue };
+            let ended = before.reached(Stage::Ended).expect("it ended");
+            if let Some(instructed) = gas.reached(Stage::Instructed) {
+                prop_assert!(instructed >= ended, "{} did not wait for {}", gas.device, before.device);
+                prop_assert_eq!(outcome(before).map(Outcome::class), Some(OutcomeClass::Done));
+                waited += 1;
+            } else if outcome(before).map(Outcome::class) != Some(OutcomeClass::Done) {
+                prop_assert_eq!(outcome(gas), Some(Outcome::HeldBack));
+                let reason = &gas.outcome.as_ref().expect("it ended").1;
+                prop_assert!(reason.contains(&before.device.to_string()), "{}", reason);
+            }
+        }
+        prop_assert!(waited > 0, "no gas meter had its turn");
+        prop_assert!(town.count(Outcome::HeldBack) > 0, "no gas meter was held back");
+    }
+
+    #[test]
+    fn no_more_devices_of_a_group_are_at_risk_than_agreed_and_all_have_their_turn(
+        seed in 0u64..1_000,
+        dies_after in 1usize..4_000,
+        most_per_supplier in 1u32..6,
+        most_per_model in 3u32..20,
+        most_per_cell in 0u32..20,
+    ) {
+        // Nothing fails on the image, so that nobody's turn is used up.
+        let text = DEMO
+            .replace("does_not_come_up_share = 0.02", "does_not_come_up_share = 0.0")
+            .replace("wrong_hardware_share = 0.02", "wrong_hardware_share = 0.0");
+        let mut town = Town::new(world(&text, 60), seed, |policy| {
+            policy.at_risk_most_per_supplier = most_per_supplier;
+            policy.at_risk_most_per_model = most_per_model;
+            policy.at_risk_most_per_cell = most_per_cell;
+        });
+        town.run(dies_after, |state, inventory| {
+            let device = |row: &DeviceRow| inventory.device(row.device).expect("it is known");
+            let suppliers = at_risk(state, |row| device(row).supplier.as_str());
+            assert!(suppliers.values().all(|count| *count <= most_per_supplier), "{suppliers:?}");
+            let models = at_risk(state, |row| if device(row).device_type.is_meter() { device(row).entry.as_str() } else { "" });
+            assert!(models.values().all(|count| *count <= most_per_model), "{models:?}");
+            let cells = at_risk(state, |row| device(row).cell.as_str());
+            assert!(most_per_cell == 0 || cells.values().all(|count| *count <= most_per_cell), "{cells:?}");
+        });
+        prop_assert_eq!(town.count(Outcome::HeldBack), 0);
+        prop_assert!(town.count(Outcome::Activated) > 0);
+    }
+
+    #[test]
+    fn failures_use_up_what_may_be_at_risk_and_the_rest_of_the_group_is_held_back(
+        seed in 0u64..1_000,
+        dies_after in 1usize..4_000,
+    ) {
+        let most = 2;
+        let mut town = Town::new(shaky("0.9"), seed, |policy| policy.at_risk_most_per_supplier = most);
+        town.run(dies_after, |state, inventory| {
+            let supplier = |row: &DeviceRow| inventory.device(row.device).expect("it is known").supplier.as_str();
+            let suppliers = at_risk(state, supplier);
+            assert!(suppliers.values().all(|count| *count <= most), "{suppliers:?}");
+        });
+        let state = town.simulation.state();
+        let held: Vec<_> = state.rows().filter(|row| outcome(row) == Some(Outcome::HeldBack)).collect();
+        prop_assert!(!held.is_empty(), "nobody was held back");
+        for row in held {
+            let supplier = town.inventory.device(row.device).expect("it is known").supplier;
+            let reason = &row.outcome.as_ref().expect("it ended").1;
+            prop_assert!(reason.contains(&format!("supplier {supplier}: 2 devices failed")), "{}", reason);
+            prop_assert_eq!(row.reached(Stage::Instructed), None);
+        }
+    }
+}
