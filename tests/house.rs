@@ -15,6 +15,7 @@ mod forecasts;
 mod giving_up;
 mod hash_backend;
 mod hours;
+mod lists;
 mod onlookers;
 mod paths;
 mod pauses;

@@ -12,10 +12,10 @@ use fleet::{
 
 use crate::street::{PORT, STREET, world};
 
-const LIMIT: Duration = Duration::from_secs(60 * 86_400);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 
 /// A street in which everybody may be updated and nothing is wrong.
-fn plain_street() -> WorldSpec {
+pub(crate) fn plain_street() -> WorldSpec {
     let mut spec = world(STREET, 10);
     spec.standing.active_share = Share::NONE;
     spec.standing.mixed_share = Share::NONE;
@@ -29,7 +29,11 @@ fn plain_street() -> WorldSpec {
     spec
 }
 
-fn images(spec: &WorldSpec, key: &SigningKey, kinds: &[DeviceKind]) -> BTreeMap<DeviceKind, VerifiedImage> {
+pub(crate) fn images(
+    spec: &WorldSpec,
+    key: &SigningKey,
+    kinds: &[DeviceKind],
+) -> BTreeMap<DeviceKind, VerifiedImage> {
     let trust = TrustStore::new(vec![key.public()]);
     let image = |kind: &DeviceKind| {
         // Lists tell images apart by their payloads.
@@ -43,13 +47,20 @@ fn images(spec: &WorldSpec, key: &SigningKey, kinds: &[DeviceKind]) -> BTreeMap<
     kinds.iter().map(image).collect()
 }
 
-fn simulation(spec: &WorldSpec, seed: u64, kinds: &[DeviceKind]) -> Simulation {
-    let (maker, order_key) =
-        (SigningKey::generate_from_seed([1; 32]), SigningKey::generate_from_seed([2; 32]));
-    let trust = DeviceTrust::pinned(TrustStore::new(vec![maker.public()]), vec![order_key.public()]);
-    let images = images(spec, &maker, kinds);
+pub(crate) fn simulation(spec: &WorldSpec, seed: u64, kinds: &[DeviceKind]) -> Simulation {
+    Simulation::new(rehearsal(spec, seed, kinds), spec.start, PORT).unwrap()
+}
+
+pub(crate) fn maker() -> SigningKey {
+    SigningKey::generate_from_seed([1; 32])
+}
+
+pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64, kinds: &[DeviceKind]) -> Rehearsal {
+    let order_key = SigningKey::generate_from_seed([2; 32]);
+    let trust = DeviceTrust::pinned(TrustStore::new(vec![maker().public()]), vec![order_key.public()]);
+    let images = images(spec, &maker(), kinds);
     let cast = Cast { spec, seed, images: &images, trust: Arc::new(trust), order_key, hub_port: PORT };
-    Simulation::new(Rehearsal::new(cast).unwrap(), spec.start, PORT).unwrap()
+    Rehearsal::new(cast).unwrap()
 }
 
 /// A hub that was replaced after it had been told to activate was read by its address alone: the new one, on its old

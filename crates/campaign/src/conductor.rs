@@ -23,6 +23,7 @@ mod hours;
 mod intake;
 mod legs;
 mod links;
+mod lists;
 mod models;
 mod papers;
 mod path;
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eligibility::{ChangeError, DeviceChange, GateConfig, Inventory, Register};
+use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, TrustRoot, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
@@ -50,7 +51,7 @@ use transfer_engine::{
 use crate::order::CampaignId;
 use crate::papers::ChainPapers;
 use crate::record::Record;
-use crate::stage::{Outcome, Stage};
+use crate::stage::Stage;
 use crate::state::CampaignState;
 use approvals::Approval;
 use budgets::Agreed;
@@ -135,6 +136,8 @@ struct Hub {
 #[derive(Clone, Debug, Default)]
 struct Errand {
     campaign: Option<CampaignId>,
+    /// Where the engine was last told something for it; the inventory may name another hub since.
+    hub: Option<HubId>,
     attempts: u8,
     /// Its hub could not be talked to for want of keys when it was tried last.
     lacks_keys: bool,
@@ -193,6 +196,8 @@ pub struct Conductor {
     protection: Protection,
     models: Models,
     agreed: Agreed,
+    /// Hubs may have moved.
+    has_new_lists: bool,
 }
 
 impl Conductor {
@@ -225,6 +230,7 @@ impl Conductor {
             protection: Protection::Clear,
             models: Models::default(),
             agreed: Agreed::default(),
+            has_new_lists: false,
         }
     }
 
@@ -252,32 +258,9 @@ impl Conductor {
         &self.desk
     }
 
-    /// Replaces what the gate judges by. Devices under way are judged by it at their next step. Lists may be older than
-    /// what we read back from devices; that stands. Returns what was judged by before.
-    pub fn set_desk(&mut self, desk: Desk) -> Desk {
-        let before = std::mem::replace(&mut self.desk, desk);
-        for (campaign, device) in self.activated() {
-            self.note_outcome(&campaign, device, Outcome::Activated);
-        }
-        self.note_steps();
-        before
-    }
-
-    /// Takes note of what has changed about one device. What is under way for it is judged by it at its next step.
-    pub fn note_change(&mut self, device: Eui64, change: DeviceChange) -> Result<(), ChangeError> {
-        self.desk.inventory.note(device, change)
-    }
-
     /// Returns a campaign.
     pub fn campaign(&self, id: &CampaignId) -> Option<&CampaignState> {
         self.campaigns.get(id)
-    }
-
-    /// Returns every device that was read back to run its target, with the campaign that brought it there.
-    fn activated(&self) -> Vec<(CampaignId, Eui64)> {
-        let rows = self.campaigns.values().flat_map(|state| state.rows().map(|row| (&state.id, row)));
-        let done = rows.filter(|(_, row)| matches!(row.outcome, Some((Outcome::Activated, _))));
-        done.map(|(campaign, row)| (campaign.clone(), row.device)).collect()
     }
 
     /// Returns all campaigns, by name.
@@ -366,6 +349,9 @@ impl Conductor {
 
     /// Does all that can be done at this moment without input or output.
     fn turn(&mut self, now: Moment) {
+        if std::mem::take(&mut self.has_new_lists) {
+            self.readdress_hubs(now);
+        }
         while let Some(event) = self.engine.poll_event() {
             self.on_event(now, event);
         }
@@ -432,6 +418,9 @@ impl Conductor {
         }
         let entry = self.hubs.get_mut(&hub)?;
         entry.channels.insert(channel, device);
+        if let Some(errand) = self.errands.get_mut(&device) {
+            errand.hub = Some(entry.id);
+        }
         Some((entry.id, channel))
     }
 

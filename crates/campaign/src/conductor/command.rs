@@ -197,12 +197,6 @@ impl Conductor {
         rows.map(|row| (row.device, row.stage)).collect()
     }
 
-    /// Returns a device's hub, if it was talked to.
-    pub(super) fn known_hub_of(&self, device: Eui64) -> Option<HubId> {
-        let found = self.desk.inventory.device(device)?;
-        self.hubs.get(&found.hub).map(|hub| hub.id)
-    }
-
     /// Takes back what the engine was told to do at a hub, and gives the devices behind it theirs again, but for one.
     pub(super) fn call_off(&mut self, now: Moment, hub: HubId, but_for: Option<Eui64>) {
         let tasks = self.engine.abandon(now, hub);

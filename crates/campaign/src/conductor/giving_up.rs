@@ -3,11 +3,11 @@
 //!
 //! | it ended as | because | category |
 //! |---|---|---|
-//! | `no_wan` | its hub has never answered | `no-wan-before-migration` |
-//! | `no_wan` | its hub answered once, and no more | `no-wan-during-migration` |
+//! | `no_wan`, all attempts made | its hub has never answered since the head-end started | `no-wan-before-migration` |
+//! | `no_wan`, all attempts made | its hub answered once, and no more | `no-wan-during-migration` |
 //! | `transfer_failed` | there are no keys to talk to its hub | `missing-master-keys` |
 //! | `transfer_failed` | five attempts or more | `five-failed-attempts` |
-//! | `han_timeout`, a gas meter | the image did not get to it | `gas-meter-han-error` |
+//! | `han_timeout`, a gas meter | its hub answers, and the image did not get to it | `gas-meter-han-error` |
 //!
 //! `[S6]` names the categories for migration, the first of them with firmware upgrades in view; that a fault of ours is
 //! this or that category is our inference. What speaks against the image says nothing against the device: no other
@@ -42,7 +42,13 @@ impl Conductor {
         let found = self.desk.inventory.device(device);
         let was_heard = found.and_then(|found| self.hubs.get(&found.hub)).is_some_and(|hub| hub.was_heard);
         let errand = self.errands.get(&device);
+        let policy = self.errands.get(&device).and_then(|errand| errand.campaign.as_ref());
+        let policy =
+            policy.and_then(|campaign| self.campaigns.get(campaign)).map(|state| &state.order.policy);
+        // Where the campaign as a whole ran out of retries, little is known of this one.
+        let was_tried = errand.zip(policy).is_some_and(|(errand, policy)| errand.attempts >= policy.attempts);
         match outcome {
+            Outcome::NoWan if !was_tried => None,
             Outcome::NoWan if was_heard => Some(Exclusion::NoWanDuringMigration),
             Outcome::NoWan => Some(Exclusion::NoWanBeforeMigration),
             Outcome::TransferFailed if errand.is_some_and(|errand| errand.lacks_keys) => {
@@ -51,7 +57,9 @@ impl Conductor {
             Outcome::TransferFailed if errand.is_some_and(|errand| errand.attempts >= FIVE) => {
                 Some(Exclusion::FiveFailedAttempts)
             }
-            Outcome::HanTimeout if found.is_some_and(|found| found.device_type == DeviceType::Gsme) => {
+            Outcome::HanTimeout
+                if was_heard && found.is_some_and(|found| found.device_type == DeviceType::Gsme) =>
+            {
                 Some(Exclusion::GasMeterHanError)
             }
             _ => None,

@@ -62,7 +62,7 @@ impl Conductor {
         if !self.may_send(now, &campaign) {
             return;
         }
-        let Some((hub, channel)) = self.hub_of(now, device) else { return };
+        let Some((hub, channel)) = self.hub_of(now, device) else { return self.end_unlisted(now, device) };
         if !self.holds_papers(now, hub, device) {
             return;
         }

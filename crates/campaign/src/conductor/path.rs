@@ -11,11 +11,11 @@
 
 use std::collections::VecDeque;
 
-use eligibility::{CplEntry, CplEntryId, DeviceChange, Register};
+use eligibility::{CplEntry, CplEntryId, Register};
 use firmware_image::{Eui64, FileDigest, FileVersion};
 use transfer_engine::Moment;
 
-use super::{Conductor, Desk, Errand};
+use super::{Conductor, Errand};
 use crate::order::{CampaignId, Target};
 use crate::phase::Phase;
 use crate::record::{Record, SteppedRecord};
@@ -82,13 +82,14 @@ impl Conductor {
             Some(Phase::Aborted) => Some(Outcome::Aborted),
             _ => None,
         };
-        self.note_brought(campaign, device);
+        let runs = running.to_string();
+        self.note_runs(campaign, device, &runs);
         if let Some(outcome) = stopped {
             let reason = "it runs a step of its way, and the campaign was stopped".to_owned();
             return self.end(now, campaign, device, outcome, reason, Some(running));
         }
         tracing::debug!(%campaign, %device, %running, %image, "a step of its way is done");
-        let record = SteppedRecord { device, running: running.to_string(), image };
+        let record = SteppedRecord { device, running: runs, image };
         self.record(now, campaign, &Record::Stepped(record), None);
         self.begin_errand(campaign, device);
         if self.may_send(now, campaign) {
@@ -99,37 +100,6 @@ impl Conductor {
     /// Notes that nothing has been done yet for a device of a campaign, or for its next step.
     pub(super) fn begin_errand(&mut self, campaign: &CampaignId, device: Eui64) {
         self.errands.insert(device, Errand { campaign: Some(campaign.clone()), ..Errand::default() });
-    }
-
-    /// Notes in the inventory that a device was read back to run what it was brought, so that later verdicts rest on it.
-    pub(super) fn note_brought(&mut self, campaign: &CampaignId, device: Eui64) {
-        if let Some(entry) = self.brought(campaign, device).map(|target| target.cpl_entry.clone()) {
-            // A device that has left the inventory meanwhile has nothing to note.
-            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
-        }
-    }
-
-    /// Notes in new lists what devices on their way were read back to run: the lists may be older.
-    pub(super) fn note_steps(&mut self) {
-        let Desk { register, inventory, .. } = &self.desk;
-        let mut steps: Vec<(Eui64, CplEntryId)> = Vec::new();
-        for state in self.campaigns.values() {
-            for row in state.rows().filter(|row| row.outcome.is_none()) {
-                let (Some(running), Some(found)) = (&row.running, inventory.device(row.device)) else {
-                    continue;
-                };
-                let is_it = |id: &CplEntryId| {
-                    let entry = register.entry(id).filter(|_| register.is_for_model(found.entry, id));
-                    entry.is_some_and(|entry| entry.firmware.to_string() == *running)
-                };
-                let entry = state.order.targets.iter().map(|target| &target.cpl_entry).find(|id| is_it(id));
-                steps.extend(entry.map(|entry| (row.device, entry.clone())));
-            }
-        }
-        for (device, entry) in steps {
-            // Found there a moment ago.
-            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
-        }
     }
 
     /// Returns the target whose image a device was instructed to get.

@@ -75,12 +75,14 @@ impl Conductor {
                     }
                 }
                 Record::Stepped(body) => {
-                    self.note_brought(&id, body.device);
+                    self.note_runs(&id, body.device, &body.running);
                     self.begin_errand(&id, body.device);
                 }
                 Record::Outcome(body) => {
                     self.errands.remove(&body.device);
-                    self.note_outcome(&id, body.device, body.outcome);
+                    if let Some(running) = &body.running {
+                        self.note_runs(&id, body.device, running);
+                    }
                 }
                 _ => {}
             }
@@ -159,12 +161,13 @@ impl Conductor {
         let Some((_, stage)) = self.under_way(device) else { return };
         let hub = self.hub_of(now, device);
         match (stage, hub) {
+            (Stage::Planned | Stage::Ended, _) => {}
+            (_, None) => self.end_unlisted(now, device),
             (Stage::Instructed, Some(_)) => self.stage(now, device),
             // What the order must carry was not recorded: the hub is asked for it again.
             (Stage::Staged | Stage::Delivered | Stage::Ordered | Stage::Soaking, Some((hub, _))) => {
                 self.watch(now, hub);
             }
-            _ => {}
         }
     }
 }

@@ -26,10 +26,15 @@ impl Conductor {
         let interval = self.poll_interval(now, hub);
         let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
         let Some(entry) = self.hubs.get_mut(&name) else { return };
-        if entry.watch_at.is_none() {
-            entry.watch_at = Some(now + interval);
-            self.timers.insert((now + interval, Due::Watch(hub)));
+        let at = now + interval;
+        // One that was to come later, because only a soak was to be watched, comes earlier.
+        match entry.watch_at {
+            Some(planned) if planned <= at => return,
+            Some(planned) => _ = self.timers.remove(&(planned, Due::Watch(hub))),
+            None => {}
         }
+        entry.watch_at = Some(at);
+        self.timers.insert((at, Due::Watch(hub)));
     }
 
     /// Looks at a hub at once instead of when its turn comes.

@@ -138,10 +138,12 @@ impl Conductor {
         let exclusion = self.exclusion_of(device, outcome);
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
         let running = running.map(|version| version.to_string());
+        if let Some(running) = &running {
+            self.note_runs(campaign, device, running);
+        }
         let exclusion = exclusion.map(|exclusion| exclusion.as_str().to_owned());
         let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
         self.record(now, campaign, &record, None);
-        self.note_outcome(campaign, device, outcome);
         self.note_turn(campaign, device, outcome);
         self.errands.remove(&device);
         let place = self
@@ -156,13 +158,6 @@ impl Conductor {
             hub.channels.remove(&channel);
         }
         self.unsettled.insert(campaign.clone());
-    }
-
-    /// Notes in the inventory what a device was read back to run, so that later verdicts rest on it.
-    pub(super) fn note_outcome(&mut self, campaign: &CampaignId, device: Eui64, outcome: Outcome) {
-        if outcome == Outcome::Activated {
-            self.note_brought(campaign, device);
-        }
     }
 
     fn halt(&mut self, now: Moment, campaign: &CampaignId, wave: u16, reason: String) {

@@ -108,7 +108,8 @@ async fn serve(
     let (trust, trust_now) = watch::channel(Arc::new(room.believed.images.clone()));
     let desk = LiveDesk { head_end: handle.clone(), trust: trust_now, images: room.images };
     tokio::spawn(chain::follow(config.clone(), room.believed, handle.clone(), trust, stop_engine.clone()));
-    tokio::spawn(lists::follow(config.clone(), stamps, handle.clone(), hangup, stop_engine.clone()));
+    let (head_end_of_lists, stop_lists) = (handle.clone(), stop_engine.clone());
+    tokio::spawn(lists::follow(config.clone(), stamps, room.keys, head_end_of_lists, hangup, stop_lists));
     let router = smso_adapter::router(desk, Limits { hosts, ..Limits::default() });
     let mut api_task =
         tokio::spawn(smso_adapter::serve(listener, router, stop_api.clone().cancelled_owned()));

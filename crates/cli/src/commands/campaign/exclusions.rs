@@ -16,10 +16,14 @@ use crate::output::Output;
 
 /// Print the devices that a campaign gave up, as rows for the list of exclusions.
 ///
-/// The rows are those of `exclusions.csv`. Each names the category, the day on which the device was given up, and the campaign. Devices whose end speaks
-/// against the image rather than against them have no row.
+/// The rows are those of `exclusions.csv`, to be added to the list that is kept: this prints those of one campaign. Each
+/// names the category, the day on which the device was given up, and the campaign. Devices whose end speaks against the
+/// image rather than against them have no row.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lamplighter campaign exclusions autumn > lists/exclusions.csv")]
+#[command(
+    after_help = "Example:\n  lamplighter campaign exclusions autumn > autumn-exclusions.csv\n\nAdd its rows to the \
+list; do not write over the list: a running engine reads it again as soon as it changes."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     engine: EngineArguments,

@@ -2,12 +2,13 @@
 //!
 //! Recovery is the only way to start: an empty ledger is one with nothing to fold.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::{BudgetBook, Conductor, Desk, ReplayError, Settings};
+use campaign::{BudgetBook, Conductor, Desk, HubName, ReplayError, Settings};
 use eligibility::Inventory;
 use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
@@ -39,6 +40,8 @@ pub(super) struct EngineRoom {
     pub(super) believed: Believed,
     pub(super) images: Arc<ImageFolder>,
     pub(super) links: Option<SecuredLinks>,
+    /// Hubs that it has link keys for; none when it talks in the clear.
+    pub(super) keys: Option<BTreeSet<HubName>>,
 }
 
 impl Papers {
@@ -118,6 +121,7 @@ impl EngineRoom {
         if let Some(root) = &believed.root {
             conductor.trust_operators(root.clone());
         }
+        let keys = keyring.as_ref().map(|keyring| keyring.hubs.keys().copied().collect());
         let links = keyring.map(|keyring| open_links(config, keyring)).transpose()?;
         if let Some(links) = &links {
             conductor.secure_links(links.sealer());
@@ -132,7 +136,7 @@ impl EngineRoom {
         let resumed = conductor.resume(clock.now());
         resumed.map_err(|error| not_resumed(config, error))?;
         let images = Arc::new(images);
-        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links })
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links, keys })
     }
 }
 
