@@ -290,8 +290,11 @@ impl Home {
                 if self.hub_due <= now {
                     self.hub.advance(now, &mut commons.pool);
                 }
-                self.hub.hear_han(now, &mut commons.pool, flight.from, &flight.frame);
-                self.collect_from_hub(now, commons);
+                let is_settled = self.hub.hear_han(now, &mut commons.pool, flight.from, &flight.frame);
+                self.collect_frames_of_hub(now, commons);
+                if !is_settled {
+                    self.hub_due = due(self.hub.poll_timeout()).max(now);
+                }
             }
             return heard;
         }
@@ -317,27 +320,23 @@ impl Home {
     }
 
     fn collect_from_hub(&mut self, now: Moment, commons: &mut Commons) {
-        loop {
-            let mut frame = commons.buffer();
-            match self.hub.poll_han(&mut frame) {
-                Some(to) => self.put_on_air(now, HUB_ADDRESS, to, frame, commons),
-                None => {
-                    commons.give_back(frame);
-                    break;
-                }
-            }
-        }
+        self.collect_frames_of_hub(now, commons);
         self.hub_due = due(self.hub.poll_timeout()).max(now);
+    }
+
+    fn collect_frames_of_hub(&mut self, now: Moment, commons: &mut Commons) {
+        while self.hub.has_frames() {
+            let mut frame = commons.buffer();
+            let Some(to) = self.hub.poll_han(&mut frame) else { break };
+            self.put_on_air(now, HUB_ADDRESS, to, frame, commons);
+        }
     }
 
     fn collect_from_meter(&mut self, index: usize, now: Moment, commons: &mut Commons) {
         let from = self.meters[index].address;
-        loop {
+        while self.meters[index].meter.has_frames() {
             let mut frame = commons.buffer();
-            if !self.meters[index].meter.poll_han(&mut frame) {
-                commons.give_back(frame);
-                break;
-            }
+            self.meters[index].meter.poll_han(&mut frame);
             self.put_on_air(now, from, HUB_ADDRESS, frame, commons);
         }
         let member = &mut self.meters[index];

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use firmware_image::{Eui64, FileDigest, FileVersion, HubGate, RootVersion};
 use transfer_engine::Moment;
-use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, WPort, ZclFrame};
+use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, OtaCommand, WPort, ZclFrame};
 
 use crate::board::{Board, BoardPlan};
 use crate::boot::ActivationOutcome;
@@ -204,18 +204,31 @@ impl Hub {
         self.hear_han(now, pool, from, zcl);
     }
 
-    /// Takes such a frame at a moment before which nothing is due.
-    pub(crate) fn hear_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) {
+    /// Takes such a frame at a moment before which nothing is due. Returns whether it is certain that what the hub has to
+    /// do, and when, is as before: a served block changes nothing of it.
+    pub(crate) fn hear_han(&mut self, now: Moment, pool: &mut SectorPool, from: u16, zcl: &[u8]) -> bool {
         if !self.board.is_up() {
-            return;
+            return true;
         }
         match ZclFrame::parse(zcl) {
             Ok(frame) if !frame.from_server => {
+                let is_plain = matches!(frame.command, OtaCommand::ImageBlockRequest(_));
+                let is_plain = is_plain && self.slots.iter().all(|slot| slot.peer.roots.is_empty());
                 let served = self.serve_han(now, pool, from, &frame);
+                let is_settled = is_plain && served.is_ok();
                 self.settle(now, pool, served);
+                is_settled
             }
-            _ => self.counters.malformed_frames += 1,
+            _ => {
+                self.counters.malformed_frames += 1;
+                true
+            }
         }
+    }
+
+    /// Returns whether a frame waits for the radio.
+    pub(crate) fn has_frames(&self) -> bool {
+        !self.outbox.is_empty()
     }
 
     /// Does what is due.

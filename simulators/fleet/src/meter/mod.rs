@@ -259,6 +259,11 @@ impl Meter {
         }
     }
 
+    /// Returns whether a frame waits for the radio.
+    pub(crate) fn has_frames(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// Appends the next frame to the hub, and says whether there was one.
     pub fn poll_han(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(outgoing) = self.outbox.pop_front() else {
