@@ -20,7 +20,7 @@ pub(super) struct QuestionArguments {
     /// The day that is asked about; today (UTC) by default.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     on: Option<Date>,
-    /// Configuration of `serve`, whose tables [gate] and [budgets] then hold here; by default its defaults do.
+    /// Configuration of `serve`, whose tables `gate` and `budgets` then hold here; by default its defaults do.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask for notices: suppliers must have been told so many days before.
