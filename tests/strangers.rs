@@ -114,6 +114,28 @@ fn a_meter_that_was_replaced_ends_as_soon_as_its_hub_says_so() {
     assert!(replaced > 20, "{replaced} replaced");
 }
 
+/// A hub was replaced while a meter that sleeps fetched from it: the new one had nothing, and the meter was waited for until
+/// the HAN leg was overdue.
+#[test]
+fn an_image_that_went_away_with_its_hub_is_not_waited_for() {
+    let mut spec = plain_street();
+    spec.device.gas.blocks_per_wake = 20.try_into().unwrap();
+    spec.faults.hub_swaps_per_day = PerDay::new(12.0).unwrap();
+    let mut lost = 0;
+    for seed in 0..10 {
+        let mut simulation = simulation(&spec, seed, &[DeviceKind::Electricity, DeviceKind::Gas]);
+        simulation.run_until(spec.start + Duration::from_secs(10_000)).unwrap();
+        simulation.calm();
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        for row in simulation.state().rows() {
+            let (outcome, reason) = row.outcome.as_ref().unwrap();
+            lost += usize::from(reason.contains("that held its image"));
+            assert_ne!(*outcome, Outcome::HanTimeout, "seed {seed}: {reason}");
+        }
+    }
+    assert!(lost > 10, "{lost} lost with their hubs");
+}
+
 /// A meter whose clock was set back by months slept until it had caught up.
 #[test]
 fn meters_whose_clocks_are_set_at_any_moment_keep_to_their_intervals() {

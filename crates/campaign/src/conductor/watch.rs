@@ -134,6 +134,9 @@ impl Conductor {
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
         let own = devices.iter().find(|status| status.channel == 0);
         self.on_hub_row(now, hub, own);
+        if let Some(own) = own {
+            self.on_other_hub(now, hub, Eui64::from_bytes(own.device));
+        }
         for status in devices {
             let Some(device) = self.device_on(hub, status.channel) else { continue };
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
@@ -145,6 +148,20 @@ impl Conductor {
         let at_work = self.hub_named(hub).is_some_and(|hub| !hub.channels.is_empty());
         if at_work {
             self.watch(now, hub);
+        }
+    }
+
+    /// Ends what is staged on a hub in whose place another one answers: the image was on the one before, and nobody would
+    /// ever fetch it. What devices hold themselves is looked for behind the new one.
+    fn on_other_hub(&mut self, now: Moment, hub: HubId, answers: Eui64) {
+        if self.hub_names.get(hub.0 as usize) == Some(&answers) {
+            return;
+        }
+        // The hub itself, which was to be updated, is ended by its own row.
+        for (_, device) in self.devices_of(hub).into_iter().filter(|(channel, _)| *channel != 0) {
+            let Some((campaign, Stage::Staged)) = self.under_way(device) else { continue };
+            let reason = format!("another hub, {answers}, is in the place of the one that held its image");
+            self.end(now, &campaign, device, Outcome::TransferFailed, reason, None);
         }
     }
 
