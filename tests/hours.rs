@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use campaign::{NotBefore, Outcome, Phase, Stage, Windows};
+use campaign::{CampaignState, NotBefore, Outcome, Phase, Stage, Windows};
 use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 use transfer_engine::Moment;
@@ -194,6 +194,39 @@ fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
     let hours = rig.state().order.policy.activating.clone();
     assert!(orders(&rig).iter().all(|at| hours.is_open(*at)));
     assert!(rig.state().rows().any(|row| matches!(row.outcome, Some((Outcome::Activated, _)))));
+    for device in &rig.fleet.census().devices {
+        assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
+    }
+}
+
+/// The first thing that is heard in the hour is that a device has verified its image, and the disk is slow: its order was
+/// handed over for the hour that had opened, and again when its record was durable.
+#[test]
+fn an_order_that_is_made_as_its_hour_opens_waits_for_its_record_and_is_handed_over_once() {
+    let spec = world(STREET, 10);
+    let mut smooth = Rig::new(&spec, rehearsal(&spec, 7));
+    smooth.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    let ordered = |state: &CampaignState| state.rows().filter_map(|row| row.reached(Stage::Ordered)).min();
+    let opens = ordered(smooth.state()).expect("one is ordered");
+    let mut set = rehearsal(&spec, 7);
+    set.order.policy.activate_not_before = NotBefore::from(opens);
+    let mut rig = Rig::new(&spec, set);
+    while rig.now < opens {
+        rig.step();
+    }
+    rig.write_takes = Duration::from_secs(2);
+    let durable = opens + rig.write_takes;
+    rig.step();
+    assert_eq!(ordered(rig.state()), Some(opens), "the order was made by the first thing heard");
+    while rig.now < durable + Duration::from_secs(10) {
+        rig.step();
+    }
+    let devices = rig.state().rows().filter(|row| row.reached(Stage::Ordered).is_some()).count();
+    let handed_over: Vec<Moment> =
+        rig.acts.iter().filter(|(_, act)| *act == "order").map(|(at, _)| *at).collect();
+    assert!(handed_over.iter().all(|at| *at >= durable), "{handed_over:?} before {durable}");
+    assert_eq!(handed_over.len(), devices, "{handed_over:?}");
+    rig.run_until("over", |state| state.tally().pending == 0);
     for device in &rig.fleet.census().devices {
         assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
     }

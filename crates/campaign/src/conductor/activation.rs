@@ -39,7 +39,7 @@ impl Conductor {
     /// nonce, which a device takes at most once.
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
-        if !self.may_activate(now, &campaign) {
+        if self.awaits_record(device) || !self.may_activate(now, &campaign) {
             return;
         }
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
