@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use campaign::{CampaignState, NotBefore, Outcome, Phase, Stage, Windows};
+use eligibility::{DeviceChange, Exclusion};
+use firmware_image::Eui64;
 use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 use transfer_engine::Moment;
@@ -197,6 +199,37 @@ fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
     for device in &rig.fleet.census().devices {
         assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
     }
+}
+
+/// An order that a closing hour left in doubt was handed over the next day without asking the gate, although the devices
+/// were not to be updated any more.
+#[test]
+fn an_order_in_doubt_is_not_told_again_to_a_device_that_the_gate_refuses_by_then() {
+    let spec = world(STREET, 10);
+    let mut set = rehearsal(&spec, 7);
+    let closes = spec.start + Duration::from_secs(7_200);
+    // The world begins at 01:00 in London.
+    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
+    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    rig.cut = true;
+    while rig.now < closes + Duration::from_secs(3_600) {
+        rig.step();
+    }
+    rig.cut = false;
+    let in_doubt: Vec<Eui64> =
+        rig.state().rows().filter(|row| row.stage == Stage::Ordered).map(|row| row.device).collect();
+    assert!(!in_doubt.is_empty(), "nobody is in doubt");
+    for row in rig.state().rows().map(|row| row.device).collect::<Vec<_>>() {
+        rig.conductor
+            .note_change(row, DeviceChange::Exclusion(Some(Exclusion::FiveFailedAttempts)))
+            .expect("it is known");
+    }
+    let told = |rig: &Rig| rig.acts.iter().filter(|(_, act)| matches!(*act, "order" | "activate")).count();
+    let before = told(&rig);
+    rig.run_until("over", |state| state.tally().pending == 0);
+    assert_eq!(told(&rig), before, "somebody was told again");
 }
 
 /// The first thing that is heard in the hour is that a device has verified its image, and the disk is slow: its order was

@@ -168,6 +168,19 @@ impl Conductor {
         }
     }
 
+    /// Hands over an order again to a device that is idle, if the gate still allows the device. One that may have been told
+    /// cannot be called back: when it is refused now, it is looked at until it is overdue.
+    pub(super) fn tell_again(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        if !self.may_activate(now, campaign) {
+            return;
+        }
+        if self.errands.get(&device).is_some_and(|errand| !errand.activation_sent) {
+            self.hand_over_late(now, campaign, device);
+        } else if self.judge_again(now, campaign, device).allowed {
+            self.activate(now, device);
+        }
+    }
+
     fn forget_resumption(&mut self, campaign: &CampaignId) {
         self.resuming.remove(campaign);
         self.waiting.retain(|(_, act)| !matches!(act, Act::GoOn(other) if other == campaign));

@@ -194,17 +194,19 @@ impl Conductor {
                 self.read_back(now, hub, device, status.channel)
             }
             // A hub is asked for its version instead.
-            (Stage::Ordered, HanState::Verified) if status.channel != 0 => self.on_idle_look(now, device),
+            (Stage::Ordered, HanState::Verified) if status.channel != 0 => {
+                self.on_idle_look(now, &campaign, device);
+            }
             _ => {}
         }
     }
 
     /// The device holds the image and is not activating although it was told to.
-    fn on_idle_look(&mut self, now: Moment, device: Eui64) {
+    fn on_idle_look(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
         errand.idle_looks = errand.idle_looks.saturating_add(1);
         if errand.idle_looks >= IDLE_LOOKS || !errand.activation_sent {
-            self.activate(now, device);
+            self.tell_again(now, campaign, device);
         }
     }
 
@@ -236,7 +238,7 @@ impl Conductor {
             }
             // It may never have been told: it obeys once, however often it is.
             Some(_) if channel == 0 && errand.sent_in_doubt => {
-                self.activate(now, device);
+                self.tell_again(now, &campaign, device);
                 self.watch(now, hub);
             }
             Some(running) if channel == 0 => {
