@@ -145,9 +145,9 @@ struct Errand {
     activation_sent: bool,
     /// It was sent, or not, before the head-end died.
     sent_in_doubt: bool,
-    /// It soaks, and was looked at once more when its time was up.
-    last_look: bool,
-    /// When it was last seen to wait for an operator.
+    /// The stage in which it was looked at once more when its time was up.
+    last_look: Option<Stage>,
+    /// When it was last seen to wait for an operator, or told what it may not have been told before.
     held_at: Option<Moment>,
     reading_version: bool,
     rolled_back: bool,

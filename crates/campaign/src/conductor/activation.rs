@@ -59,7 +59,9 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.activation_sent = true;
-            errand.sent_in_doubt = false;
+            if std::mem::take(&mut errand.sent_in_doubt) {
+                errand.held_at = Some(now);
+            }
             errand.idle_looks = 0;
         }
         let task = Task::Activate { channel, order: Some(signed.bytes().clone()) };

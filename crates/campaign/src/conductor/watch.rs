@@ -117,8 +117,12 @@ impl Conductor {
         {
             return false;
         }
-        if stage == Stage::Soaking && !std::mem::replace(&mut errand.last_look, true) {
-            // The head-end may have been down for all that time: nobody is unhealthy for not having been looked at.
+        if errand.last_look.replace(stage) != Some(stage) {
+            // The head-end may have been down for all that time: nobody is late for not having been looked at. If it is
+            // idle then, and may never have been told, it is told, and has its time from there.
+            if errand.sent_in_doubt {
+                errand.idle_looks = IDLE_LOOKS;
+            }
             return false;
         }
         let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
