@@ -138,7 +138,7 @@ impl Conductor {
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
             match device.to_bytes() == status.device {
                 true => self.on_device_status(now, hub, device, status),
-                false => self.on_stranger(now, device, Eui64::from_bytes(status.device)),
+                false => self.on_stranger(now, hub, device, Eui64::from_bytes(status.device)),
             }
         }
         let at_work = self.hub_named(hub).is_some_and(|hub| !hub.channels.is_empty());
@@ -149,7 +149,7 @@ impl Conductor {
 
     /// Ends what is under way for a device in whose place another one answers, rather than wait for one that will never be
     /// heard of again. The devices behind a hub that was swapped are looked for behind the new one.
-    fn on_stranger(&mut self, now: Moment, device: Eui64, stranger: Eui64) {
+    fn on_stranger(&mut self, now: Moment, hub: HubId, device: Eui64, stranger: Eui64) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
         let outcome = match stage {
             Stage::Ordered => Outcome::ActivationUnconfirmed,
@@ -157,6 +157,8 @@ impl Conductor {
             _ => Outcome::TransferFailed,
         };
         let reason = format!("another device, {stranger}, is in its place");
+        // What is sent for it would go on for a device that has an outcome.
+        self.call_off(now, hub, Some(device));
         self.end(now, &campaign, device, outcome, reason, None);
     }
 
