@@ -73,6 +73,9 @@ pub(super) struct Turns {
     risks: BTreeMap<(CampaignId, Group), Risk>,
     /// In which groups each device under way counts.
     counted: BTreeMap<Eui64, Vec<Group>>,
+    /// Who waits for others of its home, by the installation that the order was planned for: the inventory may name
+    /// another one by then, or none.
+    at_home: BTreeMap<(CampaignId, String), BTreeSet<Eui64>>,
     /// Who waits for a group, by priority.
     waiting: BTreeMap<(CampaignId, Group), BTreeSet<(u8, Eui64)>>,
     /// Devices that have ended, for whom others may have waited, and the groups in which they counted.
@@ -83,6 +86,7 @@ impl Turns {
     /// Forgets a campaign that is over.
     pub(super) fn forget(&mut self, campaign: &CampaignId) {
         self.risks.retain(|(other, _), _| other != campaign);
+        self.at_home.retain(|(other, _), _| other != campaign);
         self.waiting.retain(|(other, _), _| other != campaign);
         self.ended.retain(|(other, ..)| other != campaign);
     }
@@ -118,8 +122,8 @@ impl CampaignPolicy {
 }
 
 impl Conductor {
-    /// Says whether a device of an opened wave has its turn. One that has to wait for a group is noted there; one that
-    /// waits for its home is asked again when one of it has ended.
+    /// Says whether a device of an opened wave has its turn. One that has to wait is noted with its home or its
+    /// group, and asked again when one of that has ended.
     pub(super) fn turn_of(&mut self, campaign: &CampaignId, device: Eui64) -> Turn {
         let Some(state) = self.campaigns.get(campaign) else { return Turn::Later };
         let Some(row) = state.row(device).filter(|row| row.stage == Stage::Planned) else {
@@ -128,10 +132,15 @@ impl Conductor {
         if !state.order.policy.has_turns() {
             return Turn::Now;
         }
-        let priority = row.priority;
-        let at_home = self.turn_at_home(campaign, device);
-        if !matches!(at_home, Turn::Now) {
-            return at_home;
+        let (priority, installation) = (row.priority, &row.installation);
+        match self.turn_at_home(campaign, device) {
+            Turn::Now => {}
+            Turn::Later => {
+                let home = (campaign.clone(), installation.clone());
+                self.turns.at_home.entry(home).or_default().insert(device);
+                return Turn::Later;
+            }
+            never => return never,
         }
         if self.turns.counted.contains_key(&device) {
             // On its next step it counts already.
@@ -245,16 +254,11 @@ impl Conductor {
         }
     }
 
-    /// Returns the devices of a home that wait although their wave is open.
-    fn waiting_at_home(&self, campaign: &CampaignId, device: Eui64) -> Vec<Eui64> {
-        let state =
-            self.campaigns.get(campaign).filter(|state| !state.order.policy.order_of_kinds.is_empty());
-        let Some((state, found)) = state.zip(self.desk.inventory.device(device)) else { return Vec::new() };
-        let rows = self.desk.inventory.members(found.installation).filter_map(|member| state.row(member.id));
-        let waits = |row: &&crate::state::DeviceRow| {
-            row.stage == Stage::Planned && row.wave.is_some_and(|wave| wave < state.waves_opened)
-        };
-        rows.filter(waits).map(|row| row.device).collect()
+    /// Takes the devices that wait for others of the home in which one has ended.
+    fn waiting_at_home(&mut self, campaign: &CampaignId, device: Eui64) -> BTreeSet<Eui64> {
+        let row = self.campaigns.get(campaign).and_then(|state| state.row(device));
+        let home = row.map(|row| (campaign.clone(), row.installation.clone()));
+        home.and_then(|home| self.turns.at_home.remove(&home)).unwrap_or_default()
     }
 
     /// Gives those who wait for a group their turn, as many as may be at risk. Each is taken from the waiting once, so
