@@ -3,7 +3,7 @@
 //! | | devices that wait or are under way | devices with an activation sent | images on hubs and devices |
 //! |---|---|---|---|
 //! | pause | nothing is instructed, no block is sent, no order is made or handed over | read back | stay |
-//! | resume | go on from what their hubs hold | read back, told again if idle | as they are |
+//! | resume | go on from what their hubs hold | read back, told again if idle and still allowed | as they are |
 //! | abort | end as `aborted` | read back, and end as they are found | stay, not activated |
 //!
 //! A pause and an abort work at once and are durable when the driver has written them; a resumption begins only when it
