@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use campaign::{NotBefore, Outcome, Phase, Stage, Windows};
+use campaign::{CampaignState, NotBefore, Outcome, Phase, Stage, Windows};
+use eligibility::{DeviceChange, Exclusion};
+use firmware_image::Eui64;
 use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 use transfer_engine::Moment;
@@ -194,6 +196,70 @@ fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
     let hours = rig.state().order.policy.activating.clone();
     assert!(orders(&rig).iter().all(|at| hours.is_open(*at)));
     assert!(rig.state().rows().any(|row| matches!(row.outcome, Some((Outcome::Activated, _)))));
+    for device in &rig.fleet.census().devices {
+        assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
+    }
+}
+
+/// An order that a closing hour left in doubt was handed over the next day without asking the gate, although the devices
+/// were not to be updated any more.
+#[test]
+fn an_order_in_doubt_is_not_told_again_to_a_device_that_the_gate_refuses_by_then() {
+    let spec = world(STREET, 10);
+    let mut set = rehearsal(&spec, 7);
+    let closes = spec.start + Duration::from_secs(7_200);
+    // The world begins at 01:00 in London.
+    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
+    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    rig.cut = true;
+    while rig.now < closes + Duration::from_secs(3_600) {
+        rig.step();
+    }
+    rig.cut = false;
+    let in_doubt: Vec<Eui64> =
+        rig.state().rows().filter(|row| row.stage == Stage::Ordered).map(|row| row.device).collect();
+    assert!(!in_doubt.is_empty(), "nobody is in doubt");
+    for row in rig.state().rows().map(|row| row.device).collect::<Vec<_>>() {
+        rig.conductor
+            .note_change(row, DeviceChange::Exclusion(Some(Exclusion::FiveFailedAttempts)))
+            .expect("it is known");
+    }
+    let told = |rig: &Rig| rig.acts.iter().filter(|(_, act)| matches!(*act, "order" | "activate")).count();
+    let before = told(&rig);
+    rig.run_until("over", |state| state.tally().pending == 0);
+    assert_eq!(told(&rig), before, "somebody was told again");
+}
+
+/// The first thing that is heard in the hour is that a device has verified its image, and the disk is slow: its order was
+/// handed over for the hour that had opened, and again when its record was durable.
+#[test]
+fn an_order_that_is_made_as_its_hour_opens_waits_for_its_record_and_is_handed_over_once() {
+    let spec = world(STREET, 10);
+    let mut smooth = Rig::new(&spec, rehearsal(&spec, 7));
+    smooth.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    let ordered = |state: &CampaignState| state.rows().filter_map(|row| row.reached(Stage::Ordered)).min();
+    let opens = ordered(smooth.state()).expect("one is ordered");
+    let mut set = rehearsal(&spec, 7);
+    set.order.policy.activate_not_before = NotBefore::from(opens);
+    let mut rig = Rig::new(&spec, set);
+    while rig.now < opens {
+        rig.step();
+    }
+    rig.write_takes = Duration::from_secs(2);
+    let durable = opens + rig.write_takes;
+    rig.step();
+    assert_eq!(ordered(rig.state()), Some(opens), "the order was made by the first thing heard");
+    while rig.now < durable + Duration::from_secs(10) {
+        rig.step();
+    }
+    let devices = rig.state().rows().filter(|row| row.reached(Stage::Ordered).is_some()).count();
+    let handed_over: Vec<Moment> =
+        rig.acts.iter().filter(|(_, act)| *act == "order").map(|(at, _)| *at).collect();
+    assert!(handed_over.iter().all(|at| *at >= durable), "{handed_over:?} before {durable}");
+    assert_eq!(handed_over.len(), devices, "{handed_over:?}");
+    rig.run_until("over", |state| state.tally().pending == 0);
     for device in &rig.fleet.census().devices {
         assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
     }

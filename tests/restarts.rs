@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use campaign::Phase;
+use campaign::{Outcome, Phase, Stage};
 use fleet::Rehearsal;
 use proptest::prelude::*;
 
-use crate::street::{DEMO, rehearsal, simulation, world};
+use crate::rig::Rig;
+use crate::street::{DEMO, STREET, rehearsal, simulation, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 
@@ -38,4 +39,48 @@ proptest! {
         }
         simulation.ledger().verify().expect("the ledger verifies");
     }
+}
+
+fn activated(rig: &Rig) -> usize {
+    let rows = rig.state().rows();
+    rows.filter(|row| matches!(row.outcome, Some((Outcome::Activated, _)))).count()
+}
+
+/// The first order is in the ledger, handed over or not, when the head-end dies for longer than anything may take. All
+/// that were ordered were late when it came back, for nobody had looked at them, and the image was blamed.
+fn is_down_for_longer_than_the_deadlines(is_told: bool) {
+    let spec = world(STREET, 10);
+    let set = || {
+        let mut set = rehearsal(&spec, 7);
+        (set.order.policy.han_deadline_s, set.order.policy.activation_deadline_s) = (86_400, 86_400);
+        set
+    };
+    let mut smooth = Rig::new(&spec, set());
+    smooth.run_until("over", |state| state.tally().pending == 0);
+    let mut rig = Rig::new(&spec, set());
+    rig.run_until("staged", |state| state.rows().any(|row| row.stage == Stage::Staged));
+    if !is_told {
+        rig.write_takes = Duration::from_secs(86_400);
+    }
+    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    rig.write_takes = Duration::ZERO;
+    rig.is_down_for(Duration::from_secs(25 * 3_600), set());
+    assert!(rig.state().rows().any(|row| row.stage == Stage::Ordered), "nobody was ordered");
+    rig.run_until("over", |state| state.tally().pending == 0);
+    assert_eq!(rig.state().phase, Phase::Finished, "{:?}", rig.state().halted_because);
+    assert_eq!(rig.state().tally().by_outcome, smooth.state().tally().by_outcome);
+    assert!(activated(&rig) > 0);
+    for device in &rig.fleet.census().devices {
+        assert!(device.activations <= 1, "{} was activated {} times", device.eui, device.activations);
+    }
+}
+
+#[test]
+fn nobody_is_late_before_a_head_end_that_was_down_has_looked() {
+    is_down_for_longer_than_the_deadlines(true);
+}
+
+#[test]
+fn who_was_never_told_because_the_head_end_died_is_told_and_has_its_time_from_there() {
+    is_down_for_longer_than_the_deadlines(false);
 }

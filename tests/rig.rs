@@ -1,10 +1,12 @@
 //! A campaign between whose head-end and homes a test can step: cut the line, or put other homes at its end.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use campaign::{CampaignState, Conductor};
 use fleet::{Fleet, Rehearsal, WorldSpec, hub_address, hub_at};
+use ledger::{EntryIndex, Ledger, MemoryStore};
 use transfer_engine::Moment;
 
 use crate::acts::act_in;
@@ -21,6 +23,11 @@ pub(crate) struct Rig {
     pub(crate) cut: bool,
     /// Blocks and orders that were handed to the line, cut or not.
     pub(crate) acts: Vec<(Moment, &'static str)>,
+    /// How long it takes until what was recorded is durable.
+    pub(crate) write_takes: Duration,
+    /// Batches that are being written: when they are durable, and how many entries they have.
+    writing: VecDeque<(Moment, usize)>,
+    ledger: Ledger<MemoryStore>,
 }
 
 impl Rig {
@@ -31,13 +38,50 @@ impl Rig {
             conductor.add_image(image);
         }
         conductor.create(spec.start, &order).expect("the order is accepted");
-        Rig { conductor, fleet, now: spec.start, cut: false, acts: Vec::new() }
+        Rig {
+            conductor,
+            fleet,
+            now: spec.start,
+            cut: false,
+            acts: Vec::new(),
+            write_takes: Duration::ZERO,
+            writing: VecDeque::new(),
+            ledger: Ledger::open(MemoryStore::new()).expect("it is empty"),
+        }
     }
 
     fn keep(&mut self) {
-        while let Some(batch) = self.conductor.poll_append() {
-            self.conductor.handle_durable(self.now, batch.len());
+        loop {
+            if let Some(batch) = self.conductor.poll_append() {
+                self.writing.push_back((self.now + self.write_takes, batch.len()));
+                self.ledger.append(batch).expect("it is kept");
+            } else if let Some((_, entries)) = self.writing.pop_front_if(|(at, _)| *at <= self.now) {
+                self.conductor.handle_durable(self.now, entries);
+            } else {
+                return;
+            }
         }
+    }
+
+    /// The head-end dies, and starts again from its ledger after a while; the homes live on meanwhile.
+    pub(crate) fn is_down_for(&mut self, wait: Duration, set: Rehearsal) {
+        let until = self.now + wait;
+        while let Some(at) = self.fleet.poll_timeout().filter(|at| *at < until) {
+            self.now = at.max(self.now + Duration::from_micros(1));
+            self.fleet.advance(self.now);
+            while self.fleet.poll_transmit(self.now).is_some() {}
+        }
+        self.now = until;
+        let Rehearsal { desk, settings, images, .. } = set;
+        self.conductor = Conductor::new(settings, desk, self.now);
+        for image in images {
+            self.conductor.add_image(image);
+        }
+        for entry in self.ledger.entries(EntryIndex(0)) {
+            self.conductor.replay(&[entry.expect("it reads")]).expect("it fits");
+        }
+        self.writing.clear();
+        self.conductor.resume(self.now).expect("it is taken up");
     }
 
     pub(crate) fn state(&self) -> &CampaignState {
@@ -56,6 +100,15 @@ impl Rig {
     /// Does what is due, and goes to the next moment at which something is.
     pub(crate) fn step(&mut self) {
         self.keep();
+        // What has arrived is heard before anything else is done at this moment.
+        self.fleet.advance(self.now);
+        while let Some((hub, datagram)) = self.fleet.poll_transmit(self.now) {
+            if !self.cut {
+                let from = SocketAddr::from((hub_address(hub), PORT));
+                self.conductor.handle_datagram(self.now, from, &datagram);
+                self.keep();
+            }
+        }
         while let Some(transmit) = self.conductor.poll_transmit(self.now) {
             let acts = transmit.contents.chunks(transmit.segment).filter_map(act_in);
             self.acts.extend(acts.map(|act| (self.now, act)));
@@ -68,15 +121,8 @@ impl Rig {
             }
             self.keep();
         }
-        self.fleet.advance(self.now);
-        while let Some((hub, datagram)) = self.fleet.poll_transmit(self.now) {
-            if !self.cut {
-                let from = SocketAddr::from((hub_address(hub), PORT));
-                self.conductor.handle_datagram(self.now, from, &datagram);
-                self.keep();
-            }
-        }
-        let due = [self.conductor.poll_timeout(), self.fleet.poll_timeout()];
+        let written = self.writing.front().map(|(at, _)| *at);
+        let due = [self.conductor.poll_timeout(), self.fleet.poll_timeout(), written];
         let next = due.into_iter().flatten().min().unwrap_or(self.now);
         self.now = next.max(self.now + Duration::from_micros(1));
     }

@@ -1,6 +1,6 @@
 //! Devices that are not what the inventory says any more: replaced under way, or taken over by another supplier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,6 +134,34 @@ fn an_image_that_went_away_with_its_hub_is_not_waited_for() {
         }
     }
     assert!(lost > 10, "{lost} lost with their hubs");
+}
+
+/// The transfer for a meter that had been replaced went on after its end, and neither a pause nor a closing hour would have
+/// stopped it.
+#[test]
+fn nothing_is_sent_any_more_for_a_meter_that_was_replaced() {
+    let mut spec = plain_street();
+    spec.faults.meter_swaps_per_day = PerDay::new(48.0).unwrap();
+    // The line is slow, so that hubs are looked at in the middle of transfers.
+    spec.campaign.global_rate_bytes_per_s = 100.try_into().unwrap();
+    spec.campaign.poll_interval_s = 60.try_into().unwrap();
+    let mut over = 0;
+    for seed in 0..30 {
+        let mut simulation = simulation(&spec, seed, &[DeviceKind::Electricity, DeviceKind::Gas]);
+        while simulation.state().tally().pending > 0 && simulation.step().expect("it runs") {
+            let pending = simulation.state().rows().filter(|row| row.outcome.is_none());
+            let hubs: BTreeSet<_> = pending.map(|row| row.hub).collect();
+            let busy = simulation.conductor().busy_hubs();
+            assert!(
+                busy <= hubs.len(),
+                "seed {seed}: {busy} hubs are busy, of {} that have cause",
+                hubs.len()
+            );
+        }
+        let rows = simulation.state().rows();
+        over += rows.filter(|row| row.outcome.as_ref().unwrap().1.contains("is in its place")).count();
+    }
+    assert!(over > 20, "{over} replaced");
 }
 
 /// A meter whose clock was set back by months slept until it had caught up.

@@ -1,10 +1,11 @@
 //! Turns: devices that wait for others, by the order of kinds in a home and by what may be at risk in a group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use campaign::{CampaignPolicy, CampaignState, DeviceRow, Outcome, OutcomeClass, Permille, Stage};
-use eligibility::Inventory;
+use eligibility::{Device, Inventory};
+use firmware_image::Eui64;
 use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 
@@ -162,4 +163,55 @@ proptest! {
             prop_assert_eq!(row.reached(Stage::Instructed), None);
         }
     }
+}
+
+/// The inventory without some of its devices.
+fn without(inventory: &Inventory, gone: &BTreeSet<Eui64>) -> Inventory {
+    let left = inventory.devices().filter(|found| !gone.contains(&found.id));
+    let rows = left.map(|found| Device {
+        id: found.id,
+        device_type: found.device_type,
+        installation: found.installation.clone(),
+        hub: found.hub,
+        channel: found.channel,
+        entry: found.entry.clone(),
+        hardware: found.hardware,
+        supplier: found.supplier.clone(),
+        status: found.status,
+        enrolled: found.enrolled,
+        exclusion: found.exclusion.cloned(),
+        smso: found.smso.clone(),
+        group: found.group.clone(),
+        comms_provider: found.comms_provider.clone(),
+        hub_address: found.hub_address.clone(),
+        cell: found.cell.clone(),
+    });
+    Inventory::from_rows(rows.collect()).expect("the rest is sound")
+}
+
+/// Gas meters wait for electricity meters that leave the inventory while they are being updated: whoever waited was looked
+/// for in the inventory, by the home of the one that had ended, and waited for ever.
+#[test]
+fn meters_have_their_turn_when_what_they_waited_for_has_left_the_inventory() {
+    let spec = world(DEMO, 24);
+    let kinds = || -> campaign::OrderOfKinds {
+        ["ESME", "GSME"].map(str::to_owned).to_vec().try_into().expect("kinds")
+    };
+    let mut town = Town::new(spec, 7, |policy| policy.order_of_kinds = kinds());
+    while !town.simulation.state().rows().any(|row| row.stage == Stage::Ordered) {
+        assert!(town.simulation.step().expect("it runs"), "nobody is ever ordered");
+    }
+    let rows = || town.simulation.state().rows().filter(|row| row.outcome.is_none());
+    let gone: BTreeSet<Eui64> =
+        rows().filter(|row| row.kind == "ESME" && row.stage > Stage::Planned).map(|row| row.device).collect();
+    let homes: BTreeSet<String> =
+        rows().filter(|row| gone.contains(&row.device)).map(|row| row.installation.clone()).collect();
+    let behind = |row: &&DeviceRow| row.kind == "GSME" && homes.contains(&row.installation);
+    let waiting: BTreeSet<Eui64> = rows().filter(behind).map(|row| row.device).collect();
+    assert!(!waiting.is_empty(), "nobody waits");
+    let Rehearsal { mut desk, .. } = rehearsal(&town.spec, town.seed);
+    desk.inventory = without(&desk.inventory, &gone);
+    town.simulation.ask(|conductor, _| conductor.set_desk(desk)).expect("it is kept");
+    // It ends, with an outcome for everybody.
+    town.run(0, |_, _| {});
 }

@@ -143,12 +143,14 @@ struct Errand {
     lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
+    /// The record that must be durable before anything is done for it, counted as [`Conductor::recorded`] counts.
+    awaits: u64,
     activation_sent: bool,
     /// It was sent, or not, before the head-end died.
     sent_in_doubt: bool,
-    /// It soaks, and was looked at once more when its time was up.
-    last_look: bool,
-    /// When it was last seen to wait for an operator.
+    /// The stage in which it was looked at once more when its time was up.
+    last_look: Option<Stage>,
+    /// When it was last seen to wait for an operator, or told what it may not have been told before.
     held_at: Option<Moment>,
     reading_version: bool,
     rolled_back: bool,
@@ -303,6 +305,8 @@ impl Conductor {
 
     /// Takes the news that this many more entries are durable; acts that waited for them happen now.
     pub fn handle_durable(&mut self, now: Moment, entries: usize) {
+        // First, as an hour that opens takes up what is durable, and must not do so again with what is about to be.
+        self.pass_hours(now);
         self.durable += entries as u64;
         while let Some((needs, _)) = self.waiting.front()
             && *needs <= self.durable
@@ -375,6 +379,11 @@ impl Conductor {
         self.outbox.push(record.to_entry(now, campaign));
         self.recorded += 1;
         if let Some(act) = act {
+            if let Act::Stage(device) | Act::Activate(device) = &act
+                && let Some(errand) = self.errands.get_mut(device)
+            {
+                errand.awaits = self.recorded;
+            }
             self.waiting.push_back((self.recorded, act));
         }
     }
@@ -384,6 +393,11 @@ impl Conductor {
         let campaign = self.errands.get(&device)?.campaign.clone()?;
         let row = self.campaigns.get(&campaign)?.row(device)?;
         (row.stage != Stage::Ended).then_some((campaign, row.stage))
+    }
+
+    /// Says whether what allows the next act for a device is not durable yet; the act follows by itself when it is.
+    fn awaits_record(&self, device: Eui64) -> bool {
+        self.errands.get(&device).is_some_and(|errand| errand.awaits > self.durable)
     }
 
     /// Returns the hub of a device, introducing it to the engine at the first use.

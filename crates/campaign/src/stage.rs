@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```text
 /// Planned ─► Instructed ─► Staged ─► Delivered ─► Ordered ─► Soaking ─► Ended
-///    ▲                      │                       │          │
-///    └──────────────────────┴───────────────────────┴──────────┘
+///    ▲                      │           │           │          │
+///    └──────────────────────┴───────────┴───────────┴──────────┘
 /// ```
 ///
 /// Every stage may end. Back to `Planned` goes a device that runs a step of its way and has another before it.
@@ -52,7 +52,7 @@ impl Stage {
                 | (Staged, Delivered)
                 | (Delivered, Ordered)
                 | (Ordered, Soaking)
-                | (Staged | Ordered | Soaking, Planned)
+                | (Staged | Delivered | Ordered | Soaking, Planned)
                 | (Planned | Instructed | Staged | Delivered | Ordered | Soaking, Ended)
         )
     }
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             table.join("\n"),
             "planned: instructed ended\ninstructed: staged ended\nstaged: planned delivered ended\n\
-             delivered: ordered ended\nordered: planned soaking ended\nsoaking: planned ended\nended: "
+             delivered: planned ordered ended\nordered: planned soaking ended\nsoaking: planned ended\nended: "
         );
     }
 

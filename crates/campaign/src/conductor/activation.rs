@@ -39,7 +39,7 @@ impl Conductor {
     /// nonce, which a device takes at most once.
     pub(super) fn activate(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Ordered)) = self.under_way(device) else { return };
-        if !self.may_activate(now, &campaign) {
+        if self.awaits_record(device) || !self.may_activate(now, &campaign) {
             return;
         }
         let Some(row) = self.campaigns.get(&campaign).and_then(|state| state.row(device)) else { return };
@@ -59,7 +59,9 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.activation_sent = true;
-            errand.sent_in_doubt = false;
+            if std::mem::take(&mut errand.sent_in_doubt) {
+                errand.held_at = Some(now);
+            }
             errand.idle_looks = 0;
         }
         let task = Task::Activate { channel, order: Some(signed.bytes().clone()) };

@@ -3,7 +3,7 @@
 //! | | devices that wait or are under way | devices with an activation sent | images on hubs and devices |
 //! |---|---|---|---|
 //! | pause | nothing is instructed, no block is sent, no order is made or handed over | read back | stay |
-//! | resume | go on from what their hubs hold | read back, told again if idle | as they are |
+//! | resume | go on from what their hubs hold | read back, told again if idle and still allowed | as they are |
 //! | abort | end as `aborted` | read back, and end as they are found | stay, not activated |
 //!
 //! A pause and an abort work at once and are durable when the driver has written them; a resumption begins only when it
@@ -165,6 +165,19 @@ impl Conductor {
             self.activate(now, device);
         } else {
             self.end(now, campaign, device, Outcome::HeldUnactivated, verdict.code, None);
+        }
+    }
+
+    /// Hands over an order again to a device that is idle, if the gate still allows the device. One that may have been told
+    /// cannot be called back: when it is refused now, it is looked at until it is overdue.
+    pub(super) fn tell_again(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        if !self.may_activate(now, campaign) {
+            return;
+        }
+        if self.errands.get(&device).is_some_and(|errand| !errand.activation_sent) {
+            self.hand_over_late(now, campaign, device);
+        } else if self.judge_again(now, campaign, device).allowed {
+            self.activate(now, device);
         }
     }
 

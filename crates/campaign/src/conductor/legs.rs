@@ -59,7 +59,7 @@ impl Conductor {
     /// Has the engine bring the image to the device's hub. The instruction is durable.
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
-        if !self.may_send(now, &campaign) {
+        if self.awaits_record(device) || !self.may_send(now, &campaign) {
             return;
         }
         let Some((hub, channel)) = self.hub_of(now, device) else { return self.end_unlisted(now, device) };

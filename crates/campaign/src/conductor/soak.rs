@@ -41,7 +41,11 @@ impl Conductor {
             _ => Outcome::AlreadyOnTarget,
         };
         if let Some(next) = self.step_after(&campaign, device) {
-            return self.step_on(now, &campaign, device, running, next);
+            // Before its image is staged the answer is to a question about the step before: nothing comes of it.
+            if stage.may_become(Stage::Planned) {
+                self.step_on(now, &campaign, device, running, next);
+            }
+            return;
         }
         let reason = "the device says it runs the target".to_owned();
         self.end(now, &campaign, device, outcome, reason, Some(running));

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! device of an opened wave ──► its home ──► its groups ──► instructed
-//!                                 │ waits      │ waits under the first that is full
+//!                                 │ waits      │ waits with those of the same groups
 //!                                 ▼            ▼
 //!                              held back as soon as what it waits for cannot come any more
 //! ```
@@ -18,6 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use eligibility::{CellId, SupplierId};
 use firmware_image::Eui64;
@@ -54,6 +55,9 @@ pub(super) enum Turn {
     Never(String),
 }
 
+/// The groups of a device. There are a few hundred combinations in a campaign, shared by those who wait.
+type Groups = Arc<[Group]>;
+
 /// The devices of a group that count against its limit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Risk {
@@ -70,11 +74,15 @@ impl Risk {
 /// Who waits for whom; lost and rebuilt by a restart.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    risks: BTreeMap<(CampaignId, Group), Risk>,
+    risks: BTreeMap<CampaignId, BTreeMap<Group, Risk>>,
     /// In which groups each device under way counts.
     counted: BTreeMap<Eui64, Vec<Group>>,
-    /// Who waits for a group, by priority.
-    waiting: BTreeMap<(CampaignId, Group), BTreeSet<(u8, Eui64)>>,
+    /// Who waits for others of its home, by the installation that the order was planned for: the inventory may name
+    /// another one by then, or none.
+    at_home: BTreeMap<(CampaignId, String), BTreeSet<Eui64>>,
+    /// Who waits for groups, by priority, together with those of the same groups: whether there is room is asked once for
+    /// all of them, and nobody is moved from one group's waiting to another's.
+    waiting: BTreeMap<CampaignId, BTreeMap<Groups, BTreeSet<(u8, Eui64)>>>,
     /// Devices that have ended, for whom others may have waited, and the groups in which they counted.
     ended: VecDeque<(CampaignId, Eui64, Vec<Group>)>,
 }
@@ -82,18 +90,18 @@ pub(super) struct Turns {
 impl Turns {
     /// Forgets a campaign that is over.
     pub(super) fn forget(&mut self, campaign: &CampaignId) {
-        self.risks.retain(|(other, _), _| other != campaign);
-        self.waiting.retain(|(other, _), _| other != campaign);
+        self.risks.remove(campaign);
+        self.at_home.retain(|(other, _), _| other != campaign);
+        self.waiting.remove(campaign);
         self.ended.retain(|(other, ..)| other != campaign);
     }
 
     fn risk(&self, campaign: &CampaignId, group: &Group) -> Risk {
-        // Asked a few times for each device, of a few hundred groups.
-        self.risks.get(&(campaign.clone(), group.clone())).copied().unwrap_or_default()
+        self.risks.get(campaign).and_then(|risks| risks.get(group)).copied().unwrap_or_default()
     }
 
     fn risk_mut(&mut self, campaign: &CampaignId, group: &Group) -> &mut Risk {
-        self.risks.entry((campaign.clone(), group.clone())).or_default()
+        self.risks.entry(campaign.clone()).or_default().entry(group.clone()).or_default()
     }
 }
 
@@ -118,8 +126,8 @@ impl CampaignPolicy {
 }
 
 impl Conductor {
-    /// Says whether a device of an opened wave has its turn. One that has to wait for a group is noted there; one that
-    /// waits for its home is asked again when one of it has ended.
+    /// Says whether a device of an opened wave has its turn. One that has to wait is noted with its home or its
+    /// group, and asked again when one of that has ended.
     pub(super) fn turn_of(&mut self, campaign: &CampaignId, device: Eui64) -> Turn {
         let Some(state) = self.campaigns.get(campaign) else { return Turn::Later };
         let Some(row) = state.row(device).filter(|row| row.stage == Stage::Planned) else {
@@ -128,27 +136,38 @@ impl Conductor {
         if !state.order.policy.has_turns() {
             return Turn::Now;
         }
-        let priority = row.priority;
-        let at_home = self.turn_at_home(campaign, device);
-        if !matches!(at_home, Turn::Now) {
-            return at_home;
+        let (priority, installation) = (row.priority, &row.installation);
+        match self.turn_at_home(campaign, device) {
+            Turn::Now => {}
+            Turn::Later => {
+                let home = (campaign.clone(), installation.clone());
+                self.turns.at_home.entry(home).or_default().insert(device);
+                return Turn::Later;
+            }
+            never => return never,
         }
         if self.turns.counted.contains_key(&device) {
             // On its next step it counts already.
             return Turn::Now;
         }
-        for group in self.groups_of(campaign, device) {
-            let most = self.most_of(campaign, &group);
-            let risk = self.turns.risk(campaign, &group);
-            if !risk.is_full(most) {
-                continue;
+        let groups = self.groups_of(campaign, device);
+        let turn = self.turn_in(campaign, &groups);
+        if matches!(turn, Turn::Later) {
+            let waiting = self.turns.waiting.entry(campaign.clone()).or_default();
+            waiting.entry(groups.into()).or_default().insert((priority, device));
+        }
+        turn
+    }
+
+    /// Says whether a device of these groups has its turn: the first that is full decides.
+    fn turn_in(&self, campaign: &CampaignId, groups: &[Group]) -> Turn {
+        for group in groups {
+            let most = self.most_of(campaign, group);
+            match self.turns.risk(campaign, group) {
+                risk if !risk.is_full(most) => {}
+                risk if risk.under_way == 0 => return Turn::Never(used_up(group, most)),
+                _ => return Turn::Later,
             }
-            if risk.under_way == 0 {
-                return Turn::Never(used_up(&group, most));
-            }
-            let waiting = self.turns.waiting.entry((campaign.clone(), group)).or_default();
-            waiting.insert((priority, device));
-            return Turn::Later;
         }
         Turn::Now
     }
@@ -239,37 +258,36 @@ impl Conductor {
             for member in self.waiting_at_home(&campaign, device) {
                 self.instruct(now, &campaign, member);
             }
-            for group in groups {
-                self.fill(now, &campaign, &group);
-            }
+            self.fill(now, &campaign, &groups);
         }
     }
 
-    /// Returns the devices of a home that wait although their wave is open.
-    fn waiting_at_home(&self, campaign: &CampaignId, device: Eui64) -> Vec<Eui64> {
-        let state =
-            self.campaigns.get(campaign).filter(|state| !state.order.policy.order_of_kinds.is_empty());
-        let Some((state, found)) = state.zip(self.desk.inventory.device(device)) else { return Vec::new() };
-        let rows = self.desk.inventory.members(found.installation).filter_map(|member| state.row(member.id));
-        let waits = |row: &&crate::state::DeviceRow| {
-            row.stage == Stage::Planned && row.wave.is_some_and(|wave| wave < state.waves_opened)
-        };
-        rows.filter(waits).map(|row| row.device).collect()
+    /// Takes the devices that wait for others of the home in which one has ended.
+    fn waiting_at_home(&mut self, campaign: &CampaignId, device: Eui64) -> BTreeSet<Eui64> {
+        let row = self.campaigns.get(campaign).and_then(|state| state.row(device));
+        let home = row.map(|row| (campaign.clone(), row.installation.clone()));
+        home.and_then(|home| self.turns.at_home.remove(&home)).unwrap_or_default()
     }
 
-    /// Gives those who wait for a group their turn, as many as may be at risk. Each is taken from the waiting once, so
-    /// that this ends.
-    fn fill(&mut self, now: Moment, campaign: &CampaignId, group: &Group) {
-        let most = self.most_of(campaign, group);
-        loop {
-            let risk = self.turns.risk(campaign, group);
-            if risk.is_full(most) && risk.under_way > 0 {
-                return;
+    /// Gives those their turn who wait for groups in which one has ended, by priority and as many as may be at risk. Those
+    /// of the same groups are looked at together, once unless they have their turn, so that this ends.
+    fn fill(&mut self, now: Moment, campaign: &CampaignId, ended: &[Group]) {
+        let waiting = self.turns.waiting.get(campaign).into_iter().flatten();
+        let concerned = waiting.filter(|(groups, _)| groups.iter().any(|group| ended.contains(group)));
+        let mut firsts: BTreeSet<((u8, Eui64), Groups)> =
+            concerned.filter_map(|(groups, devices)| Some((*devices.first()?, Arc::clone(groups)))).collect();
+        while let Some((first, groups)) = firsts.pop_first() {
+            if matches!(self.turn_in(campaign, &groups), Turn::Later) {
+                continue;
             }
-            let key = (campaign.clone(), group.clone());
-            let next = self.turns.waiting.get_mut(&key).and_then(BTreeSet::pop_first);
-            let Some((_, device)) = next else { return };
-            self.instruct(now, campaign, device);
+            let Some(waiting) = self.turns.waiting.get_mut(campaign) else { return };
+            let Some(devices) = waiting.get_mut(&groups) else { continue };
+            devices.remove(&first);
+            match devices.first() {
+                Some(next) => drop(firsts.insert((*next, groups))),
+                None => drop(waiting.remove(&groups)),
+            }
+            self.instruct(now, campaign, first.1);
         }
     }
 

@@ -122,8 +122,12 @@ impl Conductor {
         {
             return false;
         }
-        if stage == Stage::Soaking && !std::mem::replace(&mut errand.last_look, true) {
-            // The head-end may have been down for all that time: nobody is unhealthy for not having been looked at.
+        if errand.last_look.replace(stage) != Some(stage) {
+            // The head-end may have been down for all that time: nobody is late for not having been looked at. If it is
+            // idle then, and may never have been told, it is told, and has its time from there.
+            if errand.sent_in_doubt {
+                errand.idle_looks = IDLE_LOOKS;
+            }
             return false;
         }
         let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
@@ -142,7 +146,7 @@ impl Conductor {
             // A meter may have been swapped since the inventory was made: trust the id, not the channel.
             match device.to_bytes() == status.device {
                 true => self.on_device_status(now, hub, device, status),
-                false => self.on_stranger(now, device, Eui64::from_bytes(status.device)),
+                false => self.on_stranger(now, hub, device, Eui64::from_bytes(status.device)),
             }
         }
         let at_work = self.hub_named(hub).is_some_and(|hub| !hub.channels.is_empty());
@@ -167,7 +171,7 @@ impl Conductor {
 
     /// Ends what is under way for a device in whose place another one answers, rather than wait for one that will never be
     /// heard of again. The devices behind a hub that was swapped are looked for behind the new one.
-    fn on_stranger(&mut self, now: Moment, device: Eui64, stranger: Eui64) {
+    fn on_stranger(&mut self, now: Moment, hub: HubId, device: Eui64, stranger: Eui64) {
         let Some((campaign, stage)) = self.under_way(device) else { return };
         let outcome = match stage {
             Stage::Ordered => Outcome::ActivationUnconfirmed,
@@ -175,6 +179,8 @@ impl Conductor {
             _ => Outcome::TransferFailed,
         };
         let reason = format!("another device, {stranger}, is in its place");
+        // What is sent for it would go on for a device that has an outcome.
+        self.call_off(now, hub, Some(device));
         self.end(now, &campaign, device, outcome, reason, None);
     }
 
@@ -216,17 +222,19 @@ impl Conductor {
                 self.read_back(now, hub, device, status.channel)
             }
             // A hub is asked for its version instead.
-            (Stage::Ordered, HanState::Verified) if status.channel != 0 => self.on_idle_look(now, device),
+            (Stage::Ordered, HanState::Verified) if status.channel != 0 => {
+                self.on_idle_look(now, &campaign, device);
+            }
             _ => {}
         }
     }
 
     /// The device holds the image and is not activating although it was told to.
-    fn on_idle_look(&mut self, now: Moment, device: Eui64) {
+    fn on_idle_look(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
         errand.idle_looks = errand.idle_looks.saturating_add(1);
         if errand.idle_looks >= IDLE_LOOKS || !errand.activation_sent {
-            self.activate(now, device);
+            self.tell_again(now, campaign, device);
         }
     }
 
@@ -258,7 +266,7 @@ impl Conductor {
             }
             // It may never have been told: it obeys once, however often it is.
             Some(_) if channel == 0 && errand.sent_in_doubt => {
-                self.activate(now, device);
+                self.tell_again(now, &campaign, device);
                 self.watch(now, hub);
             }
             Some(running) if channel == 0 => {
