@@ -10,7 +10,6 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use eligibility::{
     Circumstances, Claim, CplEntryId, CsvRows, Date, FileKind, GateConfig, ImageSize, InstructingParty,
@@ -20,6 +19,10 @@ use firmware_image::{
     Eui64, FileVersion, HardwareRange, HardwareVersion, ImageDigest, ImageIdentity, ImageType,
     ManufacturerCode,
 };
+
+mod measure;
+
+use measure::{cost, machine, thread_time};
 
 /// Devices of a home: a hub, two meters and a display.
 const DEVICES: u32 = 4;
@@ -306,31 +309,6 @@ fn median(mut measure: impl FnMut() -> f64) -> f64 {
     let mut figures: Vec<f64> = (0..ROUNDS).map(|_| measure()).collect();
     figures.sort_by(f64::total_cmp);
     figures[ROUNDS / 2]
-}
-
-/// Returns the seconds that something takes.
-fn cost(act: impl FnOnce()) -> f64 {
-    let (thread, wall) = (thread_time(), Instant::now());
-    act();
-    let spent = thread.and_then(|began| Some(thread_time()? - began)).unwrap_or(wall.elapsed());
-    spent.as_secs_f64()
-}
-
-/// Describes what we run on, and how busy it is.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let models = read("/proc/cpuinfo");
-    let model = models.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let load = read("/proc/loadavg");
-    let load: Vec<&str> = load.split_whitespace().take(3).collect();
-    format!("{cores} cores, {}, load {}", model.trim_start_matches([' ', '\t', ':']), load.join(" "))
-}
-
-/// Returns the processor time that this thread has taken, where the system says so.
-fn thread_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn resident(name: &str) -> Option<u64> {

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use transfer_engine::{
@@ -19,6 +19,10 @@ use wire::{
     AccessResult, ActionResponse, Apdu, AssociationResponse, Conformance, Data, GetResponse, ImageToActivate,
     WPort, WanFrame, block_frame_len, emit_wan,
 };
+
+mod measure;
+
+use measure::{cost, machine, thread_time};
 
 const BLOCK: usize = 1_024;
 const BLOCKS: u32 = 512;
@@ -95,29 +99,9 @@ fn blocks(few: u32, many: u32) {
     );
 }
 
-/// Describes what we run on, and how busy it is.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let models = read("/proc/cpuinfo");
-    let model = models.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let load = read("/proc/loadavg");
-    let load: Vec<&str> = load.split_whitespace().take(3).collect();
-    format!("{cores} cores, {}, load {}", model.trim_start_matches([' ', '\t', ':']), load.join(" "))
-}
-
-/// Returns the processor time that this thread has taken, where the system says so.
-fn thread_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
-}
-
 /// Returns the nanoseconds that each of so many acts takes.
 fn cost_once(acts: u64, round: impl FnOnce(u64)) -> f64 {
-    let (thread, wall) = (thread_time(), Instant::now());
-    round(acts);
-    let spent = thread.and_then(|began| Some(thread_time()? - began)).unwrap_or(wall.elapsed());
-    spent.as_secs_f64() * 1e9 / acts as f64
+    cost(|| round(acts)) * 1e9 / acts as f64
 }
 
 /// Returns the median of some rounds.
@@ -351,8 +335,8 @@ fn bare_lines(hubs: u32) -> f64 {
             turn += 1;
             let hub = (turn * 2_654_435_761 % u64::from(hubs)) as usize;
             sessions[hub].iter_mut().for_each(|line| line[0] += turn);
-            places[hub][0] += turn as u32;
-            paces[hub] += turn as u32;
+            places[hub][0] = places[hub][0].wrapping_add(turn as u32);
+            paces[hub] = paces[hub].wrapping_add(turn as u32);
         }
         black_box((&sessions, &places, &paces));
     })

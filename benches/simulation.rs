@@ -8,16 +8,19 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleet::{EventQueue, Fidelity};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 use transfer_engine::Moment;
 
+mod measure;
 #[path = "../tests/street.rs"]
 #[allow(dead_code, reason = "the scenarios use more of it")]
 mod street;
+
+use measure::{cost, machine};
 
 /// How far ahead events are set: a request and its answer on 2G take a second or two, an outage longer.
 const AHEAD_US: u64 = 8_000_000;
@@ -33,27 +36,6 @@ fn main() {
     world("street", street::STREET, if whole { 60 } else { 2 });
     world("demo", street::DEMO, if whole { 120 } else { 4 });
     println!("machine at the end: {}", machine());
-}
-
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let models = read("/proc/cpuinfo");
-    let model = models.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let load = read("/proc/loadavg");
-    let load: Vec<&str> = load.split_whitespace().take(3).collect();
-    format!("{cores} cores, {}, load {}", model.trim_start_matches([' ', '\t', ':']), load.join(" "))
-}
-
-/// Returns what a piece of work takes of this thread's processor time, in seconds.
-fn cost(work: impl FnOnce()) -> f64 {
-    let spent = || {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
-    };
-    let (thread, wall) = (spent(), Instant::now());
-    work();
-    thread.and_then(|began| Some(spent()? - began)).unwrap_or(wall.elapsed()).as_secs_f64()
 }
 
 /// The queue alone, beside a heap of the same events: the next one is taken, and one set in its place.

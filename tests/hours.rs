@@ -163,18 +163,24 @@ fn a_window_that_closes_takes_back_what_the_engine_was_told_and_hubs_keep_what_t
     assert!(activated(&simulation) > 0);
 }
 
+/// A street in which the first order is made ten seconds before the activating hour is over, and when that is.
+fn ordered_as_the_hour_closes(spec: &WorldSpec) -> (Rig, Moment) {
+    let mut set = rehearsal(spec, 7);
+    let closes = spec.start + Duration::from_secs(7_200);
+    // The world begins at 01:00 in London.
+    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
+    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
+    let mut rig = Rig::new(spec, set);
+    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    (rig, closes)
+}
+
 /// The line goes down as orders are handed over, ten seconds before the hour is over: they are not asked for again after
 /// it, and the next day they are, if they did not arrive.
 #[test]
 fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
     let spec = world(STREET, 10);
-    let mut set = rehearsal(&spec, 7);
-    let closes = spec.start + Duration::from_secs(7_200);
-    // The world begins at 01:00 in London.
-    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
-    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
-    let mut rig = Rig::new(&spec, set);
-    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    let (mut rig, closes) = ordered_as_the_hour_closes(&spec);
     assert!(rig.now < closes, "the hour was over before an order was made");
     rig.cut = true;
     let next_day = closes + Duration::from_secs(23 * 3_600);
@@ -206,13 +212,7 @@ fn an_order_that_nobody_has_answered_is_not_repeated_after_its_hour() {
 #[test]
 fn an_order_in_doubt_is_not_told_again_to_a_device_that_the_gate_refuses_by_then() {
     let spec = world(STREET, 10);
-    let mut set = rehearsal(&spec, 7);
-    let closes = spec.start + Duration::from_secs(7_200);
-    // The world begins at 01:00 in London.
-    set.order.policy.activating = windows(&["02:00-03:00".to_owned()]);
-    set.order.policy.activate_not_before = NotBefore::from(spec.start + Duration::from_secs(7_190));
-    let mut rig = Rig::new(&spec, set);
-    rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+    let (mut rig, closes) = ordered_as_the_hour_closes(&spec);
     rig.cut = true;
     while rig.now < closes + Duration::from_secs(3_600) {
         rig.step();

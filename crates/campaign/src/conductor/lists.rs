@@ -20,24 +20,17 @@ impl Conductor {
     /// any more end there. Returns what was judged by before.
     pub fn set_desk(&mut self, desk: Desk) -> Desk {
         let before = std::mem::replace(&mut self.desk, desk);
-        let mut read_back: Vec<(Moment, Eui64, &CampaignId, &str)> = Vec::new();
+        let mut read_back: Vec<(Moment, Eui64, CampaignId, String)> = Vec::new();
         for state in self.campaigns.values() {
             let rows = state.rows().filter(|row| tells_what_runs(row));
             read_back.extend(rows.filter_map(|row| {
                 let at = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max()?;
-                Some((at, row.device, &state.id, row.running.as_deref()?))
+                Some((at, row.device, state.id.clone(), row.running.clone()?))
             }));
         }
         read_back.sort_unstable();
-        let noted = read_back.into_iter();
-        let noted: Vec<(Eui64, CplEntryId)> = noted
-            .filter_map(|(_, device, campaign, running)| {
-                Some((device, self.entry_run(campaign, device, running)?))
-            })
-            .collect();
-        for (device, entry) in noted {
-            // Found there a moment ago.
-            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
+        for (_, device, campaign, running) in read_back {
+            self.note_runs(&campaign, device, &running);
         }
         self.has_new_lists = true;
         before

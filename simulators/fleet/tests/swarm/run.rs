@@ -135,21 +135,20 @@ impl<'a> Crew<'a> {
         Ok(rehearsal)
     }
 
-    /// The lists as they are now, with the state of the first day for whatever came by letter since.
-    fn desk(&self, now: Moment, without_evidence: bool) -> Result<Desk, String> {
-        let Rehearsal { mut desk, mut lists, .. } = self.rehearsal(now, 1)?;
-        if without_evidence {
+    /// What a head-end needs to start again from the ledger: lists of the first day, whose evidence may have been withdrawn.
+    pub fn head_end(
+        &self,
+        now: Moment,
+        serial: u64,
+        has_evidence: bool,
+    ) -> Result<(Settings, Desk, Vec<VerifiedImage>), String> {
+        let Rehearsal { settings, mut desk, images, mut lists, .. } = self.rehearsal(now, serial)?;
+        if !has_evidence {
             for document in &mut lists.evidence {
                 document.state = EvidenceState::Withdrawn;
             }
             desk.register = Register::from_rows(lists).map_err(|error| error.to_string())?;
         }
-        Ok(desk)
-    }
-
-    /// What a head-end needs to start again from the ledger.
-    pub fn head_end(&self, now: Moment, serial: u64) -> Result<(Settings, Desk, Vec<VerifiedImage>), String> {
-        let Rehearsal { settings, desk, images, .. } = self.rehearsal(now, serial)?;
         Ok((settings, desk, images))
     }
 }
@@ -260,7 +259,8 @@ fn strike(
         }
         Blow::EvidenceWithdrawal => {
             checker.note_evidence_withdrawal(now);
-            simulation.replace_desk(crew.desk(now, checker.is_evidence_withdrawn())?);
+            let (_, desk, _) = crew.head_end(now, 1, false)?;
+            simulation.replace_desk(desk);
         }
         Blow::Command(asked) => command(simulation, asked)?,
         Blow::Death => {}
@@ -268,8 +268,7 @@ fn strike(
     // With the calm comes the paper of the day, which a head-end takes up when it starts.
     if blow == Blow::Death || (blow == Blow::Calm && crew.plan.rooted) {
         let serial = checker.next_serial();
-        let (settings, _, images) = crew.head_end(now, serial)?;
-        let desk = crew.desk(now, checker.is_evidence_withdrawn())?;
+        let (settings, desk, images) = crew.head_end(now, serial, !checker.is_evidence_withdrawn())?;
         simulation
             .restart_head_end(settings, desk, images, checker.withdrawn())
             .map_err(|error| error.to_string())?;
@@ -291,7 +290,7 @@ fn command(simulation: &mut Simulation, command: Command) -> Result<(), String> 
 
 /// Makes a second head-end of the ledger alone, to compare what it makes of it.
 pub fn second_reader(simulation: &Simulation, crew: &Crew<'_>) -> Result<Conductor, String> {
-    let (settings, desk, images) = crew.head_end(simulation.now(), 1)?;
+    let (settings, desk, images) = crew.head_end(simulation.now(), 1, true)?;
     let mut conductor = Conductor::new(settings, desk, simulation.now());
     for image in images {
         conductor.add_image(image);

@@ -73,8 +73,8 @@ fn with_keys(desk: Desk, keys: Option<&BTreeSet<HubName>>) -> Result<Desk, Failu
 }
 
 /// Looks at the files again and again until told to stop, and lays new lists on the desk. `held` is where the files stood
-/// before they were read for the first time, `keys` the hubs that
-/// the engine has link keys for; none when it talks in the clear.
+/// before they were read for the first time, `keys` the hubs that the engine has link keys for; none when it talks in the
+/// clear.
 pub(super) async fn follow(
     config: Config,
     mut held: Stamps,
