@@ -44,14 +44,21 @@ impl<'a> Reader<'a> {
         self.input.get(self.offset).copied()
     }
 
+    #[inline]
     fn require(&self, needed: usize, what: &'static str) -> Result<(), WireError> {
-        let available = self.remaining();
-        if available < needed {
-            return Err(WireError::Truncated { what, offset: self.offset, needed, available });
+        if self.remaining() < needed {
+            return Err(self.truncated(needed, what));
         }
         Ok(())
     }
 
+    /// Out of line: what goes well is to stay short.
+    #[cold]
+    fn truncated(&self, needed: usize, what: &'static str) -> WireError {
+        WireError::Truncated { what, offset: self.offset, needed, available: self.remaining() }
+    }
+
+    #[inline]
     pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], WireError> {
         self.require(len, what)?;
         let start = self.offset;
@@ -66,19 +73,26 @@ impl<'a> Reader<'a> {
         Ok(Reader { input: &self.input[..self.offset], offset: start })
     }
 
+    #[inline(always)]
     pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], WireError> {
-        let bytes = self.take(N, what)?;
-        Ok(bytes.try_into().expect("take() gives as many bytes as were asked for"))
+        let Some(bytes) = self.input[self.offset..].first_chunk() else {
+            return Err(self.truncated(N, what));
+        };
+        self.offset += N;
+        Ok(*bytes)
     }
 
+    #[inline(always)]
     pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, WireError> {
         self.array::<1>(what).map(|[byte]| byte)
     }
 
+    #[inline(always)]
     pub(crate) fn u16_be(&mut self, what: &'static str) -> Result<u16, WireError> {
         self.array(what).map(u16::from_be_bytes)
     }
 
+    #[inline(always)]
     pub(crate) fn u32_be(&mut self, what: &'static str) -> Result<u32, WireError> {
         self.array(what).map(u32::from_be_bytes)
     }
@@ -87,10 +101,12 @@ impl<'a> Reader<'a> {
         self.array(what).map(u64::from_be_bytes)
     }
 
+    #[inline(always)]
     pub(crate) fn u16_le(&mut self, what: &'static str) -> Result<u16, WireError> {
         self.array(what).map(u16::from_le_bytes)
     }
 
+    #[inline(always)]
     pub(crate) fn u32_le(&mut self, what: &'static str) -> Result<u32, WireError> {
         self.array(what).map(u32::from_le_bytes)
     }

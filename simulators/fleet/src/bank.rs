@@ -266,6 +266,11 @@ impl Bank {
     /// Seals an image and remembers it under the name that it came by.
     pub(crate) fn seal_named(&self, flash: &mut Flash, pool: &mut SectorPool, size: u32, name: &[u8]) {
         self.seal(flash, pool, size);
+        self.name(flash, pool, size, name);
+    }
+
+    /// Remembers a sealed image under a name.
+    pub(crate) fn name(&self, flash: &Flash, pool: &mut SectorPool, size: u32, name: &[u8]) {
         let sectors = flash.layout().sectors_for(size as usize);
         if let Some(sectors) = flash.shared_sectors(self.data, sectors) {
             pool.name(name, sectors);

@@ -224,7 +224,14 @@ impl Board {
     }
 
     /// Moves a boot on; returns true when the device has just come up.
+    #[inline]
     pub(crate) fn advance(&mut self, now: Moment, pool: &mut SectorPool) -> bool {
+        // Nearly always there is no boot: every event of a device begins by asking.
+        let boots = !matches!(self.power, Power::Up | Power::Dead);
+        boots && self.advance_boot(now, pool)
+    }
+
+    fn advance_boot(&mut self, now: Moment, pool: &mut SectorPool) -> bool {
         loop {
             match self.power {
                 Power::Restarting { at } if at <= now => match self.load(at, pool) {

@@ -56,6 +56,16 @@ pub(crate) struct ImageKey {
     len: usize,
 }
 
+/// Returns the name by which devices on a HAN know an image: what it is offered as.
+pub(crate) fn offered_name(key: &wire::ImageKey, size: u32) -> [u8; 12] {
+    let mut name = [0; 12];
+    name[..2].copy_from_slice(&key.manufacturer.to_be_bytes());
+    name[2..4].copy_from_slice(&key.image_type.to_be_bytes());
+    name[4..8].copy_from_slice(&key.file_version.to_be_bytes());
+    name[8..].copy_from_slice(&size.to_be_bytes());
+    name
+}
+
 impl SectorPool {
     /// Makes an empty pool.
     pub fn new() -> SectorPool {

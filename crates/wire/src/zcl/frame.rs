@@ -62,13 +62,13 @@ impl<'a> ZclFrame<'a> {
     /// Panics if a block is longer than 255 bytes.
     pub fn emit(&self, out: &mut Vec<u8>) {
         let CommandId { command, general, manufacturer } = self.command.command_id();
-        let bits = [
-            (CLUSTER_KIND, !general),
-            (MANUFACTURER_SPECIFIC, manufacturer.is_some()),
-            (FROM_SERVER, self.from_server),
-            (DISABLE_DEFAULT_RESPONSE, self.disable_default_response),
-        ];
-        out.push(bits.iter().filter(|(_, set)| *set).map(|(bit, _)| bit).sum());
+        let when = |bit: u8, set: bool| if set { bit } else { 0 };
+        out.push(
+            when(CLUSTER_KIND, !general)
+                | when(MANUFACTURER_SPECIFIC, manufacturer.is_some())
+                | when(FROM_SERVER, self.from_server)
+                | when(DISABLE_DEFAULT_RESPONSE, self.disable_default_response),
+        );
         if let Some(manufacturer) = manufacturer {
             out.extend_from_slice(&manufacturer.to_le_bytes());
         }

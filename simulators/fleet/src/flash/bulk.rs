@@ -43,8 +43,8 @@ impl Flash {
         Ok(())
     }
 
-    /// Programs bytes that are probably those of a known image, in one operation for each sector, like
-    /// [`Flash::program`]; where they are, nothing is copied.
+    /// Programs bytes that are probably those of a known image, like [`Flash::program`]; where they are, nothing is
+    /// copied.
     pub(crate) fn program_as(
         &mut self,
         pool: &mut SectorPool,
@@ -56,16 +56,20 @@ impl Flash {
         let sector_len = self.layout.sector_len();
         let (sector, within) = (offset / sector_len, offset % sector_len);
         let end = within + bytes.len();
-        let within_a_page = offset % self.layout.page_len() + bytes.len() <= self.layout.page_len();
         if self.is_plain()
-            && within_a_page
             && offset + bytes.len() <= self.region_len(region)
             && let Some(shared) = known.get(sector)
             && shared.bytes().get(within..end) == Some(bytes)
             && self.region_mut(region).go_on(sector, within, bytes.len(), shared)
         {
-            self.operations += 1;
+            self.operations +=
+                operations_of(&(offset..offset + bytes.len()), bytes.len(), self.layout.page_len());
             return Ok(());
+        }
+        if end > sector_len {
+            let (here, beyond) = bytes.split_at(sector_len - within);
+            self.program_as(pool, region, offset, here, known)?;
+            return self.program_as(pool, region, offset + here.len(), beyond, known);
         }
         self.program(pool, region, offset, bytes)
     }
@@ -119,7 +123,7 @@ fn operations_of(range: &Range<usize>, piece: usize, page_len: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flash, RegionId, SectorPool};
+    use super::{Flash, RegionId, SectorPool, SharedSector};
     use crate::flash::{FaultPlan, FlashLayout};
     use proptest::prelude::*;
 
@@ -175,6 +179,31 @@ mod tests {
             }
             prop_assert_eq!(content(&singly), content(&at_once));
             prop_assert_eq!(singly.operations(), at_once.operations());
+        }
+
+        #[test]
+        fn programming_what_is_known_leaves_what_programming_leaves(
+            pieces in proptest::collection::vec((1usize..600, any::<bool>()), 1..60), shared in 0usize..4,
+        ) {
+            let pool = &mut SectorPool::new();
+            let source = source(pool, shared);
+            let other = pool.intern(&[0x55; SECTOR_LEN]);
+            let shared = |sector| source.region(REGION).full(sector).unwrap_or(&other).clone();
+            let known: Vec<SharedSector> = (0..3).map(shared).collect();
+            let [mut plainly, mut as_known] = [flash(3), flash(3)];
+            let mut at = 0;
+            for (len, differs) in pieces {
+                let end = (at + len).min(LEN);
+                let mut bytes = content(&source)[at..end].to_vec();
+                if let (true, Some(first)) = (differs, bytes.first_mut()) {
+                    *first ^= 1;
+                }
+                plainly.program(pool, REGION, at, &bytes).expect("erased");
+                as_known.program_as(pool, REGION, at, &bytes, &known).expect("erased");
+                at = end;
+            }
+            prop_assert_eq!(content(&plainly), content(&as_known));
+            prop_assert_eq!(plainly.operations(), as_known.operations());
         }
 
         #[test]

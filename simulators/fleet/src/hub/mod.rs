@@ -213,7 +213,8 @@ impl Hub {
         match ZclFrame::parse(zcl) {
             Ok(frame) if !frame.from_server => {
                 let is_plain = matches!(frame.command, OtaCommand::ImageBlockRequest(_));
-                let is_plain = is_plain && self.slots.iter().all(|slot| slot.peer.roots.is_empty());
+                let sender = self.slot_of_address(from).filter(|_| is_plain);
+                let is_plain = sender.is_some_and(|slot| self.slots[slot].peer.roots.is_empty());
                 let served = self.serve_han(now, pool, from, &frame);
                 let is_settled = is_plain && served.is_ok();
                 self.settle(now, pool, served);

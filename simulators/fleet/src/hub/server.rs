@@ -320,17 +320,16 @@ impl Hub {
         let Some(device) = &mut self.slots[slot].record.device else {
             return Ok(());
         };
-        let before = *device;
-        if let (Some(eui), false) = (requester, device.commissioned) {
-            device.eui = Eui64::from_bytes(eui);
-        }
-        device.image = Some(key);
-        if device.state != HanState::Activating {
-            device.state = HanState::Downloading;
-        }
-        if *device == before {
+        let stranger = requester.filter(|_| !device.commissioned).map(Eui64::from_bytes);
+        let state = match device.state {
+            HanState::Activating => HanState::Activating,
+            _ => HanState::Downloading,
+        };
+        let noted = (stranger.unwrap_or(device.eui), state, Some(key));
+        if noted == (device.eui, device.state, device.image) {
             return Ok(());
         }
+        (device.eui, device.state, device.image) = noted;
         let record = &mut self.slots[slot].record;
         record.void_nonce = record.challenge.map(|challenge| challenge.nonce);
         self.store_slot(pool, slot)

@@ -15,7 +15,7 @@ use crate::board::{ArmError, UNKNOWN_VERSION, utc_seconds, verify_time};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{AcceptedImage, RefusedImage};
 use crate::flash::FlashError;
-use crate::sector_pool::SectorPool;
+use crate::sector_pool::{SectorPool, offered_name};
 use firmware_image::MAX_FILE_LEN;
 
 impl Hub {
@@ -277,6 +277,9 @@ impl Hub {
                 let adopts = self.board.model().is_none();
                 let offer = accepted.identity().filter(|_| !own || adopts).map(Offer::of);
                 self.slots[slot].record.offer = offer;
+                if let Some(offer) = offer {
+                    bank.name(&self.board.flash, pool, image.size, &offered_name(&offer.key, image.size));
+                }
                 self.announce(now, slot);
             }
             Err(error) => {

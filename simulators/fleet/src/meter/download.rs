@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use firmware_image::MAX_FILE_LEN;
@@ -17,7 +18,7 @@ use super::stage::Stage;
 use super::{Meter, MeterKind, RETRY_AFTER_SILENCE};
 use crate::board::verify_time;
 use crate::flash::FlashError;
-use crate::sector_pool::SectorPool;
+use crate::sector_pool::{SectorPool, SharedSector, offered_name};
 use crate::utc::zcl_delay;
 
 /// The largest block a meter asks for (fact: what fits an 802.15.4 frame).
@@ -49,12 +50,15 @@ pub(crate) struct Download {
     pages: bool,
     /// Whether this hub has been told our address.
     introduced: bool,
+    /// The sectors of what others had under the same name; bookkeeping of the simulator.
+    known: Option<Arc<[SharedSector]>>,
 }
 
 impl Download {
-    fn new(spare: &SpareImage, offset: u32, pages: bool) -> Download {
+    fn new(spare: &SpareImage, offset: u32, pages: bool, pool: &SectorPool) -> Download {
         let SpareImage { key, size, .. } = *spare;
-        Download { key, size, offset, ahead: Vec::new(), page: None, pages, introduced: false }
+        let known = pool.named(&offered_name(&key, size));
+        Download { key, size, offset, ahead: Vec::new(), page: None, pages, introduced: false, known }
     }
 
     /// Goes on from an offset when more was lost than the block that is missing.
@@ -173,7 +177,7 @@ impl Meter {
         };
         let offset = self.resume_offset(&spare);
         let pages = self.config.page_len.is_some();
-        self.download = Some(Download::new(&spare, offset, pages));
+        self.download = Some(Download::new(&spare, offset, pages, pool));
         if offset >= size {
             self.start_verifying(now);
         } else {
@@ -367,7 +371,8 @@ impl Meter {
         let (after, size) = (download.offset, download.size);
         let page_end = download.page.as_ref().map_or(0, |page| page.end);
         let bank = self.board.bank(spare.bank);
-        match bank.write(&mut self.board.flash, pool, offset, data) {
+        let known = download.known.as_deref().unwrap_or(&[]);
+        match bank.write_as(&mut self.board.flash, pool, offset, data, known) {
             Err(FlashError::NotErased) => return self.fetch_again(now, pool, &spare, offset..end),
             written => written?,
         }
