@@ -71,6 +71,7 @@ fn calm(homes: u32) -> WorldSpec {
         link.share = share(part);
     }
     spec.trouble = TroubleSpec {
+        low_battery_share: Share::NONE,
         already_current_share: Share::NONE,
         wrong_hardware_share: Share::NONE,
         does_not_come_up_share: Share::NONE,

@@ -147,6 +147,8 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         query_interval,
         first_query,
         boot_fault,
+        battery: (device.kind == DeviceKind::Gas)
+            .then(|| gas.battery.battery(device.trouble == Some(DeviceTrouble::LowBattery))),
         flash_faults: cut.into(),
         nonce_secret: seed,
         ..MeterConfig::new(

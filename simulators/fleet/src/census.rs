@@ -55,6 +55,10 @@ pub struct DeviceCensus {
     pub orders_refused: u64,
     /// Blocks received, first copies only.
     pub blocks_received: u64,
+    /// What wakes and blocks drew from its battery, in nanoampere-hours, if it has one.
+    pub battery_drawn_nah: Option<u64>,
+    /// Images and orders that it declined because its battery was low.
+    pub battery_refusals: u64,
     /// Blocks received again.
     pub duplicate_blocks: u64,
     /// Frames and datagrams that made no sense.
@@ -184,6 +188,8 @@ impl Census {
         }
         let flash_cuts: u64 = census.everybody().map(|device| device.flash_cuts).sum();
         census.faults.count(FaultKind::FlashCut, flash_cuts);
+        let battery_refusals: u64 = census.everybody().map(|device| device.battery_refusals).sum();
+        census.faults.count(FaultKind::LowBattery, battery_refusals);
         census
     }
 }
@@ -225,6 +231,8 @@ fn meter_census(meter: &Meter, member: &Member, record: &DeviceRecord) -> Device
         rejections: counters.rejections,
         orders_refused: counters.orders_refused,
         blocks_received: counters.blocks_received,
+        battery_drawn_nah: meter.battery_drawn_nah(),
+        battery_refusals: counters.battery_refusals,
         duplicate_blocks: counters.stale_answers,
         malformed_frames: counters.malformed_frames,
         images_taken: counters.downloads,
@@ -249,6 +257,8 @@ fn hub_census(hub: &Hub, member: &Member, record: &DeviceRecord) -> DeviceCensus
         rejections: counters.images_rejected,
         orders_refused: counters.orders_refused,
         blocks_received: counters.blocks_received,
+        battery_drawn_nah: None,
+        battery_refusals: 0,
         duplicate_blocks: counters.duplicate_blocks,
         malformed_frames: counters.malformed_frames,
         images_taken: counters.images_verified,

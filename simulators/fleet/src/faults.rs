@@ -3,7 +3,7 @@
 //! ```text
 //!  Strikes   every n-th datagram       reordering, corruption, lost answers        drawn as gaps between two strikes
 //!  Windows   from a moment to another  half-open, congestion, collapse, storms     drawn when time has come to them
-//!  Arrivals  at a moment               reboots, power cuts, clock jumps, swaps
+//!  Arrivals  at a moment               reboots, power cuts, clock jumps, swaps, bit rot
 //! ```
 //!
 //! A fault depends on the seed, the entity and what it counts (time or datagrams), and on nothing else: so the same seed
@@ -66,11 +66,15 @@ pub enum FaultKind {
     MeterSwap,
     /// A hub that was replaced.
     HubSwap,
+    /// An image or an order that a device declined because its battery was low.
+    LowBattery,
+    /// A bit that flipped in an image which a device held and did not run.
+    BitRot,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [FaultKind; 20] = [
+    pub const ALL: [FaultKind; 22] = [
         FaultKind::Noise,
         FaultKind::Burst,
         FaultKind::Duplicate,
@@ -91,6 +95,8 @@ impl FaultKind {
         FaultKind::ClockJump,
         FaultKind::MeterSwap,
         FaultKind::HubSwap,
+        FaultKind::LowBattery,
+        FaultKind::BitRot,
     ];
 
     /// Returns the word for reports.
@@ -116,6 +122,8 @@ impl FaultKind {
             FaultKind::ClockJump => "clock jump",
             FaultKind::MeterSwap => "meter swap",
             FaultKind::HubSwap => "hub swap",
+            FaultKind::LowBattery => "low battery",
+            FaultKind::BitRot => "bit rot",
         }
     }
 }

@@ -55,7 +55,7 @@ pub use invariants::{Broken, Fill, WatchRules};
 pub use link::{
     BitRate, Burst, DATAGRAM_OVERHEAD_LEN, Direction, Fate, HanProfile, Link, LinkProfile, LossReason, Reach,
 };
-pub use meter::{Meter, MeterConfig, MeterCounters, MeterKind};
+pub use meter::{Battery, Meter, MeterConfig, MeterCounters, MeterKind};
 pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
 pub use queue::EventQueue;
 pub use random::{NotAShare, Share, region_seed};
@@ -64,8 +64,8 @@ pub use sector_pool::SectorPool;
 pub use security_log::{SecurityEntry, SecurityEvent};
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
-    CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices, ElectricitySpec,
-    Evidence, EvidenceSpec, FaultSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec, NotARate, Paperwork,
-    PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address, hub_at, hub_ids,
-    paperwork,
+    BatterySpec, CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices,
+    ElectricitySpec, Evidence, EvidenceSpec, FaultSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec,
+    NotARate, Paperwork, PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address,
+    hub_at, hub_ids, paperwork,
 };

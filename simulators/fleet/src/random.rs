@@ -62,6 +62,8 @@ pub(crate) enum Purpose {
     SupplierChange = 18,
     /// How far the clock of a hub is off at first.
     ClockOffset = 19,
+    /// When a bit of a device's flash flips, and which.
+    BitRot = 20,
 }
 
 impl Stream {

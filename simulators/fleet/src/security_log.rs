@@ -51,6 +51,8 @@ pub enum SecurityEvent {
     TransferFailed,
     /// A hub's device has its image; the detail is its address.
     TransferDone,
+    /// A battery is low, and is kept for metering; the detail is its charge in nanoampere-hours.
+    LowBattery,
     /// Flash did not hold what it was given; the detail is region and sector.
     FlashWorn,
     /// An activation ended; the detail is its number.
@@ -59,7 +61,7 @@ pub enum SecurityEvent {
 
 impl SecurityEvent {
     /// Those that are an alert of their own.
-    const ALERTS: [SecurityEvent; 9] = [
+    const ALERTS: [SecurityEvent; 10] = [
         SecurityEvent::ImageVerified,
         SecurityEvent::ImageRefused,
         SecurityEvent::ImageAlteredAtPowerOn,
@@ -68,6 +70,7 @@ impl SecurityEvent {
         SecurityEvent::DatedOrderNotObeyed,
         SecurityEvent::TransferFailed,
         SecurityEvent::TransferDone,
+        SecurityEvent::LowBattery,
         SecurityEvent::FlashWorn,
     ];
 
@@ -82,6 +85,7 @@ impl SecurityEvent {
             SecurityEvent::DatedOrderNotObeyed => 0x8F67,
             SecurityEvent::TransferFailed => 0x8F89,
             SecurityEvent::TransferDone => 0x8F8A,
+            SecurityEvent::LowBattery => 0x8F1F,
             // "Error Non Volatile Memory" (fact: the code list of a public GBCS parser).
             SecurityEvent::FlashWorn => 0x81AE,
             SecurityEvent::ActivationEnded(_) => 0x00CA,

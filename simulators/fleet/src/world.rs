@@ -2,6 +2,7 @@
 //! wrongly is answered (`error`), who lives in which home (`draw`, `record`), and the paperwork that the homes would have
 //! on an SMSO's desk (`paperwork`).
 
+mod battery;
 mod checks;
 mod draw;
 mod error;
@@ -10,6 +11,7 @@ mod paperwork;
 mod record;
 mod spec;
 
+pub use battery::BatterySpec;
 pub(crate) use draw::HomePlan;
 pub use draw::hub_ids;
 pub use error::WorldError;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use campaign::{Bound, Phase, lower_bound};
 use clap::Args;
 use firmware_image::{FileDigest, SigningKey, TrustStore, VerifiedImage};
-use fleet::{Cast, DeviceKind, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
+use fleet::{Cast, Census, DeviceKind, DeviceTrust, Fidelity, Rehearsal, Simulation, WorldSpec};
 use indicatif::ProgressBar;
 
 use crate::capture::{self, PcapArguments};
@@ -158,15 +158,17 @@ fn finish(
     output: &Output,
 ) -> Result<(), Failure> {
     let counters = simulation.conductor().counters();
+    let mut facts = vec![
+        ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
+        ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
+    ];
+    facts.extend(battery_fact(&simulation.census()));
     let input = ReportInput {
         title: format!("Simulated campaign on {}", spec.name),
         seed: Some(arguments.seed),
         state: simulation.state(),
         bound: bound_of(spec, simulation),
-        facts: vec![
-            ("WAN bytes sent, headers included".to_owned(), counters.bytes_sent.to_string()),
-            ("Image blocks sent".to_owned(), counters.blocks_sent.to_string()),
-        ],
+        facts,
         head: simulation.head(),
     };
     output.report(&Summary::of(&input))?;
@@ -175,6 +177,18 @@ fn finish(
         output.talk(format_args!("report  {}", files.html.display()));
     }
     judge(simulation.state())
+}
+
+/// Says what waking and fetching drew from the batteries of the gas meters; nothing in a world without any.
+fn battery_fact(census: &Census) -> Option<(String, String)> {
+    const NAH_PER_MAH: f64 = 1e6;
+    let mut drawn: Vec<u64> = census.everybody().filter_map(|device| device.battery_drawn_nah).collect();
+    drawn.sort_unstable();
+    let (median, most) = (drawn.get(drawn.len() / 2)?, drawn.last()?);
+    let spared = census.everybody().filter(|device| device.battery_refusals > 0).count();
+    let mah = |nah: &u64| *nah as f64 / NAH_PER_MAH;
+    let said = format!("{:.2} median, {:.2} most; {spared} spared theirs", mah(median), mah(most));
+    Some(("Battery drawn by a gas meter, mAh".to_owned(), said))
 }
 
 /// Returns what no order of sending could have beaten with the bytes and the tails as they were, unless the campaign was

@@ -1,4 +1,4 @@
-//! What befalls the devices of a home at moments of its own: reboots, power cuts, jumping clocks, replacements.
+//! What befalls the devices of a home at moments of its own: reboots, power cuts, jumping clocks, replacements, bit rot.
 //!
 //! Here is only when it happens; what it does to a hub or a meter is the home's to do.
 
@@ -23,6 +23,8 @@ pub(crate) enum DeviceFault {
     ClockJump { channel: u8, by: Duration, ahead: bool },
     /// A device is replaced by a new one of the same model.
     Swap { channel: u8 },
+    /// A bit flips in the flash of a device; which one is drawn from all numbers.
+    BitRot { channel: u8, drawn: u64 },
 }
 
 impl DeviceFault {
@@ -35,6 +37,7 @@ impl DeviceFault {
             DeviceFault::ClockJump { .. } => FaultKind::ClockJump,
             DeviceFault::Swap { channel: 0 } => FaultKind::HubSwap,
             DeviceFault::Swap { .. } => FaultKind::MeterSwap,
+            DeviceFault::BitRot { .. } => FaultKind::BitRot,
         }
     }
 }
@@ -62,6 +65,7 @@ enum What {
     PowerCut,
     ClockJump,
     Swap,
+    BitRot,
 }
 
 impl DeviceFaults {
@@ -82,6 +86,7 @@ impl DeviceFaults {
                 (What::Reboot, reboots, Purpose::Reboot),
                 (What::ClockJump, spec.clock_jumps_per_day, Purpose::ClockJump),
                 (What::Swap, swaps, Purpose::Swap),
+                (What::BitRot, spec.flash_bit_flips_per_day, Purpose::BitRot),
             ];
             let mains = is_hub.then_some((What::PowerCut, spec.power_cuts_per_day, Purpose::PowerCut));
             for (what, rate, purpose) in rates.into_iter().chain(mains) {
@@ -123,6 +128,7 @@ impl DeviceFaults {
                 DeviceFault::ClockJump { channel, by: stream.span(jump_most), ahead: stream.below(2) == 0 }
             }
             What::Swap => DeviceFault::Swap { channel },
+            What::BitRot => DeviceFault::BitRot { channel, drawn: stream.below(u64::MAX) },
         };
         entry.arrivals.pass();
         self.look_ahead();

@@ -106,6 +106,7 @@ fn device_faults_come_in_order_and_at_their_rates() {
         clock_jump_most_s: 7_200,
         meter_swaps_per_day: rate(0.1),
         hub_swaps_per_day: rate(0.05),
+        flash_bit_flips_per_day: rate(0.2),
         ..FaultSpec::default()
     };
     let mut faults =
@@ -120,7 +121,9 @@ fn device_faults_come_in_order_and_at_their_rates() {
         match fault {
             DeviceFault::PowerCut { lasts } => assert!(lasts <= Duration::from_secs(600)),
             DeviceFault::ClockJump { by, .. } => assert!(by < Duration::from_secs(7_200)),
-            DeviceFault::Reboot { channel } | DeviceFault::Swap { channel } => assert!(channel <= 2),
+            DeviceFault::Reboot { channel }
+            | DeviceFault::Swap { channel }
+            | DeviceFault::BitRot { channel, .. } => assert!(channel <= 2),
         }
         last = now;
     }
@@ -131,6 +134,7 @@ fn device_faults_come_in_order_and_at_their_rates() {
     assert!((2_800..3_200).contains(&count(FaultKind::ClockJump)));
     assert!((150..250).contains(&count(FaultKind::MeterSwap)));
     assert!((25..80).contains(&count(FaultKind::HubSwap)));
+    assert!((500..700).contains(&count(FaultKind::BitRot)), "on each of three devices");
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Home {
             DeviceFault::ClockJump { channel, by, ahead } => {
                 self.each_meter(channel, |meter| meter.jump_clock(now, by, ahead));
             }
+            DeviceFault::BitRot { channel: 0, drawn } => return self.hub.rot(drawn),
+            DeviceFault::BitRot { channel, drawn } => {
+                let mut rotted = false;
+                self.each_meter(channel, |meter| rotted = meter.rot(drawn));
+                return rotted;
+            }
             // Nobody replaces devices in the dark.
             DeviceFault::Swap { .. } if place >= MOST_SWAPS || now < troubles.dark_until => return false,
             DeviceFault::Swap { channel: 0 } => troubles.retired.push(self.swap_hub(now, place)),

@@ -9,9 +9,10 @@ use wire::{BlockBitmap, HanState, ImageTransferStatus};
 
 use super::slot::DeviceRecord;
 use super::{Hub, HubConfig};
+use crate::bank::BankId;
 use crate::board::BootFault;
 use crate::boot::ActivationOutcome;
-use crate::flash::{FlashError, FlashFaults};
+use crate::flash::{FlashError, FlashFaults, FlashPlace};
 use crate::sector_pool::SectorPool;
 
 impl Hub {
@@ -32,6 +33,25 @@ impl Hub {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         let signed = if ahead { by } else { -by };
         self.clock_off_us = self.clock_off_us.saturating_add(signed);
+    }
+
+    /// Flips one bit of the images that the hub holds for others, as an ageing cell would; `drawn` says which. Returns
+    /// whether it holds any; what runs, or is being tried, is left alone.
+    pub(crate) fn rot(&mut self, drawn: u64) -> bool {
+        let running = self.board.boot().running().bank;
+        let images = self.slots.iter().filter_map(|slot| slot.record.image.as_ref());
+        let spare = images.filter(|image| image.bank != running && self.board.is_up());
+        let held: Vec<(BankId, u32)> = spare.map(|image| (image.bank, image.size)).collect();
+        let total: u64 = held.iter().map(|(_, size)| u64::from(*size)).sum();
+        let Some(mut at) = (drawn >> 3).checked_rem(total) else { return false };
+        for (bank, size) in held {
+            if at < size.into() {
+                self.board.decay(FlashPlace::Bank(bank.0), at as u32, drawn as u8 & 7);
+                return true;
+            }
+            at -= u64::from(size);
+        }
+        false
     }
 
     /// Returns what the hub's clock shows.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use firmware_image::{DeviceModel, Eui64, FileVersion};
 
+use super::Battery;
 use crate::attacks::AttackCounts;
 use crate::board::BootFault;
 use crate::edges::Edges;
@@ -58,6 +59,8 @@ pub struct MeterConfig {
     pub boot_time: Duration,
     /// What goes wrong when a new image boots.
     pub boot_fault: BootFault,
+    /// Its battery; `None` for a meter on the mains, and for one whose battery is no concern.
+    pub battery: Option<Battery>,
     /// How its flash is laid out.
     pub flash: FlashLayout,
     /// What its flash will suffer.
@@ -90,6 +93,7 @@ impl MeterConfig {
             retry_timeout: Duration::from_secs(5),
             boot_time: Duration::from_secs(30),
             boot_fault: BootFault::None,
+            battery: None,
             flash: FlashLayout::SERIAL_NOR,
             flash_faults: FlashFaults::NONE,
         }
@@ -111,6 +115,10 @@ pub struct MeterCounters {
     pub downloads: u64,
     /// Downloads given up because nobody answered or the server stopped them.
     pub downloads_abandoned: u64,
+    /// Times it woke: a gas meter.
+    pub wakes: u64,
+    /// Images and orders declined because the battery was low.
+    pub battery_refusals: u64,
     /// Blocks stored.
     pub blocks_received: u64,
     /// Answers ignored because they were late, repeated, or about another image.

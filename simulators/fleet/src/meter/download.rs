@@ -165,6 +165,10 @@ impl Meter {
             self.report_end(now, ZclStatus::Success, key);
             return Ok(());
         }
+        if self.is_low() {
+            self.rest();
+            return self.decline_for_battery(now, pool, key);
+        }
         let spare = match held {
             Some(spare) => spare,
             None => match self.prepare_spare(pool, key, size)? {

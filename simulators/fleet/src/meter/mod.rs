@@ -14,6 +14,7 @@
 
 mod assembly;
 mod attributes;
+mod battery;
 mod config;
 mod download;
 mod outgoing;
@@ -24,6 +25,7 @@ mod spare;
 mod stage;
 mod upgrade;
 
+pub use battery::Battery;
 pub use config::{MeterConfig, MeterCounters, MeterKind};
 
 use std::collections::VecDeque;
@@ -248,7 +250,7 @@ impl Meter {
         if !self.board.is_up() {
             return;
         }
-        self.wake_if_due(now);
+        self.wake_if_due(now, pool);
         let works_asleep = matches!(self.stage, Stage::Verifying | Stage::CountDown);
         if (works_asleep || self.is_awake(now)) && self.timer.is_some_and(|timer| timer <= now) {
             let fired = self.fire(now, pool);

@@ -54,6 +54,15 @@ impl Meter {
         }
     }
 
+    /// Flips one bit of the image in the spare bank, as an ageing cell would; `drawn` says which. Returns whether there is
+    /// one that is not being tried.
+    pub(crate) fn rot(&mut self, drawn: u64) -> bool {
+        let Some(spare) = self.spare.filter(|_| self.board.is_up()) else { return false };
+        let Some(offset) = (drawn >> 3).checked_rem(spare.size.into()) else { return false };
+        self.decay_spare(offset as u32, drawn as u8 & 7);
+        true
+    }
+
     /// Makes a meter fresh from the factory that takes this one's place.
     pub(crate) fn successor(&self, eui: Eui64, now: Moment) -> Meter {
         let config = MeterConfig {
@@ -152,7 +161,7 @@ impl Meter {
         Ok(())
     }
 
-    pub(super) fn wake_if_due(&mut self, now: Moment) {
+    pub(super) fn wake_if_due(&mut self, now: Moment, pool: &mut SectorPool) {
         let MeterKind::Gas { wake_interval, .. } = self.config.kind else {
             return;
         };
@@ -163,6 +172,8 @@ impl Meter {
             self.next_wake = self.next_wake + wake_interval.max(LISTEN);
         }
         self.wake(now);
+        let spared = self.spare_battery(now, pool);
+        self.settle(now, pool, spared);
         self.tell_root_on_waking();
         // A reply that did not come while it was awake does not come now; ask anew.
         if matches!(self.stage, Stage::Downloading | Stage::Waiting) {
@@ -174,7 +185,9 @@ impl Meter {
     fn wake(&mut self, now: Moment) {
         if let MeterKind::Gas { blocks_per_wake, .. } = self.config.kind {
             self.listen_until = now + LISTEN;
-            self.requests_left = blocks_per_wake.max(1);
+            self.counters.wakes += 1;
+            let most = u64::from(blocks_per_wake.max(1)).min(self.blocks_affordable());
+            self.requests_left = u32::try_from(most).expect("at most a number of 32 bits");
         }
     }
 

@@ -125,6 +125,14 @@ impl Meter {
             self.wait_before_asking(now);
             return Ok(());
         }
+        if self.is_low() && self.stage != Stage::CountDown {
+            // A boot that fails for want of charge would leave a home without a meter.
+            self.counters.orders_refused += 1;
+            self.answer(frame.transaction, ZclStatus::NotAuthorized);
+            self.become_stage(Stage::Waiting);
+            self.wait_before_asking(now);
+            return self.note_low_battery(now, pool, spare.key.file_version);
+        }
         let Some(digest) = self.board.image_digest(pool, spare.bank, spare.size) else {
             return self.refuse_altered(now, pool, ArmError::HashMismatch, Some(frame.transaction));
         };

@@ -99,6 +99,7 @@ pub(super) fn trouble<'de, D: Deserializer<'de>>(source: D) -> Result<TroubleSpe
         spec.does_not_come_up_share,
         spec.flash_defect_share,
         spec.unreachable_share,
+        spec.low_battery_share,
     ];
     at_most_one(&parts).map_err(D::Error::custom)?;
     Ok(spec)

@@ -69,6 +69,7 @@ pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
                 trouble.does_not_come_up_share,
                 trouble.flash_defect_share,
                 trouble.unreachable_share,
+                trouble.low_battery_share,
             ]
             .map(|share| share.value()),
         ),
@@ -131,6 +132,7 @@ impl Decks {
                 2 => Some(HomeTrouble::Device(DeviceTrouble::DoesNotComeUp)),
                 3 => Some(HomeTrouble::Device(DeviceTrouble::FlashDefect)),
                 4 => Some(HomeTrouble::Unreachable),
+                5 => Some(HomeTrouble::Device(DeviceTrouble::LowBattery)),
                 _ => None,
             },
             has_gas: self.gas[home] == 0,
@@ -204,11 +206,17 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
     }
     if let Some(HomeTrouble::Device(trouble)) = cards.trouble {
         // The hub is spared: its trouble would hide that of everything behind it.
-        let victim = 1 + stream.below(devices.len() as u64 - 1) as usize;
-        let device = &mut devices[victim];
-        device.trouble = Some(trouble);
-        if trouble == DeviceTrouble::AlreadyCurrent {
-            device.firmware_version = FileVersion(spec.device.of(device.kind).target_version);
+        let drawn = 1 + stream.below(devices.len() as u64 - 1) as usize;
+        let victim = match trouble {
+            // Only one device has a battery; a home without it is spared.
+            DeviceTrouble::LowBattery => devices.iter().position(|device| device.kind == DeviceKind::Gas),
+            _ => Some(drawn),
+        };
+        if let Some(device) = victim.map(|victim| &mut devices[victim]) {
+            device.trouble = Some(trouble);
+            if trouble == DeviceTrouble::AlreadyCurrent {
+                device.firmware_version = FileVersion(spec.device.of(device.kind).target_version);
+            }
         }
     }
     let outage_phase = match link.reach {

@@ -65,6 +65,8 @@ const UNITS: &[(&str, &str)] = &[
     ("_bytes_per_s", "bytes per second"),
     ("_bytes", "bytes"),
     ("_ms", "milliseconds"),
+    ("_mah", "milliampere-hours"),
+    ("_nah", "nanoampere-hours"),
     ("_s", "seconds"),
     ("_per_day", "times a day, 0 to 1440"),
     ("_per_datagram", "a share between 0 and 1 of all datagrams"),

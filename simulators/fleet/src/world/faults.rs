@@ -113,6 +113,8 @@ pub struct FaultSpec {
     pub meter_swaps_per_day: PerDay,
     /// How often a hub is replaced by a new one of the same model.
     pub hub_swaps_per_day: PerDay,
+    /// How often a bit flips in the flash of a device, within an image that it holds and does not run.
+    pub flash_bit_flips_per_day: PerDay,
 }
 
 /// Reads the table and checks that keys which need one another came together.

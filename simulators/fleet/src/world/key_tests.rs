@@ -41,6 +41,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("device.gas.block_period_ms", "true", "milliseconds"),
     ("device.gas.wake_interval_s", "0", "(`wake_interval_s`: seconds)"),
     ("device.gas.blocks_per_wake", "0", "(`blocks_per_wake`: blocks of block_bytes)"),
+    ("device.gas.battery.charge_mah", "-1", "(`charge_mah`: milliampere-hours)"),
+    ("device.gas.battery.low_mah", "1.5", "(`low_mah`: milliampere-hours)"),
+    ("device.gas.battery.reserve_mah", "-1", "(`reserve_mah`: milliampere-hours)"),
+    ("device.gas.battery.wake_nah", "-1", "(`wake_nah`: nanoampere-hours)"),
+    ("device.gas.battery.block_nah", "-1", "(`block_nah`: nanoampere-hours)"),
     ("device.display.block_bytes", "0", "from 1 to 255 (`block_bytes`: bytes)"),
     ("device.display.block_period_ms", "-1", "milliseconds"),
     ("device.display.query_interval_s", "0", "(`query_interval_s`: seconds)"),
@@ -58,6 +63,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("trouble.does_not_come_up_share", "1.1", "a share between 0 and 1"),
     ("trouble.flash_defect_share", "1.1", "a share between 0 and 1"),
     ("trouble.unreachable_share", "1.1", "a share between 0 and 1"),
+    ("trouble.low_battery_share", "1.1", "a share between 0 and 1"),
     ("faults.reordered_per_datagram", "1.1", "of all datagrams"),
     ("faults.reorder_most_ms", "-1", "(`reorder_most_ms`: milliseconds)"),
     ("faults.corrupted_per_datagram", "1.1", "of all datagrams"),
@@ -86,6 +92,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("faults.clock_jump_most_s", "-1", "(`clock_jump_most_s`: seconds)"),
     ("faults.meter_swaps_per_day", "-0.1", "between 0 and 1440 times a day"),
     ("faults.hub_swaps_per_day", "-0.1", "between 0 and 1440 times a day"),
+    ("faults.flash_bit_flips_per_day", "1441", "between 0 and 1440 times a day"),
     ("campaign.pilot_share", "1.1", "a share between 0 and 1"),
     ("campaign.wave_shares", "[0.5, 1.1]", "a share between 0 and 1"),
     ("campaign.success_threshold", "1.1", "(`success_threshold`: a share between 0 and 1)"),
@@ -145,6 +152,10 @@ fn full() -> String {
         let header = format!("[device.{model}.model]\n");
         text = text.replacen(&header, &format!("{header}image_bytes = 5000\n"), 1);
     }
+    let battery =
+        "[device.gas.battery]\ncharge_mah = 2\nlow_mah = 1\nreserve_mah = 0\nwake_nah = 1\nblock_nah = 1\n";
+    text = text.replacen("[device.display", &format!("{battery}\n[device.display"), 1);
+    text = text.replacen("[trouble]\n", "[trouble]\nlow_battery_share = 0\n", 1);
     let mut faults = String::from("[faults]\nstorm_model = \"X\"\n");
     for (key, ..) in TABLE.iter().filter(|(key, ..)| key.starts_with("faults.") && !key.ends_with("_model")) {
         faults += &format!("{} = 0\n", key.trim_start_matches("faults."));

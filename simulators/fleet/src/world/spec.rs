@@ -4,6 +4,7 @@
 //! Firmware images are no part of it; they come with the campaign. What each device runs now, and which version
 //! the campaign aims at, is.
 
+use super::battery::{BatterySpec, battery};
 use super::checks::{
     all, burst, campaign, evidence, image_bytes, installations, links, one, standing, start, trouble,
 };
@@ -318,6 +319,9 @@ pub struct GasSpec {
     pub wake_interval_s: NonZeroU32,
     /// Blocks that it asks for before it sleeps again.
     pub blocks_per_wake: NonZeroU32,
+    /// Its battery.
+    #[serde(default, deserialize_with = "battery")]
+    pub battery: BatterySpec,
 }
 
 /// Which installations may be updated at all; the rest are Dormant.
@@ -378,6 +382,9 @@ pub struct TroubleSpec {
     pub flash_defect_share: Share,
     /// The hub has no WAN although nobody knows.
     pub unreachable_share: Share,
+    /// The gas meter's battery holds no more than its `battery_low_mah`; a home without gas is spared.
+    #[serde(default)]
+    pub low_battery_share: Share,
 }
 
 /// How the campaign is run on this world.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod activation; // orders, trials, returns
+mod battery; // what is kept for metering
 mod chain; // who signs what in the chain of trust
 mod dlms; // the hub as a DLMS server, frame by frame
 mod download; // from the hub's slot into the meter's bank

@@ -69,6 +69,8 @@ impl Plan {
         let calm_after = hour(dice.between(4, 40));
         let evidence_withdrawal = dice.one_in(6).then(|| Duration::from_secs(dice.between(60, 40_000)));
         let commands = commands(&mut dice);
+        spec.trouble.low_battery_share = dice.perhaps(50, 150);
+        spec.device.gas.battery.low_mah = spec.device.gas.battery.reserve_mah;
         Plan {
             seed,
             spec,
@@ -212,6 +214,7 @@ fn faults(dice: &mut Dice) -> FaultSpec {
         clock_jump_most_s: dice.between(60, 2 * 86_400) as u32,
         meter_swaps_per_day: dice.perhaps_per_day(1, 2),
         hub_swaps_per_day: dice.perhaps_per_day(1, 2),
+        flash_bit_flips_per_day: dice.perhaps_per_day(1, 6),
     }
 }
 
