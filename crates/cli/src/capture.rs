@@ -1,7 +1,7 @@
 //! `--pcap`: the frames of simulated devices as packets in a pcapng file, for Wireshark.
 //!
 //! ```text
-//!  WAN   IP, UDP 4059 │ wrapper frame                         head-end ◄──► hub's address
+//!  WAN   IP, UDP or TCP 4059 │ wrapper frame                  head-end ◄──► hub's address
 //!  HAN   IP, UDP 17754 │ ZEPv2 │ 802.15.4 │ NWK │ APS │ ZCL    hub's address, as a sniffer in the home would send it
 //! ```
 //!
@@ -9,8 +9,9 @@
 //! with a comment that says why: whoever looks for a mistake needs the frame that was not answered.
 
 mod file; // bounded, and in order in the end
-mod packet; // IP and UDP
+mod packet; // IP, UDP and TCP
 mod pcapng; // the format
+mod streams; // where the frames of a TCP connection stand
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -27,14 +28,16 @@ use wire::{HanFrame, MAX_HAN_PAYLOAD, OTA_CLUSTER, SE_PROFILE};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 use file::CaptureFile;
+use packet::SegmentPlace;
 use pcapng::Interface;
+use streams::Streams;
 
 /// Where frames are written, if they are.
 #[derive(Debug, Args)]
 pub(crate) struct PcapArguments {
     /// Write every frame of WAN and HAN into this new file (pcapng), for Wireshark.
     ///
-    /// The WAN is DLMS over UDP port 4059, the HAN is ZEPv2 (UDP port 17754), 802.15.4, Zigbee and ZCL OTA; times are
+    /// The WAN is DLMS over UDP or TCP port 4059, the HAN is ZEPv2 (UDP port 17754), 802.15.4, Zigbee and ZCL OTA; times are
     /// those of the devices' clock. Frames that are lost are written too, with a comment that says why: the display
     /// filter `frame.comment` finds them. Filter a home by its hub's address (`ip.addr == 127.16.0.1`), a leg by its
     /// interface (`frame.interface_name == "han"`).
@@ -98,6 +101,7 @@ pub(crate) struct Capture {
 struct Inner {
     file: Option<CaptureFile>,
     zep_sequence: u32,
+    streams: Streams,
     /// Buffers that are used again and again.
     datagram: Vec<u8>,
     packet: Vec<u8>,
@@ -113,6 +117,7 @@ impl Capture {
         let inner = Inner {
             file: Some(file),
             zep_sequence: 0,
+            streams: Streams::default(),
             datagram: Vec::new(),
             packet: Vec::new(),
             block: Vec::new(),
@@ -180,7 +185,7 @@ impl Inner {
                     Direction::Down => (HEAD_END, hub(DLMS_PORT)),
                     Direction::Up => (hub(DLMS_PORT), HEAD_END),
                 };
-                self.add(Interface::Wan, micros, (from, to), frame.bytes, comment)
+                self.add_datagram(Interface::Wan, micros, (from, to), frame.bytes, comment)
             }
             Leg::Han { from, to } => {
                 self.zep_sequence = self.zep_sequence.wrapping_add(1);
@@ -202,7 +207,7 @@ impl Inner {
                 };
                 on_air.emit_zep(ntp_time(micros), &mut datagram);
                 let ends = (hub(ZEP_PORT), hub(ZEP_PORT));
-                let wanted = self.add(Interface::Han, micros, ends, &datagram, comment);
+                let wanted = self.add_datagram(Interface::Han, micros, ends, &datagram, comment);
                 self.datagram = datagram;
                 wanted
             }
@@ -211,21 +216,26 @@ impl Inner {
 
     /// Adds what passed a socket. The device's own port is written as the one by which the protocol is known.
     fn add_socket_frame(&mut self, frame: &SocketFrame<'_>) {
-        let (interface, port, comment) = match frame.door {
-            Door::WanDatagram => (Interface::Wan, DLMS_PORT, None),
-            Door::WanStream => (Interface::Wan, DLMS_PORT, Some("carried over TCP")),
-            Door::Han => (Interface::Han, ZEP_PORT, None),
+        let (interface, port) = match frame.door {
+            Door::WanDatagram | Door::WanStream => (Interface::Wan, DLMS_PORT),
+            Door::Han => (Interface::Han, ZEP_PORT),
         };
         let own = SocketAddr::new(frame.own.ip(), port);
         let ends = if frame.is_inbound { (frame.peer, own) } else { (own, frame.peer) };
-        self.add(interface, frame.moment.as_micros(), ends, frame.bytes, comment);
+        let micros = frame.moment.as_micros();
+        match frame.door {
+            Door::WanStream => self.add_to_stream(micros, ends, frame.bytes),
+            Door::WanDatagram | Door::Han => {
+                self.add_datagram(interface, micros, ends, frame.bytes, None);
+            }
+        }
         if let Some(file) = &mut self.file {
             // A single device is slow, and somebody may be looking on.
             file.flush();
         }
     }
 
-    fn add(
+    fn add_datagram(
         &mut self,
         interface: Interface,
         unix_micros: u64,
@@ -233,11 +243,24 @@ impl Inner {
         payload: &[u8],
         comment: Option<&str>,
     ) -> bool {
-        let Some(file) = &mut self.file else { return false };
-        // A frame that came over TCP may be a few bytes longer than any datagram.
-        let payload = &payload[..payload.len().min(packet::MAX_PAYLOAD)];
         self.packet.clear();
         packet::emit_udp(from, to, payload, &mut self.packet);
+        self.append(interface, unix_micros, comment)
+    }
+
+    /// Adds a frame of a stream: one segment, or two for the longest that there are.
+    fn add_to_stream(&mut self, unix_micros: u64, (from, to): (SocketAddr, SocketAddr), frame: &[u8]) {
+        for piece in frame.chunks(packet::MAX_SEGMENT) {
+            let place: SegmentPlace = self.streams.pass(from, to, piece.len());
+            self.packet.clear();
+            packet::emit_tcp(from, to, place, piece, &mut self.packet);
+            self.append(Interface::Wan, unix_micros, None);
+        }
+    }
+
+    /// Appends the packet that has been put together; says whether more is wanted.
+    fn append(&mut self, interface: Interface, unix_micros: u64, comment: Option<&str>) -> bool {
+        let Some(file) = &mut self.file else { return false };
         self.block.clear();
         pcapng::emit_packet(interface, unix_micros, &self.packet, comment, &mut self.block);
         file.append(unix_micros, &self.block)
