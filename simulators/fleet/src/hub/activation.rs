@@ -264,7 +264,18 @@ impl Hub {
         }
     }
 
-    fn conclude(&mut self, pool: &mut SectorPool, slot: usize, state: HanState) -> Result<(), FlashError> {
+    /// Returns whether a device that is to activate an image fetches it anew: then it does not hold what it said it held.
+    /// It tried and went back while we were restarting, and has thrown the image away.
+    pub(super) fn lost_what_it_held(&self, slot: usize, key: &ImageKey) -> bool {
+        self.slots[slot].peer.activation.is_some_and(|activation| activation.key == *key)
+    }
+
+    pub(super) fn conclude(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        state: HanState,
+    ) -> Result<(), FlashError> {
         let slot_state = &mut self.slots[slot];
         slot_state.peer.activation = None;
         if let Some(device) = &mut slot_state.record.device {

@@ -204,6 +204,10 @@ impl Hub {
             self.send_as(to, transaction, Message::Abort);
             return Ok(());
         };
+        if self.lost_what_it_held(slot, &request.key) {
+            self.send_as(to, transaction, Message::Abort);
+            return self.conclude(pool, slot, HanState::ActivationFailed);
+        }
         if request.offset >= served.size || request.maximum_data_size == 0 {
             let (command, status) = (IMAGE_BLOCK_REQUEST, ZclStatus::MalformedCommand);
             self.send_as(to, transaction, Message::Default { command, status });
@@ -242,6 +246,10 @@ impl Hub {
             self.send_as(to, transaction, Message::Abort);
             return Ok(());
         };
+        if self.lost_what_it_held(slot, &request.key) {
+            self.send_as(to, transaction, Message::Abort);
+            return self.conclude(pool, slot, HanState::ActivationFailed);
+        }
         if request.offset >= size || request.maximum_data_size == 0 || request.page_size == 0 {
             let (command, status) = (IMAGE_PAGE_REQUEST, ZclStatus::MalformedCommand);
             self.send_as(to, transaction, Message::Default { command, status });

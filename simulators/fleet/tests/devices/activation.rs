@@ -198,6 +198,29 @@ fn a_gas_meter_gets_its_order_at_the_next_wake() {
 }
 
 #[test]
+fn a_hub_that_restarts_while_a_gas_meter_goes_back_does_not_send_the_image_again() {
+    let wake_interval = Duration::from_secs(1800);
+    let kind = MeterKind::Gas { wake_interval, blocks_per_wake: 50 };
+    let boot_fault = BootFault::NewFirmwareDoesNotComeUp;
+    let first_query = Duration::from_secs(100);
+    let mut home = Home::with_meter(fleet::MeterConfig { kind, first_query, boot_fault, ..meter_config(1) });
+    let file = with_verified_meter(&mut home);
+    home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
+    while home.meter().is_up() {
+        home.run_for(Duration::from_secs(1));
+    }
+    // The meter has said that it obeys; with the restart that is forgotten.
+    home.hub.reboot(home.now);
+    let before = home.meter().counters().blocks_received;
+    home.run_for(wake_interval * 3);
+    home.associate();
+    assert_eq!(home.meter().last_outcome(), Some(ActivationOutcome::ActivationFailure));
+    assert_eq!(home.status(1), ImageTransferStatus::ActivationFailed);
+    assert_eq!(home.han_status()[0].state, HanState::ActivationFailed);
+    assert_eq!(home.meter().counters().blocks_received, before, "nothing is fetched twice");
+}
+
+#[test]
 fn an_order_is_not_accepted_while_the_meter_still_fetches() {
     let mut home = Home::usual();
     let file = Recipe { len: 60_000, ..Recipe::new(METER_TYPE) }.signed();
