@@ -74,6 +74,7 @@ fn no_campaign_in_a_world_without_trouble_is_over_before_its_planned_bound() {
 fn no_trouble() -> TroubleSpec {
     TroubleSpec {
         low_battery_share: Share::NONE,
+        fails_later_share: Share::NONE,
         already_current_share: Share::NONE,
         wrong_hardware_share: Share::NONE,
         does_not_come_up_share: Share::NONE,

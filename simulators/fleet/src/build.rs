@@ -21,6 +21,11 @@ use transfer_engine::{HubId, Moment};
 /// more than 20 kB, so that the cut always strikes a download.
 const CUT_OPERATIONS: u64 = 500;
 
+/// How long firmware serves that falls silent later: too long for the look after an activation, and not for a soak of a
+/// day (assumption; a watchdog, a table or a heap that is full takes hours).
+const SHORTEST_SERVICE: Duration = Duration::from_secs(2 * 3600);
+const LONGEST_SERVICE: Duration = Duration::from_secs(12 * 3600);
+
 /// Builds one home as it stands at `start`.
 pub(crate) fn build_home(
     spec: &WorldSpec,
@@ -135,9 +140,10 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         Some(DeviceTrouble::DoesNotComeUp) => BootFault::NewFirmwareDoesNotComeUp,
         _ => BootFault::None,
     };
-    // Every device draws both, whatever it needs, so that trouble in one does not change the habits of another.
+    // Every device draws all of these, whatever it needs, so that trouble in one does not change the habits of another.
     let first_query = stream.span(query_interval);
     let cut_at = stream.below(CUT_OPERATIONS);
+    let silent_after = SHORTEST_SERVICE + stream.span(LONGEST_SERVICE - SHORTEST_SERVICE);
     let cut = (device.trouble == Some(DeviceTrouble::FlashDefect))
         .then_some(FlashFault { at_operation: cut_at, mode: CutMode::Torn });
     MeterConfig {
@@ -147,6 +153,7 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         query_interval,
         first_query,
         boot_fault,
+        falls_silent_after: (device.trouble == Some(DeviceTrouble::FailsLater)).then_some(silent_after),
         battery: (device.kind == DeviceKind::Gas)
             .then(|| gas.battery.battery(device.trouble == Some(DeviceTrouble::LowBattery))),
         flash_faults: cut.into(),

@@ -59,6 +59,9 @@ pub struct MeterConfig {
     pub boot_time: Duration,
     /// What goes wrong when a new image boots.
     pub boot_fault: BootFault,
+    /// How long after its start new firmware falls silent: it is up, and neither hears nor says anything until it is
+    /// started again. `None` for firmware that works.
+    pub falls_silent_after: Option<Duration>,
     /// Its battery; `None` for a meter on the mains, and for one whose battery is no concern.
     pub battery: Option<Battery>,
     /// How its flash is laid out.
@@ -93,6 +96,7 @@ impl MeterConfig {
             retry_timeout: Duration::from_secs(5),
             boot_time: Duration::from_secs(30),
             boot_fault: BootFault::None,
+            falls_silent_after: None,
             battery: None,
             flash: FlashLayout::SERIAL_NOR,
             flash_faults: FlashFaults::NONE,

@@ -87,6 +87,9 @@ pub struct Meter {
     next_wake: Moment,
     listen_until: Moment,
     requests_left: u32,
+    /// When the firmware falls silent; it has when this is past.
+    silent_from: Moment,
+    is_silent: bool,
     minimum_block_period: Duration,
     transaction: u8,
     outbox: VecDeque<Outgoing>,
@@ -134,6 +137,8 @@ impl Meter {
             next_wake,
             listen_until: now,
             requests_left: 0,
+            silent_from: Moment::MAX,
+            is_silent: false,
             minimum_block_period: Duration::ZERO,
             transaction: 0,
             outbox: VecDeque::new(),
@@ -247,7 +252,10 @@ impl Meter {
             let came_up = self.come_up(now, pool);
             self.settle(now, pool, came_up);
         }
-        if !self.board.is_up() {
+        if self.silent_from <= now {
+            self.fall_silent();
+        }
+        if !self.board.is_up() || self.is_silent {
             return;
         }
         self.wake_if_due(now, pool);
@@ -280,8 +288,12 @@ impl Meter {
         if !self.board.is_up() {
             return self.board.poll_timeout();
         }
+        if self.is_silent {
+            return None;
+        }
         let query = self.may_query().then_some(self.next_query);
-        let due = [self.timer, query].into_iter().flatten().min();
+        let falls_silent = (self.silent_from < Moment::MAX).then_some(self.silent_from);
+        let due = [self.timer, query, falls_silent].into_iter().flatten().min();
         match self.config.kind {
             MeterKind::Electricity | MeterKind::Display => due,
             MeterKind::Gas { .. } if self.is_busy() => due.into_iter().chain([self.next_wake]).min(),
@@ -299,7 +311,7 @@ impl Meter {
             MeterKind::Electricity | MeterKind::Display => true,
             MeterKind::Gas { .. } => now < self.listen_until || self.is_busy(),
         };
-        listens && self.board.is_up()
+        listens && self.board.is_up() && !self.is_silent
     }
 
     /// Returns whether the meter is powered, booted and running an image.

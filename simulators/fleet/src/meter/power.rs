@@ -68,6 +68,7 @@ impl Meter {
         let config = MeterConfig {
             eui,
             boot_fault: BootFault::None,
+            falls_silent_after: None,
             flash_faults: FlashFaults::NONE,
             ..self.config.clone()
         };
@@ -132,6 +133,15 @@ impl Meter {
         self.awaiting = false;
         self.repeats = 0;
         self.minimum_block_period = Duration::ZERO;
+        self.silent_from = Moment::MAX;
+        self.is_silent = false;
+    }
+
+    /// Stops hearing and saying anything, as firmware does whose radio stack has died.
+    pub(super) fn fall_silent(&mut self) {
+        self.forget();
+        self.outbox.clear();
+        self.is_silent = true;
     }
 
     /// Reads the record after a boot and asks the hub, which learns the running version from the question.
@@ -146,6 +156,11 @@ impl Meter {
             Some(ActivationOutcome::Success) => self.counters.activations += 1,
             Some(_) => self.counters.rollbacks += 1,
             None => {}
+        }
+        if let Some(after) = self.config.falls_silent_after
+            && self.running_version() != self.config.running_version
+        {
+            self.silent_from = now + after;
         }
         let runs = self.spare.is_some_and(|spare| spare.bank == self.board.boot().running().bank);
         if runs || (concluded.is_some() && self.spare.is_some()) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use transfer_engine::Moment;
 use wire::ImageBlockRequest;
 
 use super::outgoing::{Message, Outgoing};
@@ -27,8 +26,8 @@ impl Meter {
             return None;
         }
         let (requests_left, disturbed_at) = match self.config.kind {
-            MeterKind::Gas { .. } => (self.requests_left.into(), self.next_wake),
-            MeterKind::Electricity | MeterKind::Display => (u64::MAX, Moment::MAX),
+            MeterKind::Gas { .. } => (self.requests_left.into(), self.next_wake.min(self.silent_from)),
+            MeterKind::Electricity | MeterKind::Display => (u64::MAX, self.silent_from),
         };
         Some(Fetch {
             key: download.key,

@@ -70,6 +70,7 @@ pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
                 trouble.flash_defect_share,
                 trouble.unreachable_share,
                 trouble.low_battery_share,
+                trouble.fails_later_share,
             ]
             .map(|share| share.value()),
         ),
@@ -133,6 +134,7 @@ impl Decks {
                 3 => Some(HomeTrouble::Device(DeviceTrouble::FlashDefect)),
                 4 => Some(HomeTrouble::Unreachable),
                 5 => Some(HomeTrouble::Device(DeviceTrouble::LowBattery)),
+                6 => Some(HomeTrouble::Device(DeviceTrouble::FailsLater)),
                 _ => None,
             },
             has_gas: self.gas[home] == 0,

@@ -106,6 +106,8 @@ pub enum DeviceTrouble {
     DoesNotComeUp,
     /// An operation of its flash is torn: the supply fails while it stores an image.
     FlashDefect,
+    /// New firmware works on it, and falls silent some hours later.
+    FailsLater,
     /// Its battery is nearly used up.
     LowBattery,
 }

@@ -382,6 +382,9 @@ pub struct TroubleSpec {
     pub flash_defect_share: Share,
     /// The hub has no WAN although nobody knows.
     pub unreachable_share: Share,
+    /// The new firmware comes up on a meter, and falls silent some hours later: what a soak is there to find.
+    #[serde(default)]
+    pub fails_later_share: Share,
     /// The gas meter's battery holds no more than its `battery_low_mah`; a home without gas is spared.
     #[serde(default)]
     pub low_battery_share: Share,

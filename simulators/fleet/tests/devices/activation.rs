@@ -330,3 +330,23 @@ fn a_reboot_of_the_hub_does_not_lose_an_activation() {
     home.associate();
     assert_eq!(home.status(1), ImageTransferStatus::ActivationSuccessful);
 }
+
+#[test]
+fn firmware_that_falls_silent_runs_on_and_is_heard_of_no_more_until_it_starts_again() {
+    let after = Duration::from_secs(5 * 3600);
+    let mut home =
+        Home::with_meter(fleet::MeterConfig { falls_silent_after: Some(after), ..meter_config(1) });
+    let file = with_verified_meter(&mut home);
+    home.order_activation(1, &home.order(meter_eui(1), file.image_digest(), 1));
+    home.run_minutes(10);
+    assert_eq!(home.han_status()[0].state, HanState::Activated, "it came up, and said so");
+    home.run_for(after);
+    assert!(home.meter().is_up() && !home.meter().is_awake(home.now));
+    let frames = home.frames;
+    home.run_minutes(60 * 48);
+    assert_eq!(home.frames, frames, "nothing is said and nothing is asked");
+    home.meters[0].reboot(home.now);
+    home.run_minutes(10);
+    assert!(home.frames > frames, "it works again, for five hours");
+    assert_eq!(home.meter().running_version(), NEW);
+}

@@ -151,11 +151,11 @@ fn expected() -> Vec<String> {
     FaultKind::ALL
         .into_iter()
         .map(|kind| format!("fault {}", kind.word()))
-        // No campaign soaks or has turns here: other tests do.
+        // No campaign has turns here: other tests do.
         .chain(
             Outcome::ALL
                 .into_iter()
-                .filter(|outcome| !matches!(outcome, Outcome::HeldBack | Outcome::Unhealthy))
+                .filter(|outcome| !matches!(outcome, Outcome::HeldBack))
                 .map(|outcome| format!("outcome {}", outcome.as_str())),
         )
         .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))

@@ -71,6 +71,14 @@ impl Plan {
         let commands = commands(&mut dice);
         spec.trouble.low_battery_share = dice.perhaps(50, 150);
         spec.device.gas.battery.low_mah = spec.device.gas.battery.reserve_mah;
+        if dice.one_in(4) {
+            spec.campaign.soak_s = dice.between(3_600, 86_400) as u32;
+            spec.trouble.fails_later_share = dice.perhaps(50, 150);
+        }
+        if dice.one_in(2) {
+            // Meters that ask all the time are asked to activate while they do.
+            spec.device.electricity.query_interval_s = nonzero(dice.between(20, 120));
+        }
         Plan {
             seed,
             spec,
@@ -92,7 +100,8 @@ impl Plan {
         let han = Duration::from_secs(self.spec.campaign.han_deadline_s.get().into());
         let activation = Duration::from_secs(86_400);
         let staging = Duration::from_secs(86_400);
-        (staging + 2 * han + activation) * waves
+        let soak = Duration::from_secs(self.spec.campaign.soak_s.into());
+        (staging + 2 * han + activation + soak) * waves
     }
 }
 
