@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::HubId;
 use crate::armour::ModelId;
 use crate::budget::{ByteRate, CellId, Pacer};
 use crate::engine::Address;
@@ -40,7 +41,6 @@ use crate::moment::{Moment, Stamp};
 use crate::queue::{Bucket, bucket};
 use crate::release::Releases;
 use crate::task::{Answer, Fault, Priority, Task};
-use crate::{BlockService, HubId};
 pub(crate) use answers::Heard;
 use errand::Errand;
 pub use patience::Patience;
@@ -312,10 +312,18 @@ impl Session {
     }
 
     /// Says what the session wants next. `most`: what the budgets above can ever grant at once.
-    pub(crate) fn want(&self, now: Moment, hub: HubId, pacer: &Pacer, trains: Trains, most: u64) -> Want {
+    pub(crate) fn want(
+        &self,
+        now: Moment,
+        hub: HubId,
+        pacer: &Pacer,
+        trains: Trains,
+        most: u64,
+        patience: &Patience,
+    ) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most));
+            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most), patience);
         }
         if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
@@ -381,14 +389,6 @@ impl Session {
         match self.transport {
             Transport::Datagram => None,
             Transport::Stream { window } => Some(window.clamp(1, 15)),
-        }
-    }
-
-    fn service(&self) -> BlockService {
-        match self.transport {
-            Transport::Datagram if self.protection == Protection::Shared => BlockService::Sealed,
-            Transport::Datagram => BlockService::Unconfirmed,
-            Transport::Stream { .. } => BlockService::Confirmed,
         }
     }
 

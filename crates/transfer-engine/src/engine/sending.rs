@@ -5,7 +5,7 @@ use std::hint::black_box;
 use super::{Engine, Transmit};
 use crate::budget::{CarrierId, CellId, Level, Use};
 use crate::queue::{Bucket, Place};
-use crate::session::{Surroundings, Want};
+use crate::session::{Surroundings, Transport, Want};
 use crate::{HubId, Moment};
 
 /// Hubs that are due are looked at in batches of so many: what memory has of them is fetched together, and stays in
@@ -103,7 +103,7 @@ impl Engine {
                 continue;
             }
             let Want::Send { bytes, blocks, .. } =
-                session.want(now, hub, &self.pacer, self.config.trains(), most)
+                session.want(now, hub, &self.pacer, self.config.trains(), most, &self.config.patience)
             else {
                 self.refresh(now, hub);
                 continue;
@@ -179,7 +179,11 @@ impl Engine {
         self.counters.blocks_sent += u64::from(emission.blocks);
         self.counters.requests_sent += u64::from(emission.blocks == 0);
         self.refresh(now, hub);
-        let (contents, segment, blocks) = (emission.contents, emission.segment, emission.blocks);
+        let (contents, segment) = (emission.contents, emission.segment);
+        let blocks = match transport {
+            Transport::Datagram => emission.blocks.saturating_sub(emission.answers),
+            Transport::Stream { .. } => emission.blocks,
+        };
         Transmit { hub, address, transport, contents, segment, blocks }
     }
 
@@ -284,7 +288,8 @@ impl Engine {
         let session = &self.sessions[index];
         let cell = session.cell;
         let most = self.budgets.largest_charge(cell);
-        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most);
+        let patience = &self.config.patience;
+        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most, patience);
         if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
             want = Want::Wait(until);
         }
