@@ -1,7 +1,7 @@
 //! One hub: its association, the task at hand and those that wait, its link's pace.
 //!
 //! ```text
-//!   session 248 B   address 8 · cell, transport, model, protection, association, tail 15 · line 48 · waiting tasks 8 (boxed)
+//!   session 248 B   address 8 · transport, model, protection, association, tail 11 · line 48 · waiting tasks 8 (boxed)
 //!                   └ task at hand 168   task 16 · started, asked, asked first, turn 26 · survey 6 · counts 10
 //!                      └ staging 104   blocks 8 (shared) · agenda 16 · probe 16 · next probe 6 · account 16
 //!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
@@ -92,7 +92,6 @@ const MISFITS: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) address: Address,
-    pub(crate) cell: CellId,
     pub(crate) transport: Transport,
     pub(crate) model: ModelId,
     pub(crate) protection: Protection,
@@ -186,7 +185,6 @@ impl Session {
     pub(crate) fn new(link: HubLink, address: Address, first_invoke: u8) -> Session {
         Session {
             address,
-            cell: link.cell,
             transport: link.transport,
             model: ModelId::default(),
             protection: Protection::Clear,
@@ -208,7 +206,7 @@ impl Session {
     pub(crate) fn touch(&self) -> u32 {
         let staging = self.active.as_ref().and_then(|active| active.transfer.as_ref());
         let left = staging.map_or(0, |transfer| transfer.left().wrapping_add(transfer.missing()));
-        self.line.sent_so_far().wrapping_add(self.cell.0).wrapping_add(left)
+        self.line.sent_so_far().wrapping_add(left)
     }
 
     /// Returns the rate at which the line is filled now.
@@ -316,7 +314,7 @@ impl Session {
         &self,
         now: Moment,
         hub: HubId,
-        pacer: &Pacer,
+        pacer: &Pacer<CellId>,
         trains: Trains,
         most: u64,
         patience: &Patience,

@@ -96,7 +96,7 @@ impl Engine {
             };
             let hub = picked.hub;
             let session = &self.sessions[hub.0 as usize];
-            let cell = session.cell;
+            let cell = self.pacer.beside(hub.0);
             let most = self.budgets.largest_charge(cell);
             if self.armour.left_alone(now, session.model).is_some() {
                 self.refresh(now, hub);
@@ -166,13 +166,14 @@ impl Engine {
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
-        self.budgets.give_back(session.cell, spare, purpose);
+        let cell = self.pacer.beside(hub.0);
+        self.budgets.give_back(cell, spare, purpose);
         match known {
             true => self.pacer.charge_on_schedule(hub.0, now, emission.bytes as u64, pace),
             false => self.pacer.charge(hub.0, now, emission.bytes as u64, pace),
         }
         self.armour.expects(hub.0, emission.answers);
-        let traffic = &mut self.cells[session.cell.0 as usize].traffic;
+        let traffic = &mut self.cells[cell.0 as usize].traffic;
         traffic.bytes_sent += emission.bytes as u64;
         traffic.blocks_sent += u64::from(emission.blocks);
         self.counters.bytes_sent += emission.bytes as u64;
@@ -251,7 +252,7 @@ impl Engine {
             sum = sum.wrapping_add(self.links.touch(*hub)).wrapping_add(self.sessions[*hub as usize].touch());
         }
         for hub in batch {
-            let cell = self.sessions[*hub as usize].cell;
+            let cell = self.pacer.beside(*hub);
             let state = &self.cells[cell.0 as usize];
             sum = sum.wrapping_add(state.ready.touch()).wrapping_add(state.traffic.blocks_sent as u32);
             sum = sum.wrapping_add(u32::from(state.timed));
@@ -286,7 +287,7 @@ impl Engine {
     pub(super) fn refresh(&mut self, now: Moment, hub: HubId) {
         let index = hub.0 as usize;
         let session = &self.sessions[index];
-        let cell = session.cell;
+        let cell = self.pacer.beside(hub.0);
         let most = self.budgets.largest_charge(cell);
         let patience = &self.config.patience;
         let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most, patience);

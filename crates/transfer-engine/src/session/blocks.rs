@@ -19,7 +19,7 @@ use super::{
     emit_step, requests,
 };
 use crate::HubId;
-use crate::budget::Pacer;
+use crate::budget::{CellId, Pacer};
 use crate::moment::{Moment, Stamp};
 use crate::task::Fault;
 
@@ -28,7 +28,7 @@ impl Session {
         &self,
         now: Moment,
         hub: HubId,
-        pacer: &Pacer,
+        pacer: &Pacer<CellId>,
         limit: u32,
         patience: &Patience,
     ) -> Want {
