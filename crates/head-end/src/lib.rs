@@ -17,6 +17,7 @@ mod delivery; // one image to one device
 mod driver; // the loop
 mod keeper; // the ledger's thread
 mod links; // ciphered links to hubs
+mod one_link; // the ciphered link of one delivery
 mod streams; // TCP, for hubs that are reached so
 mod wires; // UDP and TCP behind one door
 
@@ -26,4 +27,5 @@ pub use counters::{CounterError, Counters, KeyName};
 pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
 pub use links::{HubKeys, Keyring, SecuredLinks};
+pub use one_link::OneLink;
 pub use wires::{Incoming, Wires};

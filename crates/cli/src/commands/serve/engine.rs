@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use campaign::{BudgetBook, Conductor, Desk, HubName, ReplayError, Settings};
 use eligibility::Inventory;
-use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
+use head_end::{Clock, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
 use transfer_engine::{LineRate, Moment};
@@ -20,7 +20,7 @@ use super::config::Config;
 use super::images::ImageFolder;
 use crate::clocks::SharedClock;
 use crate::exit::{ExitCode, Failure, OrFail};
-use crate::keys::LinkKeyFile;
+use crate::keys::{LinkKeyFile, open_counters};
 use crate::{keys, lists};
 
 /// What is known before anything is opened for writing.
@@ -96,15 +96,7 @@ fn read_keyring(config: &Config, inventory: &Inventory) -> Result<Option<Keyring
 
 fn open_links(config: &Config, keyring: Keyring) -> Result<SecuredLinks, Failure> {
     let path = config.link_security.as_ref().map(|place| place.counters.as_path()).unwrap_or(Path::new(""));
-    let place = path.display();
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).or_bad_input(format_args!("{place}: its folder cannot be made"))?;
-    }
-    let file = CounterFile::open(path).or_bad_input(format_args!("{place}: cannot be opened"))?;
-    let counters = Counters::open(Box::new(file));
-    let counters =
-        counters.or_fail(ExitCode::Refused, format_args!("{place}: expected invocation counters"))?;
-    Ok(SecuredLinks::new(keyring, counters))
+    Ok(SecuredLinks::new(keyring, open_counters(path)?))
 }
 
 impl EngineRoom {
