@@ -26,7 +26,7 @@ use carrier::Carrier;
 use lease::Lease;
 use limit::EngineClock;
 pub use pacer::Pacer;
-pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayProfile};
+pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayCount, DayProfile};
 use tier::Tier;
 
 use crate::Moment;
@@ -144,7 +144,10 @@ impl Budgets {
             cells: Vec::new(),
         };
         let unbound = BudgetPlan::from(ByteRate(1 << 40));
-        budgets.add_carrier(start, CarrierPlan { budget: unbound, cap: DayCap::default() });
+        budgets.add_carrier(
+            start,
+            CarrierPlan { budget: unbound, cap: DayCap::default(), before: DayCount::default() },
+        );
         budgets
     }
 

@@ -28,7 +28,7 @@ impl Carrier {
         Carrier {
             cap,
             cap_for_blocks: cap - reserve as u64,
-            carried_and_leased: 0,
+            carried_and_leased: plan.before.on(day_of(now)) / u64::from(rules.shards.max(1)),
             midnight: day_begins(day_of(now) + 1),
             tier: Tier::new(plan.budget, rules, clock, now, false),
         }
