@@ -154,29 +154,26 @@ fn decisions(links: u32, acts: u64) {
         budgets.add_cell(start, CarrierId(0), ByteRate(global / u64::from(cells)).into());
     }
     let mut pacer = Pacer::new(start, Duration::from_millis(50));
-    (0..links).for_each(|_| {
-        pacer.add();
+    (0..links).for_each(|link| {
+        pacer.add(CellId(link / PER_CELL));
     });
-    let cell_of: Vec<u16> = (0..links).map(|link| (link / PER_CELL) as u16).collect();
     // Random links are asked unevenly: a rate at which few of them must wait.
     let rate = ByteRate(global.div_ceil(u64::from(links)) * 16);
     let (mut now, mut granted, mut asked) = (start, 0, 0);
-    let mut batch = ([0; BATCH], [CellId(0); BATCH], [start; BATCH]);
+    let mut batch = ([0; BATCH], [start; BATCH]);
     let cost = cost_of(acts, |acts| {
-        let (links_of, cells_of, ready) = &mut batch;
+        let (links_of, ready) = &mut batch;
         for _ in 0..acts / BATCH as u64 {
             now = now + Duration::from_micros(BATCH as u64 / 16);
             budgets.advance(now);
             links_of.iter_mut().for_each(|link| *link = random.below(links));
             pacer.fetch(links_of);
-            for (link, cell) in links_of.iter().zip(cells_of.iter_mut()) {
-                *cell = CellId(cell_of[*link as usize].into());
-            }
             for (link, ready) in links_of.iter().zip(ready.iter_mut()) {
                 *ready = pacer.ready_at(*link, CHARGE, black_box(rate));
             }
-            for ((link, cell), ready) in links_of.iter().zip(cells_of.iter()).zip(ready.iter()) {
-                if *ready <= now && budgets.admit(now, *cell, CHARGE, Use::Blocks).is_ok() {
+            for (link, ready) in links_of.iter().zip(ready.iter()) {
+                let cell = pacer.beside(*link);
+                if *ready <= now && budgets.admit(now, cell, CHARGE, Use::Blocks).is_ok() {
                     pacer.charge(*link, now, CHARGE, black_box(rate));
                     granted += 1;
                 }
@@ -207,6 +204,8 @@ impl Hubs {
         for frame in transmit.contents.chunks(transmit.segment) {
             let frame = WanFrame::parse_datagram(frame).expect("our own frames parse");
             let request = Apdu::parse(frame.apdu).expect("our own requests parse");
+            // A block that is a probe.
+            *held += u32::from(matches!(&request, Apdu::ActionRequest(action) if action.method.index == 2));
             if let Some(reply) = answer(&request, *held) {
                 engine.handle_frame(now, transmit.hub, &reply);
             }

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
 
-pub(crate) use link::{LinkKeyFile, make_link_keys};
+pub(crate) use link::{LinkKeyFile, make_link_keys, open_counters};
 pub(crate) use passphrase::{PassphraseArguments, PassphraseSource};
 pub(crate) use source::{KeyPlace, KeySource};
 pub(crate) use token::make_in_token;

@@ -10,11 +10,13 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{
     Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, LineRate, Patience, Priority, Release,
-    Task, Transport,
+    Task, Transmit, Transport,
 };
-use wire::{HanDeviceStatus, OrderChallenge};
+use wire::{HanDeviceStatus, LinkError, OrderChallenge, WanFrame};
 
 use crate::clock::Clock;
+use crate::counters::CounterError;
+use crate::one_link::OneLink;
 use crate::wires::{Incoming, Wires};
 
 /// What to deliver, where and how.
@@ -71,6 +73,18 @@ pub enum DeliveryError {
         /// What happened.
         fault: Fault,
     },
+    /// The hub was asked in vain, and what it said was not believed.
+    #[error("{to} does not speak under these link keys")]
+    Doubted {
+        /// The device.
+        to: SocketAddr,
+        /// The last of what was not believed.
+        #[source]
+        doubt: LinkError,
+    },
+    /// Invocation counters. None was used that is not durable.
+    #[error("no more can be sent")]
+    Counters(#[source] CounterError),
     /// There is no order.
     #[error("the activation order")]
     Order(#[source] Box<dyn Error + Send + Sync>),
@@ -87,10 +101,12 @@ const READ_BACK_PAUSE: Duration = Duration::from_secs(5);
 pub type SignOrder<'a> =
     Box<dyn FnOnce(Option<OrderChallenge>) -> Result<Bytes, Box<dyn Error + Send + Sync>> + 'a>;
 
-/// Delivers an image: papers, stage, verify, and activate if asked to, with the order that `sign` makes.
+/// Delivers an image: papers, stage, verify, and activate if asked to, with the order that `sign` makes. With a `link`
+/// nothing goes to the hub in the clear.
 pub async fn deliver(
     delivery: &Delivery,
     sign: SignOrder<'_>,
+    link: Option<OneLink>,
     wires: &mut Wires,
     clock: &dyn Clock,
     mut progress: impl FnMut(Progress),
@@ -102,33 +118,50 @@ pub async fn deliver(
     let config = EngineConfig { global_rate: ample, patience: delivery.patience, ..EngineConfig::default() };
     let mut engine = Engine::new(config, now);
     let cell = engine.add_cell(ample);
-    let link = HubLink {
+    let hub_link = HubLink {
         address: delivery.to,
         transport: delivery.transport,
         cell,
         rate: LineRate::AtMost(delivery.rate),
     };
-    let hub = engine.add_hub(now, link);
+    let hub = engine.add_hub(now, hub_link);
+    if let Some(link) = &link {
+        link.protect(&mut engine, hub);
+    }
     let release = engine.add_release(Release {
         identification: delivery.identification.clone(),
         bytes: delivery.image.clone(),
     });
     let channel = delivery.channel;
-    let mut line = Line { engine, wires, clock, stop, hub };
-    let fault = |fault| DeliveryError::Fault { to: delivery.to, fault };
-    line.write_papers(&delivery.papers, &mut progress).await?.map_err(fault)?;
+    let mut line = Line {
+        engine,
+        wires,
+        clock,
+        stop,
+        hub,
+        address: delivery.to,
+        transport: delivery.transport,
+        link,
+        replies: Vec::new(),
+    };
+    if let Err(refused) = line.write_papers(&delivery.papers, &mut progress).await? {
+        return Err(line.failure(refused));
+    }
     let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
         Ok(Answer::Staged(leg)) => leg,
         Ok(_) => LegReport::default(),
-        Err(refused) => return Err(fault(refused)),
+        Err(refused) => return Err(line.failure(refused)),
     };
     if !delivery.activate {
         return Ok(DeliveryReport { leg, activated: false, running: None });
     }
-    let row = line.row_of(channel, &mut progress).await?.map_err(fault)?;
+    let row = match line.row_of(channel, &mut progress).await? {
+        Ok(row) => row,
+        Err(refused) => return Err(line.failure(refused)),
+    };
     let order = Some(sign(row.and_then(|row| row.challenge)).map_err(DeliveryError::Order)?);
     if let Err(refused) = line.run(Task::Activate { channel, order }, &mut progress).await? {
-        return Err(fault(refused));
+        return Err(line.failure(refused));
     }
     let running = line.read_back(channel, &mut progress).await?;
     Ok(DeliveryReport { leg, activated: true, running })
@@ -141,9 +174,38 @@ struct Line<'a> {
     clock: &'a dyn Clock,
     stop: &'a CancellationToken,
     hub: transfer_engine::HubId,
+    address: SocketAddr,
+    transport: Transport,
+    link: Option<OneLink>,
+    /// Second passes that wait to be sent.
+    replies: Vec<Transmit>,
 }
 
 impl Line<'_> {
+    /// Says why it came to nothing: the reason of a hub that was asked in vain, if its link has one.
+    fn failure(&self, fault: Fault) -> DeliveryError {
+        let to = self.address;
+        match (&fault, self.link.as_ref().and_then(OneLink::doubt)) {
+            (Fault::Unreachable { .. } | Fault::AssociationLost(_), Some(doubt)) => {
+                DeliveryError::Doubted { to, doubt }
+            }
+            _ => DeliveryError::Fault { to, fault },
+        }
+    }
+
+    /// Sends a train, ciphered where there is a link.
+    async fn send(&mut self, train: &Transmit) -> Result<(), DeliveryError> {
+        match &mut self.link {
+            None => self.wires.send(train).await,
+            Some(link) => {
+                if let Some(sealed) = link.outbound(train).map_err(DeliveryError::Counters)? {
+                    self.wires.send(&sealed).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn read_back(
         &mut self,
         channel: u8,
@@ -206,6 +268,31 @@ impl Line<'_> {
     /// Takes in what is there.
     fn hear(&mut self) {
         let (now, engine) = (self.clock.now(), &mut self.engine);
+        if let Some(link) = &mut self.link {
+            let (transport, address, replies) = (self.transport, self.address, &mut self.replies);
+            let mut hear = |hub, frame: &[u8], engine: &mut Engine| {
+                if let Some(reply) = link.hear(now, hub, frame, engine) {
+                    let (segment, contents) = (reply.len(), Bytes::from(reply));
+                    replies.push(Transmit { hub, address, transport, contents, segment, blocks: 0 });
+                }
+            };
+            self.wires.take_in(|incoming| match incoming {
+                Incoming::Datagram(from, datagram) => match engine.hub_at(from) {
+                    Some(hub) => hear(hub, datagram, engine),
+                    // Counted as a stranger's.
+                    None => engine.handle_datagram(now, from, datagram),
+                },
+                Incoming::Frames(hub, mut frames) => {
+                    while let Ok(Some((_, len))) = WanFrame::parse_stream(frames) {
+                        let (frame, later) = frames.split_at(len);
+                        hear(hub, frame, engine);
+                        frames = later;
+                    }
+                }
+                Incoming::Disconnected(hub) => engine.handle_disconnect(now, hub),
+            });
+            return;
+        }
         self.wires.take_in(|incoming| match incoming {
             Incoming::Datagram(from, datagram) => engine.handle_datagram(now, from, datagram),
             Incoming::Frames(hub, frames) => engine.handle_frames(now, hub, frames),
@@ -224,8 +311,11 @@ impl Line<'_> {
             if let Some(event) = self.engine.poll_event() {
                 return Ok(event.result);
             }
+            for reply in std::mem::take(&mut self.replies) {
+                self.wires.send(&reply).await;
+            }
             while let Some(transmit) = self.engine.poll_transmit(self.clock.now()) {
-                self.wires.send(&transmit).await;
+                self.send(&transmit).await?;
                 tokio::task::yield_now().await;
             }
             let counters = self.engine.counters();

@@ -8,11 +8,13 @@ use campaign::Conductor;
 use ledger::{AppendError, Head, Ledger, Store};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{Counters, Moment, Transmit};
 
 use crate::clock::Clock;
 use crate::counters::CounterError;
+use crate::day_counts::DayCounts;
 use crate::keeper::{Keeper, Kept};
 use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
@@ -61,6 +63,9 @@ pub enum HeadEndError {
     /// Invocation counters. None was used that is not durable.
     #[error("no more can be sent")]
     Counters(#[source] CounterError),
+    /// What carriers have carried today. Nothing was sent that is not counted there.
+    #[error("the day counts cannot be made durable")]
+    DayCounts(#[source] std::io::Error),
     /// The ledger's thread ended by itself.
     #[error("the ledger's thread has ended")]
     KeeperGone,
@@ -97,6 +102,8 @@ pub struct HeadEnd {
     keeper: Keeper,
     wires: Wires,
     links: Option<SecuredLinks>,
+    /// Away while it writes.
+    days: Option<DayCounts>,
     /// Trains of this turn that have to be ciphered.
     trains: Vec<Transmit>,
     clock: Arc<dyn Clock>,
@@ -121,6 +128,7 @@ impl HeadEnd {
             keeper,
             wires,
             links: None,
+            days: None,
             trains: Vec::new(),
             clock,
             commands,
@@ -134,6 +142,12 @@ impl HeadEnd {
     #[must_use]
     pub fn secured(self, links: SecuredLinks) -> HeadEnd {
         HeadEnd { links: Some(links), ..self }
+    }
+
+    /// Has the caps of carriers counted over restarts. The conductor's budgets were taken up with [`DayCounts::take_up`].
+    #[must_use]
+    pub fn counted(self, days: DayCounts) -> HeadEnd {
+        HeadEnd { days: Some(days), ..self }
     }
 
     /// Runs until it is told to stop or the ledger fails.
@@ -159,6 +173,7 @@ impl HeadEnd {
 
     /// Carries out what the conductor says; `false` when there was more than one turn may do.
     async fn carry_out(&mut self, now: Moment) -> Result<bool, HeadEndError> {
+        self.keep_days(now).await?;
         if let Some(links) = &mut self.links {
             links.keep_shared(&mut self.conductor).await.map_err(HeadEndError::Counters)?;
         }
@@ -180,6 +195,16 @@ impl HeadEnd {
             sent.map_err(HeadEndError::Counters)?;
         }
         Ok(done)
+    }
+
+    /// Writes what carriers have carried before more is sent, when it is time.
+    async fn keep_days(&mut self, now: Moment) -> Result<(), HeadEndError> {
+        let Some(mut days) = self.days.take_if(|days| days.is_due(now)) else { return Ok(()) };
+        let carriers = self.conductor.traffic().carriers;
+        let written = spawn_blocking(move || days.keep(now, &carriers).map(|()| days));
+        let written = written.await.expect("writing day counts does not panic");
+        self.days = Some(written.map_err(HeadEndError::DayCounts)?);
+        Ok(())
     }
 
     async fn append(&mut self) -> Result<(), HeadEndError> {
@@ -280,7 +305,13 @@ impl HeadEnd {
             }
             self.append().await?;
         }
-        self.answer(self.clock.now());
-        Ok(())
+        let now = self.clock.now();
+        self.answer(now);
+        match self.days.take() {
+            Some(days) => {
+                days.close(now, &self.conductor.traffic().carriers).map_err(HeadEndError::DayCounts)
+            }
+            None => Ok(()),
+        }
     }
 }

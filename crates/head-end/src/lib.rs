@@ -13,17 +13,21 @@ mod clock; // where the time comes from
 mod counter_disk; // where invocation counters lie
 mod counters; // no counter is used before it is durable that it may be
 mod datagrams; // UDP, in trains and batches
+mod day_counts; // what carriers have carried today, over a restart
 mod delivery; // one image to one device
 mod driver; // the loop
 mod keeper; // the ledger's thread
 mod links; // ciphered links to hubs
+mod one_link; // the ciphered link of one delivery
 mod streams; // TCP, for hubs that are reached so
 mod wires; // UDP and TCP behind one door
 
 pub use clock::{Clock, WallClock};
 pub use counter_disk::{CounterFile, Disk};
 pub use counters::{CounterError, Counters, KeyName};
+pub use day_counts::{DayCountError, DayCounts};
 pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
 pub use links::{HubKeys, Keyring, SecuredLinks};
+pub use one_link::OneLink;
 pub use wires::{Incoming, Wires};

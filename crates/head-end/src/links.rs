@@ -26,7 +26,7 @@ use crate::counters::{CounterError, Counters, KEYS_PER_APPEND, KeyName, SPAN};
 use crate::wires::{Incoming, Wires};
 
 /// What a train may take beyond one counter per frame: an association takes three.
-const SPARE: u32 = 16;
+pub(crate) const SPARE: u32 = 16;
 
 /// Counters of the key of all hubs that are kept in hand: three images of the largest size in blocks of 1 KiB. One that
 /// needs more goes to each hub under its own key.
@@ -207,14 +207,8 @@ impl SecuredLinks {
             conductor.doubt_hub(train.hub, LinkDoubt::NoKeys);
             return None;
         };
-        let mut out = Vec::with_capacity(train.contents.len() + 128);
-        match link.security.outbound(&train.contents, fresh_challenge, &mut out) {
-            Ok(()) if out.is_empty() => None,
-            Ok(()) if out == train.contents => Some(train.clone()),
-            Ok(()) => {
-                let segment = WanFrame::parse_stream(&out).ok().flatten().map_or(out.len(), |(_, len)| len);
-                Some(Transmit { contents: Bytes::from(out), segment, ..train.clone() })
-            }
+        match sealed_form(&mut link.security, train) {
+            Ok(sealed) => sealed,
             // The session will ask for its association when this is not answered.
             Err(SealError::NotAssociated) => None,
             Err(error) => {
@@ -279,7 +273,24 @@ impl SecuredLinks {
     }
 }
 
-fn frames_of(train: &Transmit) -> u32 {
+/// Returns a train as it goes out to a hub; `None` when nothing is to be sent.
+pub(crate) fn sealed_form(
+    security: &mut LinkSecurity,
+    train: &Transmit,
+) -> Result<Option<Transmit>, SealError> {
+    let mut out = Vec::with_capacity(train.contents.len() + 128);
+    security.outbound(&train.contents, fresh_challenge, &mut out)?;
+    if out.is_empty() {
+        return Ok(None);
+    }
+    if out == train.contents {
+        return Ok(Some(train.clone()));
+    }
+    let segment = WanFrame::parse_stream(&out).ok().flatten().map_or(out.len(), |(_, len)| len);
+    Ok(Some(Transmit { contents: Bytes::from(out), segment, ..train.clone() }))
+}
+
+pub(crate) fn frames_of(train: &Transmit) -> u32 {
     u32::try_from(train.contents.len().div_ceil(train.segment.max(1))).unwrap_or(u32::MAX)
 }
 

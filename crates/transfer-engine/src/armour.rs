@@ -95,7 +95,7 @@ impl Armour {
     }
 
     pub(crate) fn add(&mut self) {
-        self.allowances.add();
+        self.allowances.add(());
     }
 
     /// Notes that so many frames were sent that will be answered: what we ask for is ours to read.

@@ -10,22 +10,24 @@
 //! the window and its burst: the configured time of the rate, or for budgets too small for that a largest block at
 //! hand and another one in the hands of each engine.
 //!
-//! A decision is a few comparisons and subtractions of leases. Limits, profiles and caps are looked at when a lease
-//! is used up, and when an hour or a day begins.
+//! A decision about blocks is a comparison and a subtraction for each level. Limits, profiles and caps are looked at when
+//! a lease is used up, for requests, and when an hour or a day begins.
 
+mod carrier;
 mod lease;
 mod limit;
 mod pacer;
 mod plan;
+mod tier;
 
 use std::time::Duration;
 
-use lease::{Lease, UNRESERVED};
-pub(crate) use limit::EngineClock;
-use limit::Limit;
+use carrier::Carrier;
+use lease::Lease;
+use limit::EngineClock;
 pub use pacer::Pacer;
-pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayProfile};
-use plan::{day_begins, day_of, hour_begins, hour_of};
+pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayCount, DayProfile};
+use tier::Tier;
 
 use crate::Moment;
 
@@ -99,34 +101,12 @@ pub struct BudgetRules {
     pub shards: u32,
 }
 
-/// One level: a limit for everything, and one for blocks.
-#[derive(Clone, Debug)]
-struct Tier {
-    all: Limit,
-    /// `None`: nothing is reserved.
-    blocks: Option<Limit>,
-    /// When the rate changes next.
-    changes_at: Moment,
-    /// The hour leaves nothing.
-    shut: bool,
-    plan: BudgetPlan,
-}
-
-#[derive(Clone, Debug)]
-struct Carrier {
-    lease: Lease,
-    cap: u64,
-    cap_for_blocks: u64,
-    carried: u64,
-    /// When counting begins anew.
-    midnight: Moment,
-    tier: Tier,
-}
-
 /// What a decision touches of a cell.
 #[derive(Clone, Copy, Debug)]
 struct CellLease {
     lease: Lease,
+    /// The largest charge for blocks that the cell can grant at once.
+    most: u32,
     carrier: CarrierId,
 }
 
@@ -137,9 +117,10 @@ pub struct Budgets {
     start: Moment,
     clock: EngineClock,
     global_lease: Lease,
+    carrier_leases: Vec<Lease>,
     cell_leases: Vec<CellLease>,
-    carriers: Vec<Carrier>,
     global: Tier,
+    carriers: Vec<Carrier>,
     cells: Vec<Tier>,
     /// When a rate changes or a day begins anywhere.
     changes_at: Moment,
@@ -154,7 +135,8 @@ impl Budgets {
             rules,
             start,
             clock,
-            global_lease: global.no_lease(),
+            global_lease: Lease::default(),
+            carrier_leases: Vec::new(),
             cell_leases: Vec::new(),
             carriers: Vec::new(),
             changes_at: global.changes_at,
@@ -162,45 +144,38 @@ impl Budgets {
             cells: Vec::new(),
         };
         let unbound = BudgetPlan::from(ByteRate(1 << 40));
-        budgets.add_carrier(start, CarrierPlan { budget: unbound, cap: DayCap::default() });
+        budgets.add_carrier(
+            start,
+            CarrierPlan { budget: unbound, cap: DayCap::default(), before: DayCount::default() },
+        );
         budgets
     }
 
     /// Returns the same budgets for an engine on another core. Leases are its own; caps are divided evenly. Add
     /// all carriers and cells before.
     pub fn share(&self) -> Budgets {
-        let carriers = self.carriers.iter();
-        let cells = self.cell_leases.iter().zip(&self.cells);
+        let carriers = self.carriers.iter().zip(&self.carrier_leases);
+        let cells = self.cell_leases.iter();
         Budgets {
             rules: self.rules,
             start: self.start,
             clock: self.clock.clone(),
-            global_lease: self.global.no_lease(),
-            cell_leases: cells.map(|(cell, tier)| CellLease { lease: tier.no_lease(), ..*cell }).collect(),
-            carriers: carriers
-                .map(|carrier| Carrier { lease: carrier.tier.no_lease(), ..carrier.clone() })
-                .collect(),
-            global: self.global.clone(),
-            cells: self.cells.clone(),
+            global_lease: Lease::default(),
+            carrier_leases: vec![Lease::default(); self.carriers.len()],
+            cell_leases: cells.map(|cell| CellLease { lease: Lease::default(), ..*cell }).collect(),
+            global: self.global.share(),
+            carriers: carriers.map(|(carrier, lease)| carrier.share(*lease)).collect(),
+            cells: self.cells.iter().map(Tier::share).collect(),
             changes_at: self.changes_at,
         }
     }
 
     /// Adds a carrier.
     pub fn add_carrier(&mut self, now: Moment, plan: CarrierPlan) -> CarrierId {
-        let cap = plan.cap.in_bytes() / u64::from(self.rules.shards.max(1));
-        let reserve = u128::from(cap) * u128::from(self.rules.reserve_permille.min(1_000)) / 1_000;
-        let tier = Tier::new(plan.budget, &self.rules, &self.clock, now, false);
-        let midnight = day_begins(day_of(now) + 1);
-        self.changes_at = self.changes_at.min(tier.changes_at).min(midnight);
-        self.carriers.push(Carrier {
-            lease: tier.no_lease(),
-            cap,
-            cap_for_blocks: cap - reserve as u64,
-            carried: 0,
-            midnight,
-            tier,
-        });
+        let carrier = Carrier::new(plan, &self.rules, &self.clock, now);
+        self.changes_at = self.changes_at.min(carrier.tier.changes_at).min(carrier.midnight);
+        self.carriers.push(carrier);
+        self.carrier_leases.push(Lease::default());
         CarrierId(self.carriers.len() as u16 - 1)
     }
 
@@ -209,7 +184,7 @@ impl Budgets {
         assert!((carrier.0 as usize) < self.carriers.len(), "the carrier was added before");
         let tier = Tier::new(plan, &self.rules, &self.clock, now, false);
         self.changes_at = self.changes_at.min(tier.changes_at);
-        self.cell_leases.push(CellLease { lease: tier.no_lease(), carrier });
+        self.cell_leases.push(CellLease { lease: Lease::default(), most: narrow(tier.most()), carrier });
         self.cells.push(tier);
         CellId(self.cells.len() as u32 - 1)
     }
@@ -231,10 +206,11 @@ impl Budgets {
 
     /// Returns the largest charge for blocks that a cell and all above it can grant at once, today.
     pub(crate) fn largest_charge(&self, cell: CellId) -> u64 {
-        let CellLease { lease, carrier } = &self.cell_leases[cell.0 as usize];
-        let carrier = &self.carriers[usize::from(carrier.0)];
-        let left_today = carrier.cap_for_blocks.saturating_sub(carrier.carried);
-        lease.most.min(carrier.lease.most).min(self.global_lease.most).min(left_today)
+        let CellLease { most, carrier, .. } = self.cell_leases[cell.0 as usize];
+        let (carrier, lease) =
+            (&self.carriers[usize::from(carrier.0)], self.carrier_leases[usize::from(carrier.0)]);
+        let left_today = carrier.left_for_blocks(lease);
+        u64::from(most).min(carrier.tier.most()).min(self.global.most()).min(left_today)
     }
 
     /// Moves the clock, which never goes back. To be called before charges are admitted at a later moment.
@@ -251,13 +227,14 @@ impl Budgets {
         let Budgets { rules, clock, .. } = self;
         self.global.change(&mut self.global_lease, now, rules, clock);
         let mut next = self.global.changes_at;
-        for carrier in &mut self.carriers {
-            carrier.roll_day(now);
-            carrier.tier.change(&mut carrier.lease, now, rules, clock);
+        for (carrier, lease) in self.carriers.iter_mut().zip(&mut self.carrier_leases) {
+            carrier.roll_day(lease, now);
+            carrier.change(lease, now, rules, clock);
             next = next.min(carrier.tier.changes_at).min(carrier.midnight);
         }
         for (cell, tier) in self.cell_leases.iter_mut().zip(&mut self.cells) {
             tier.change(&mut cell.lease, now, rules, clock);
+            cell.most = narrow(tier.most());
             next = next.min(tier.changes_at);
         }
         self.changes_at = next;
@@ -270,23 +247,20 @@ impl Budgets {
     /// Panics when a charge is larger than a level's burst, and so could never be granted.
     #[inline]
     pub fn admit(&mut self, now: Moment, cell: CellId, bytes: u64, purpose: Use) -> Result<(), Refusal> {
-        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
-        let carrier = &mut self.carriers[usize::from(carrier.0)];
-        let covered = lease.covers(bytes, purpose)
-            & carrier.lease.covers(bytes, purpose)
-            & carrier.cap_allows(bytes, purpose)
-            & self.global_lease.covers(bytes, purpose);
-        if !covered {
+        let CellLease { lease, carrier, .. } = &mut self.cell_leases[cell.0 as usize];
+        let carrier = &mut self.carrier_leases[usize::from(carrier.0)];
+        // Without branches between them, as they go together.
+        let covered = lease.covers(bytes) & carrier.covers(bytes) & self.global_lease.covers(bytes);
+        if purpose == Use::Requests || !covered {
             return self.renew_and_admit(now, cell, bytes, purpose);
         }
-        lease.spend(bytes, purpose);
-        carrier.lease.spend(bytes, purpose);
-        carrier.carried += bytes;
-        self.global_lease.spend(bytes, purpose);
+        lease.spend(bytes);
+        carrier.spend(bytes);
+        self.global_lease.spend(bytes);
         Ok(())
     }
 
-    /// Renews the leases that do not cover a charge, from the cell up, and grants it if all could be had.
+    /// Renews what does not cover a charge, from the cell up, and grants it if all could be had.
     #[cold]
     fn renew_and_admit(
         &mut self,
@@ -295,116 +269,51 @@ impl Budgets {
         bytes: u64,
         purpose: Use,
     ) -> Result<(), Refusal> {
-        let tier = &self.cells[cell.0 as usize];
-        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
-        let carrier = &mut self.carriers[usize::from(carrier.0)];
+        let (tier, place) = (&mut self.cells[cell.0 as usize], &mut self.cell_leases[cell.0 as usize]);
+        let index = usize::from(place.carrier.0);
+        let (carrier, carrier_lease) = (&mut self.carriers[index], &mut self.carrier_leases[index]);
         let refused = |level| move |until| Refusal { level, until };
-        tier.renew(lease, now, bytes, purpose).map_err(refused(Level::Cell))?;
-        if !carrier.cap_allows(bytes, purpose) {
-            return Err(Refusal { level: Level::Carrier, until: carrier.midnight });
-        }
-        carrier.tier.renew(&mut carrier.lease, now, bytes, purpose).map_err(refused(Level::Carrier))?;
+        tier.renew(&mut place.lease, now, bytes, purpose).map_err(refused(Level::Cell))?;
+        carrier.renew(carrier_lease, now, bytes, purpose).map_err(refused(Level::Carrier))?;
         self.global.renew(&mut self.global_lease, now, bytes, purpose).map_err(refused(Level::Global))?;
-        lease.spend(bytes, purpose);
-        carrier.lease.spend(bytes, purpose);
-        carrier.carried = carrier.carried.saturating_add(bytes);
-        self.global_lease.spend(bytes, purpose);
+        tier.spend(&mut place.lease, bytes, purpose);
+        carrier.spend(carrier_lease, bytes, purpose);
+        self.global.spend(&mut self.global_lease, bytes, purpose);
         Ok(())
     }
 
     /// Takes back what was admitted and not sent.
+    #[inline]
     pub(crate) fn give_back(&mut self, cell: CellId, bytes: u64, purpose: Use) {
-        let CellLease { lease, carrier } = &mut self.cell_leases[cell.0 as usize];
-        let carrier = &mut self.carriers[usize::from(carrier.0)];
-        carrier.carried = carrier.carried.saturating_sub(bytes);
-        for lease in [lease, &mut carrier.lease, &mut self.global_lease] {
-            lease.give_back(bytes, purpose);
+        if bytes == 0 {
+            return;
         }
+        let (tier, place) = (&mut self.cells[cell.0 as usize], &mut self.cell_leases[cell.0 as usize]);
+        let index = usize::from(place.carrier.0);
+        tier.give_back(&mut place.lease, bytes, purpose);
+        self.carriers[index].give_back(&mut self.carrier_leases[index], bytes, purpose);
+        self.global.give_back(&mut self.global_lease, bytes, purpose);
     }
 
     /// Notes bytes that came in: carriers count both directions.
     pub fn received(&mut self, now: Moment, cell: CellId, bytes: u64) {
-        let carrier = self.carrier_of(cell);
-        let carrier = &mut self.carriers[usize::from(carrier.0)];
-        carrier.roll_day(now);
-        carrier.carried = carrier.carried.saturating_add(bytes);
+        let index = usize::from(self.carrier_of(cell).0);
+        let (carrier, lease) = (&mut self.carriers[index], &mut self.carrier_leases[index]);
+        carrier.roll_day(lease, now);
+        let carried = carrier.carried(*lease).saturating_add(bytes);
+        carrier.set_carried(lease, carried);
     }
 
     /// Returns what a carrier has carried since midnight.
     pub fn carried_today(&self, carrier: CarrierId) -> u64 {
-        self.carriers[usize::from(carrier.0)].carried
+        let index = usize::from(carrier.0);
+        self.carriers[index].carried(self.carrier_leases[index])
     }
 }
 
-impl Carrier {
-    fn roll_day(&mut self, now: Moment) {
-        if now >= self.midnight {
-            (self.midnight, self.carried) = (day_begins(day_of(now) + 1), 0);
-        }
-    }
-
-    #[inline]
-    fn cap_allows(&self, bytes: u64, purpose: Use) -> bool {
-        let cap = if purpose == Use::Blocks { self.cap_for_blocks } else { self.cap };
-        self.carried.saturating_add(bytes) <= cap
-    }
-}
-
-impl Tier {
-    fn new(plan: BudgetPlan, rules: &BudgetRules, clock: &EngineClock, now: Moment, empty: bool) -> Tier {
-        let hour = hour_of(now);
-        let rate = plan.profile.at(plan.rate, hour);
-        let reserve = u128::from(rate.0) * u128::from(rules.reserve_permille.min(1_000)) / 1_000;
-        let limit =
-            |rate| Limit::new(rate, rules.burst, LARGEST_CHARGE, rules.shards.max(1), clock.clone(), empty);
-        let flat = plan.profile == DayProfile::FLAT;
-        Tier {
-            all: limit(rate),
-            blocks: (reserve > 0).then(|| limit(ByteRate(rate.0 - reserve as u64))),
-            changes_at: if flat { Moment::MAX } else { hour_begins(hour + 1) },
-            shut: rate.0 == 0,
-            plan,
-        }
-    }
-
-    /// Returns a lease of nothing.
-    fn no_lease(&self) -> Lease {
-        let (blocks, most) = match &self.blocks {
-            Some(blocks) => (0, blocks.most()),
-            None => (UNRESERVED, self.all.most()),
-        };
-        Lease { all: 0, blocks, most }
-    }
-
-    /// Makes sure that a lease covers a charge, or says when to ask again.
-    fn renew(&self, lease: &mut Lease, now: Moment, bytes: u64, purpose: Use) -> Result<(), Moment> {
-        if self.shut {
-            return Err(self.changes_at);
-        }
-        if lease.all < bytes {
-            lease.all += self.all.lease(now, bytes - lease.all)?;
-        }
-        if let (Use::Blocks, Some(blocks)) = (purpose, &self.blocks)
-            && lease.blocks < bytes
-        {
-            lease.blocks += blocks.lease(now, bytes - lease.blocks)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the rate of the hour, if one has begun. What the last hour has not used is not carried over, and what it
-    /// has used counts for its burst. Engines that share the budget do not change it together, so each takes its
-    /// part from now on.
-    fn change(&mut self, lease: &mut Lease, now: Moment, rules: &BudgetRules, clock: &EngineClock) {
-        if now < self.changes_at {
-            return;
-        }
-        let shards = u64::from(rules.shards.max(1));
-        let plan = BudgetPlan { rate: ByteRate(self.plan.rate.0 / shards), ..self.plan };
-        let alone = BudgetRules { shards: 1, ..*rules };
-        *self = Tier { plan: self.plan, ..Tier::new(plan, &alone, clock, now, true) };
-        *lease = self.no_lease();
-    }
+/// Returns a largest charge in 4 B: trains are far shorter than four gigabytes.
+fn narrow(most: u64) -> u32 {
+    u32::try_from(most).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@
 //! from the wire's end and the figure that counts is the cost of a block. It is a slice of a shared buffer, the
 //! ends of two lists, a search of two words of a bitmap, six subtractions from leases and one division for the pace: 100
 //! to 200 instructions. Nothing is allocated or locked for it. It needs six lines of memory that are the hub's own (four
-//! of its session, its place in the queues, its pace), which at that size are never at hand: so hubs that are due are
+//! of its session, its place in the queues, its pace and cell), which at that size are never at hand: so hubs that are due are
 //! looked at in batches, whose lines are fetched together, and send before the next batch is looked at.
-//! Memory per hub: a session of 248 B (sketched there, asserted), 12 B of links and place, 6 B of timer, 4 B of pace
-//! and 4 B of armour, 10 B of directory; an image under repair adds a bit per block.
+//! Memory per hub: a session of 248 B (sketched there, asserted), 12 B of links and place, 6 B of timer, 8 B of pace
+//! and cell and 4 B of armour, 10 B of directory; an image under repair adds a bit per block.
 
 mod directory;
 mod protecting;
@@ -68,7 +68,7 @@ pub struct Engine {
     config: EngineConfig,
     start: Moment,
     budgets: Budgets,
-    pacer: Pacer,
+    pacer: Pacer<CellId>,
     armour: Armour,
     global_door: Door,
     carriers: Vec<Carrier>,
@@ -172,7 +172,7 @@ impl Engine {
         let address = self.directory.keep(hub, link.address);
         self.sessions.push(Session::new(link, address, first_invoke));
         self.links.add();
-        self.pacer.add();
+        self.pacer.add(link.cell);
         self.armour.add();
         let sessions = &self.sessions;
         self.directory.insert(hub, link.address, |hub| sessions[hub as usize].address);
@@ -278,8 +278,9 @@ impl Engine {
         let bytes = (len + DATAGRAM_OVERHEAD) as u64;
         self.counters.frames_heard += 1;
         self.counters.bytes_heard += bytes;
-        self.cells[session.cell.0 as usize].traffic.bytes_heard += bytes;
-        self.budgets.received(now, session.cell, bytes);
+        let cell = self.pacer.beside(hub.0);
+        self.cells[cell.0 as usize].traffic.bytes_heard += bytes;
+        self.budgets.received(now, cell, bytes);
         let admitted = self.armour.admits(now, hub.0, session.model, bytes);
         self.counters.shed += u64::from(!admitted);
         admitted

@@ -42,6 +42,9 @@ pub enum BlockService {
     Confirmed,
 }
 
+/// Where a block's frame has its invoke-id: behind the wrapper and the two tags of an ACTION.
+const INVOKE_AT: usize = wire::WRAPPER_LEN + 2;
+
 /// Block sizes a hub may ask for. Below 16 B headers dominate beyond reason; above 8 KiB a UDP
 /// datagram is cut into so many fragments that one lost fragment loses them all.
 pub const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 16..=8_192;
@@ -110,6 +113,15 @@ impl EncodedBlocks {
     pub(crate) fn train_len(&self, run: &Range<u32>) -> usize {
         let end = (run.end as usize * self.stride).min(self.frames.len());
         end - run.start as usize * self.stride
+    }
+
+    /// Returns the frame of one block as one that the hub has to confirm, under an invoke-id. A copy: for one block in
+    /// many.
+    pub(crate) fn confirmed(&self, block: u32, invoke: u8) -> Bytes {
+        debug_assert!(!self.sealed, "what is sealed for all cannot be answered by each");
+        let mut frame = self.train(block, 1).to_vec();
+        frame[INVOKE_AT] = InvokeId { number: invoke, confirmed: true, high_priority: true }.to_byte();
+        Bytes::from(frame)
     }
 
     /// Returns the frames of blocks `first..first + blocks`, which lie side by side.

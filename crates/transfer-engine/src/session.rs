@@ -1,7 +1,7 @@
 //! One hub: its association, the task at hand and those that wait, its link's pace.
 //!
 //! ```text
-//!   session 248 B   address 8 · cell, transport, model, protection, association, tail 15 · line 48 · waiting tasks 8 (boxed)
+//!   session 248 B   address 8 · transport, model, protection, association, tail 11 · line 48 · waiting tasks 8 (boxed)
 //!                   └ task at hand 168   task 16 · started, asked, asked first, turn 26 · survey 6 · counts 10
 //!                      └ staging 104   blocks 8 (shared) · agenda 16 · probe 16 · next probe 6 · account 16
 //!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::HubId;
 use crate::armour::ModelId;
 use crate::budget::{ByteRate, CellId, Pacer};
 use crate::engine::Address;
@@ -40,7 +41,6 @@ use crate::moment::{Moment, Stamp};
 use crate::queue::{Bucket, bucket};
 use crate::release::Releases;
 use crate::task::{Answer, Fault, Priority, Task};
-use crate::{BlockService, HubId};
 pub(crate) use answers::Heard;
 use errand::Errand;
 pub use patience::Patience;
@@ -92,7 +92,6 @@ const MISFITS: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) address: Address,
-    pub(crate) cell: CellId,
     pub(crate) transport: Transport,
     pub(crate) model: ModelId,
     pub(crate) protection: Protection,
@@ -186,7 +185,6 @@ impl Session {
     pub(crate) fn new(link: HubLink, address: Address, first_invoke: u8) -> Session {
         Session {
             address,
-            cell: link.cell,
             transport: link.transport,
             model: ModelId::default(),
             protection: Protection::Clear,
@@ -208,7 +206,7 @@ impl Session {
     pub(crate) fn touch(&self) -> u32 {
         let staging = self.active.as_ref().and_then(|active| active.transfer.as_ref());
         let left = staging.map_or(0, |transfer| transfer.left().wrapping_add(transfer.missing()));
-        self.line.sent_so_far().wrapping_add(self.cell.0).wrapping_add(left)
+        self.line.sent_so_far().wrapping_add(left)
     }
 
     /// Returns the rate at which the line is filled now.
@@ -312,10 +310,18 @@ impl Session {
     }
 
     /// Says what the session wants next. `most`: what the budgets above can ever grant at once.
-    pub(crate) fn want(&self, now: Moment, hub: HubId, pacer: &Pacer, trains: Trains, most: u64) -> Want {
+    pub(crate) fn want(
+        &self,
+        now: Moment,
+        hub: HubId,
+        pacer: &Pacer<CellId>,
+        trains: Trains,
+        most: u64,
+        patience: &Patience,
+    ) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most));
+            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most), patience);
         }
         if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
@@ -381,14 +387,6 @@ impl Session {
         match self.transport {
             Transport::Datagram => None,
             Transport::Stream { window } => Some(window.clamp(1, 15)),
-        }
-    }
-
-    fn service(&self) -> BlockService {
-        match self.transport {
-            Transport::Datagram if self.protection == Protection::Shared => BlockService::Sealed,
-            Transport::Datagram => BlockService::Unconfirmed,
-            Transport::Stream { .. } => BlockService::Confirmed,
         }
     }
 

@@ -13,14 +13,14 @@ use firmware_image::{
     ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN,
     MAX_RELEASE_LEN, Nonce, OrderCounter, OtaFile, SigningKey,
 };
-use head_end::{Delivery, DeliveryError, Progress, SignOrder, WallClock, Wires, deliver};
+use head_end::{Delivery, DeliveryError, OneLink, Progress, SignOrder, WallClock, Wires, deliver};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{ByteRate, Fault, Patience, Transport};
 use wire::OrderChallenge;
 
 use crate::exit::{ExitCode, Failure, OrFail};
-use crate::keys;
+use crate::keys::{self, LinkKeyFile, open_counters};
 use crate::output::Output;
 use crate::progress::Teller;
 use crate::{development, files};
@@ -30,7 +30,8 @@ use crate::{development, files};
 #[command(after_help = "\
 Examples:
   lamplighter send firmware-images/hub.ota --to 127.0.0.1:4059 --activate
-  lamplighter send meter.ota --to 127.0.0.1:4059 --tcp --rate 40000")]
+  lamplighter send meter.ota --to 127.0.0.1:4059 --tcp --rate 40000
+  lamplighter send hub.ota --to 127.0.0.1:4059 --link-keys link.keys --link-counters run/counters")]
 pub(crate) struct SendArguments {
     /// The file to send, byte for byte.
     image: PathBuf,
@@ -65,6 +66,15 @@ pub(crate) struct SendArguments {
     /// Lead the hub forward first, through the signed trust roots in this folder.
     #[arg(long, value_name = "DIR")]
     root_chain: Option<PathBuf>,
+    /// Speak ciphered, and nothing but ciphered, with the keys that this file has for --hub; serve and hub read the same file.
+    #[arg(long, value_name = "FILE", requires = "link_counters")]
+    link_keys: Option<PathBuf>,
+    /// The file of invocation counters: the one that serve keeps for the same keys, as no counter may be used twice under a key.
+    #[arg(long, value_name = "FILE", requires = "link_keys")]
+    link_counters: Option<PathBuf>,
+    /// The hub that is spoken to; by default the simulated hub's own id.
+    #[arg(long, value_name = "EUI-64", requires = "link_keys", default_value = development::HUB_EUI)]
+    hub: Eui64,
     /// Write this signed paper to the hub first, a status or a release; repeat it for more.
     #[arg(long = "paper", value_name = "FILE", num_args = 1..)]
     papers: Vec<PathBuf>,
@@ -139,7 +149,8 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         let message = format!("blocks · {:.0} kB/s", progress.bytes_sent as f64 / 1_000.0 / seconds);
         teller.tell((progress.blocks_sent as usize).min(blocks), &message, output);
     };
-    let delivered = carry(&delivery, Box::new(sign), &clock, told);
+    let link = open_link(arguments)?;
+    let delivered = carry(&delivery, Box::new(sign), link, &clock, told);
     teller.finish();
     let report = delivered?.map_err(|error| failure(error, arguments))?;
     output.report(&SendReport {
@@ -209,9 +220,22 @@ fn read_papers(arguments: &SendArguments) -> Result<(ChainPapers, CounterEpoch),
     Ok((papers, epoch))
 }
 
+/// Opens the ciphered link to the hub, if there is to be one.
+fn open_link(arguments: &SendArguments) -> Result<Option<OneLink>, Failure> {
+    let (Some(keys), Some(counters)) = (&arguments.link_keys, &arguments.link_counters) else {
+        return Ok(None);
+    };
+    let mut keyring = LinkKeyFile::read(keys)?.keyring(keys)?;
+    let missing = format!("{}: expected a line for hub {}, found none", keys.display(), arguments.hub);
+    let hub = keyring.hubs.remove(&arguments.hub.to_bytes());
+    let hub = hub.ok_or_else(|| Failure::message(ExitCode::BadInput, missing))?;
+    Ok(Some(OneLink::new(keyring.title, hub, open_counters(counters)?)))
+}
+
 fn carry(
     delivery: &Delivery,
     sign: SignOrder<'_>,
+    link: Option<OneLink>,
     clock: &WallClock,
     told: impl FnMut(Progress),
 ) -> Result<Result<head_end::DeliveryReport, DeliveryError>, Failure> {
@@ -226,7 +250,7 @@ fn carry(
             SocketAddr::V6(_) => [0u16; 8].into(),
         };
         let mut wires = Wires::open(SocketAddr::new(local, 0)).or_fail(ExitCode::Failed, "a UDP socket")?;
-        let work = deliver(delivery, sign, &mut wires, clock, told, &stop);
+        let work = deliver(delivery, sign, link, &mut wires, clock, told, &stop);
         tokio::select! {
             delivered = work => Ok(delivered),
             _ = tokio::signal::ctrl_c() => Ok(Err(DeliveryError::Interrupted)),
@@ -241,6 +265,12 @@ fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
         }
         DeliveryError::Fault { fault: Fault::Unreachable { .. } | Fault::AssociationLost(_), .. } => {
             (ExitCode::Unreachable, "is the device listening there, and on this transport?")
+        }
+        DeliveryError::Doubted { .. } => {
+            (ExitCode::Refused, "are these the keys of that hub? see --link-keys and --hub")
+        }
+        DeliveryError::Counters(_) => {
+            (ExitCode::Failed, "nothing is sent under a counter that is not durable")
         }
         DeliveryError::Order(_) => (ExitCode::Failed, "the image is staged; the order is what is missing"),
         DeliveryError::Fault { fault: Fault::VerificationFailed, .. } => (

@@ -101,6 +101,10 @@ async fn serve(
         Some(links) => head_end.secured(links),
         None => head_end,
     };
+    let head_end = match room.days {
+        Some(days) => head_end.counted(days),
+        None => head_end,
+    };
     let (stop_engine, stop_api) = (CancellationToken::new(), CancellationToken::new());
     let mut engine = tokio::spawn(head_end.run(stop_engine.clone()));
 

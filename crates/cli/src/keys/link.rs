@@ -1,4 +1,4 @@
-//! The file of link keys: who speaks ciphered under which keys. `serve`, `hub` and `fleet` read the same one.
+//! The file of link keys: who speaks ciphered under which keys. `serve`, `send`, `hub` and `fleet` read the same one.
 //!
 //! ```text
 //! holder,system_title,encryption_key,authentication_key
@@ -12,11 +12,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 
 use firmware_image::{Eui64, FileDigest};
 use fleet::HubSecurity;
-use head_end::{HubKeys, KeyName, Keyring};
+use head_end::{CounterFile, Counters, HubKeys, KeyName, Keyring};
 use wire::{LinkKeys, SystemTitle};
 use zeroize::Zeroizing;
 
@@ -152,6 +153,17 @@ impl LinkKeyFile {
         let hubs = self.hubs.into_iter().map(|(hub, row)| (hub.to_bytes(), row.keys));
         Ok(Keyring { title, shared: self.shared, hubs: hubs.collect() })
     }
+}
+
+/// Opens the file of invocation counters, or makes an empty one: one process at a time has it.
+pub(crate) fn open_counters(path: &Path) -> Result<Counters, Failure> {
+    let place = path.display();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).or_bad_input(format_args!("{place}: its folder cannot be made"))?;
+    }
+    let file = CounterFile::open(path).or_bad_input(format_args!("{place}: cannot be opened"))?;
+    Counters::open(Box::new(file))
+        .or_fail(ExitCode::Refused, format_args!("{place}: expected invocation counters"))
 }
 
 /// Makes keys for hubs, writes them into a new file that nobody else can read, and returns them.

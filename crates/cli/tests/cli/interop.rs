@@ -49,7 +49,7 @@ fn passes(desk: &Desk, python: &Path, line: &str) {
 }
 
 /// A running program with lines to read; killed when it is dropped.
-struct Speaker {
+pub(crate) struct Speaker {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
@@ -62,7 +62,7 @@ impl Speaker {
     }
 
     /// Starts `lamplighter` in the desk's folder; what it tells is JSON.
-    fn device(desk: &Desk, line: &str) -> Speaker {
+    pub(crate) fn device(desk: &Desk, line: &str) -> Speaker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamplighter"));
         command.args(line.split_whitespace()).arg("--json").current_dir(desk.path(".")).env_clear();
         Speaker::start(command)
@@ -75,7 +75,7 @@ impl Speaker {
     }
 
     /// Waits for a device's event; returns one of its fields.
-    fn event(&mut self, event: &str, field: &str) -> String {
+    pub(crate) fn event(&mut self, event: &str, field: &str) -> String {
         loop {
             let told: serde_json::Value = serde_json::from_str(&self.line()).unwrap();
             if told["event"] == event {
@@ -85,7 +85,7 @@ impl Speaker {
     }
 
     /// Asks it to stop, and waits until everything is written.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.lines.read_to_string(&mut String::new()).unwrap();
         assert!(self.child.wait().unwrap().success());

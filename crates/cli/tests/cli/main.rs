@@ -19,6 +19,7 @@ mod image_sound;
 mod interop;
 mod ledger;
 mod running;
+mod send_secured;
 mod serve;
 mod serve_chain;
 mod serve_lists;

@@ -6,7 +6,8 @@
 //!
 //! Sketch: links are looked at in no order, so memory decides what a look costs: a million take 4 MB, and one that
 //! comes from there takes longer than everything that is done with it. So whoever has a batch before it has their
-//! paces fetched together.
+//! paces fetched together; and what a look needs beside the pace (the link's cell, 4 B) lies beside it, as a second line of
+//! memory for it would cost as much as the first.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -27,33 +28,46 @@ const LATENESS_US: u32 = 20_000;
 /// A link of rate zero that has sent once.
 const NEVER: u32 = u32::MAX;
 
-/// The paces of links, by dense index.
+/// The paces of links, by dense index, and what is wanted whenever one is looked at.
 #[derive(Debug)]
-pub struct Pacer {
+pub struct Pacer<Beside = ()> {
     /// µs since the epoch.
     base: u64,
     burst_us: u32,
-    paid_until: Vec<u32>,
+    links: Vec<Link<Beside>>,
 }
 
-impl Pacer {
+#[derive(Debug)]
+struct Link<Beside> {
+    paid_until: u32,
+    beside: Beside,
+}
+
+impl<Beside: Copy> Pacer<Beside> {
     /// Makes a pacer without links.
-    pub fn new(start: Moment, burst: Duration) -> Pacer {
+    pub fn new(start: Moment, burst: Duration) -> Pacer<Beside> {
         let burst_us = u32::try_from(burst.as_micros()).unwrap_or(u32::MAX);
-        Pacer { base: start.as_micros(), burst_us, paid_until: Vec::new() }
+        Pacer { base: start.as_micros(), burst_us, links: Vec::new() }
     }
 
     /// Adds a link and returns its index.
-    pub fn add(&mut self) -> u32 {
-        self.paid_until.push(0);
-        self.paid_until.len() as u32 - 1
+    pub fn add(&mut self, beside: Beside) -> u32 {
+        self.links.push(Link { paid_until: 0, beside });
+        self.links.len() as u32 - 1
+    }
+
+    /// Returns what lies beside the pace of a link.
+    #[inline]
+    pub fn beside(&self, link: u32) -> Beside {
+        self.links[link as usize].beside
     }
 
     /// Reads the paces of links that will be looked at next. Side by side, a batch of reads takes little longer than
     /// one; between decisions, which fill the processor, each would wait for itself.
     #[inline]
     pub fn fetch(&self, links: &[u32]) {
-        let sum = links.iter().fold(0, |sum: u32, link| sum.wrapping_add(self.paid_until[*link as usize]));
+        let sum =
+            links.iter().fold(0, |sum: u32, link| sum.wrapping_add(self.links[*link as usize].paid_until));
         black_box(sum);
     }
 
@@ -61,7 +75,7 @@ impl Pacer {
     /// rate, except that a charge larger than the burst may be made whenever the link is paid up.
     #[inline]
     pub fn ready_at(&self, link: u32, bytes: u64, rate: ByteRate) -> Moment {
-        let paid_until = self.paid_until[link as usize];
+        let paid_until = self.links[link as usize].paid_until;
         if paid_until == NEVER {
             return Moment::MAX;
         }
@@ -91,7 +105,7 @@ impl Pacer {
             self.rebase(now);
             since = u64::from(LATENESS_US);
         }
-        let paid_until = &mut self.paid_until[link as usize];
+        let paid_until = &mut self.links[link as usize].paid_until;
         let air_time = air_time(bytes, rate);
         let least = (*paid_until).max((since as u32).saturating_sub(late)).saturating_add(air_time);
         *paid_until = if air_time == NEVER { NEVER } else { least.min(NEVER - 1) };
@@ -99,7 +113,7 @@ impl Pacer {
 
     /// Takes a charge back, as far as the link is not paid up.
     pub(crate) fn credit(&mut self, link: u32, bytes: u64, rate: ByteRate) {
-        let paid_until = &mut self.paid_until[link as usize];
+        let paid_until = &mut self.links[link as usize].paid_until;
         *paid_until = paid_until.saturating_sub(air_time(bytes, rate));
     }
 
@@ -108,8 +122,8 @@ impl Pacer {
     fn rebase(&mut self, now: Moment) {
         let base = now.as_micros() - u64::from(LATENESS_US);
         let by = u32::try_from(base - self.base).unwrap_or(NEVER - 1);
-        for paid_until in self.paid_until.iter_mut().filter(|paid_until| **paid_until != NEVER) {
-            *paid_until = paid_until.saturating_sub(by);
+        for link in self.links.iter_mut().filter(|link| link.paid_until != NEVER) {
+            link.paid_until = link.paid_until.saturating_sub(by);
         }
         self.base = base;
     }
@@ -133,7 +147,7 @@ mod tests {
     fn a_pace_outlives_its_base_and_a_rate_of_zero_sends_once() {
         let mut now = Moment::from_micros(3);
         let mut pacer = Pacer::new(now, Duration::from_millis(50));
-        let (link, mute, late) = (pacer.add(), pacer.add(), pacer.add());
+        let (link, mute, late) = (pacer.add(()), pacer.add(()), pacer.add(()));
         let rate = ByteRate(1_000);
         pacer.charge(mute, now, 1, ByteRate(0));
         for _ in 0..10 {
@@ -153,9 +167,9 @@ mod tests {
     fn a_block_longer_than_the_burst_is_late_once_and_not_every_time_after() {
         let start = Moment::from_micros(77);
         let (rate, late) = (ByteRate(5_000), Duration::from_millis(2));
-        let sent = |charge: fn(&mut Pacer, u32, Moment, u64, ByteRate)| {
+        let sent = |charge: fn(&mut Pacer<()>, u32, Moment, u64, ByteRate)| {
             let mut pacer = Pacer::new(start, Duration::from_millis(50));
-            let link = pacer.add();
+            let link = pacer.add(());
             let mut now = start;
             for _ in 0..100 {
                 now = pacer.ready_at(link, 1_000, rate).max(now) + late;
@@ -176,7 +190,7 @@ mod tests {
         ) {
             let start = Moment::from_micros(77);
             let mut pacer = Pacer::new(start, Duration::from_millis(50));
-            let link = pacer.add();
+            let link = pacer.add(());
             let mut now = start;
             let mut sent: Vec<(u64, u64)> = Vec::new();
             for (wait, bytes) in steps {

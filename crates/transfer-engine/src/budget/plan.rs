@@ -71,6 +71,34 @@ pub struct CarrierPlan {
     pub budget: BudgetPlan,
     /// Its cap.
     pub cap: DayCap,
+    /// What it has carried before we began to count: a restart grants no second cap.
+    pub before: DayCount,
+}
+
+/// What was carried on one day, in both directions together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DayCount {
+    /// The day, from the one of the Unix epoch (UTC).
+    pub day: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl DayCount {
+    /// Returns the day of a moment.
+    pub fn day_of(now: Moment) -> u64 {
+        day_of(now)
+    }
+
+    /// Returns when a day ends.
+    pub fn end_of(day: u64) -> Moment {
+        day_begins(day.saturating_add(1))
+    }
+
+    /// Returns what it counts of a day.
+    pub fn on(self, day: u64) -> u64 {
+        if self.day == day { self.bytes } else { 0 }
+    }
 }
 
 pub(crate) fn hour_of(now: Moment) -> u64 {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierPlan, DayCap, DayProfile, LARGEST_CHARGE, Level, Use,
+    BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierPlan, DayCap, DayCount, DayProfile, LARGEST_CHARGE,
+    Level, Use,
 };
 use crate::Moment;
 
@@ -50,7 +51,7 @@ proptest! {
         let start = Moment::from_micros(5);
         let mut first = Budgets::new(rules(global, 200, shards), start);
         let cap = DayCap::default();
-        let pool = first.add_carrier(start, CarrierPlan { budget: ByteRate(carrier).into(), cap });
+        let pool = first.add_carrier(start, CarrierPlan { budget: ByteRate(carrier).into(), cap, before: DayCount::default() });
         for _ in 0..2 {
             first.add_cell(start, pool, ByteRate(cell).into());
         }
@@ -137,7 +138,10 @@ fn a_pool_stops_at_its_cap_in_bytes_or_money_and_goes_on_at_midnight() {
     for cap in caps {
         assert_eq!(cap.in_bytes(), 500_000);
         let mut budgets = Budgets::new(rules(1 << 30, 100, 1), start);
-        let pool = budgets.add_carrier(start, CarrierPlan { budget: ByteRate(10_000).into(), cap });
+        let pool = budgets.add_carrier(
+            start,
+            CarrierPlan { budget: ByteRate(10_000).into(), cap, before: DayCount::default() },
+        );
         budgets.add_cell(start, pool, ByteRate(1 << 30).into());
         assert_eq!(
             fill(&mut budgets, start, day / 2, 1_000, Use::Blocks),

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use super::{Engine, Transmit};
 use crate::budget::{CarrierId, CellId, Level, Use};
 use crate::queue::{Bucket, Place};
-use crate::session::{Surroundings, Want};
+use crate::session::{Surroundings, Transport, Want};
 use crate::{HubId, Moment};
 
 /// Hubs that are due are looked at in batches of so many: what memory has of them is fetched together, and stays in
@@ -96,14 +96,14 @@ impl Engine {
             };
             let hub = picked.hub;
             let session = &self.sessions[hub.0 as usize];
-            let cell = session.cell;
+            let cell = self.pacer.beside(hub.0);
             let most = self.budgets.largest_charge(cell);
             if self.armour.left_alone(now, session.model).is_some() {
                 self.refresh(now, hub);
                 continue;
             }
             let Want::Send { bytes, blocks, .. } =
-                session.want(now, hub, &self.pacer, self.config.trains(), most)
+                session.want(now, hub, &self.pacer, self.config.trains(), most, &self.config.patience)
             else {
                 self.refresh(now, hub);
                 continue;
@@ -166,20 +166,25 @@ impl Engine {
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
-        self.budgets.give_back(session.cell, spare, purpose);
+        let cell = self.pacer.beside(hub.0);
+        self.budgets.give_back(cell, spare, purpose);
         match known {
             true => self.pacer.charge_on_schedule(hub.0, now, emission.bytes as u64, pace),
             false => self.pacer.charge(hub.0, now, emission.bytes as u64, pace),
         }
         self.armour.expects(hub.0, emission.answers);
-        let traffic = &mut self.cells[session.cell.0 as usize].traffic;
+        let traffic = &mut self.cells[cell.0 as usize].traffic;
         traffic.bytes_sent += emission.bytes as u64;
         traffic.blocks_sent += u64::from(emission.blocks);
         self.counters.bytes_sent += emission.bytes as u64;
         self.counters.blocks_sent += u64::from(emission.blocks);
         self.counters.requests_sent += u64::from(emission.blocks == 0);
         self.refresh(now, hub);
-        let (contents, segment, blocks) = (emission.contents, emission.segment, emission.blocks);
+        let (contents, segment) = (emission.contents, emission.segment);
+        let blocks = match transport {
+            Transport::Datagram => emission.blocks.saturating_sub(emission.answers),
+            Transport::Stream { .. } => emission.blocks,
+        };
         Transmit { hub, address, transport, contents, segment, blocks }
     }
 
@@ -247,7 +252,7 @@ impl Engine {
             sum = sum.wrapping_add(self.links.touch(*hub)).wrapping_add(self.sessions[*hub as usize].touch());
         }
         for hub in batch {
-            let cell = self.sessions[*hub as usize].cell;
+            let cell = self.pacer.beside(*hub);
             let state = &self.cells[cell.0 as usize];
             sum = sum.wrapping_add(state.ready.touch()).wrapping_add(state.traffic.blocks_sent as u32);
             sum = sum.wrapping_add(u32::from(state.timed));
@@ -282,9 +287,10 @@ impl Engine {
     pub(super) fn refresh(&mut self, now: Moment, hub: HubId) {
         let index = hub.0 as usize;
         let session = &self.sessions[index];
-        let cell = session.cell;
+        let cell = self.pacer.beside(hub.0);
         let most = self.budgets.largest_charge(cell);
-        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most);
+        let patience = &self.config.patience;
+        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most, patience);
         if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
             want = Want::Wait(until);
         }

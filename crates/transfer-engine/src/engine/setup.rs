@@ -78,7 +78,8 @@ pub struct Transmit {
     pub contents: Bytes,
     /// The length of one frame, bytes.
     pub segment: usize,
-    /// How many of them are image blocks.
+    /// How many of them are image blocks that are sent as such. A datagram's block that is a probe is not among them: the hub
+    /// answers it like a request.
     pub blocks: u32,
 }
 

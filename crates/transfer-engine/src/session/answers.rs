@@ -163,12 +163,14 @@ impl Session {
         data: &[u8],
         around: &Surroundings<'_>,
     ) -> Result<Option<Step>, Fault> {
+        let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());
+        let on_the_way = transfer.map_or(0, |transfer| self.on_the_way(transfer));
         let active = self.active.as_mut().expect("an answer belongs to a task");
         let transfer = active.transfer.as_mut().ok_or(Fault::Protocol { request: active.step.name() })?;
         let Some(bitmap) = bitmap_of(data, transfer.encoded.count()) else {
             return Err(Fault::Protocol { request: Step::ReadBitmap.name() });
         };
-        match transfer.plan_missing(&bitmap) {
+        match transfer.plan_missing(&bitmap, on_the_way) {
             Ok(0) => transfer.complete(),
             Ok(_) => {
                 transfer.check_floor(now, &self.line, around.patience)?;

@@ -2,7 +2,8 @@
 
 use wire::MAX_SEAL_OVERHEAD;
 
-use super::Session;
+use super::{Session, Transport};
+use crate::BlockService;
 use crate::budget::DATAGRAM_OVERHEAD;
 
 /// How frames to a hub are protected. The engine counts what protection costs; who ciphers is its driver, with a
@@ -34,6 +35,15 @@ impl Protection {
 }
 
 impl Session {
+    /// Returns how blocks of a staging that begins now travel.
+    pub(super) fn service(&self) -> BlockService {
+        match self.transport {
+            Transport::Datagram if self.protection == Protection::Shared => BlockService::Sealed,
+            Transport::Datagram => BlockService::Unconfirmed,
+            Transport::Stream { .. } => BlockService::Confirmed,
+        }
+    }
+
     /// Returns what a block takes on the line beside its frame.
     pub(super) fn block_overhead(&self) -> usize {
         let transfer = self.active.as_ref().and_then(|active| active.transfer.as_ref());

@@ -22,20 +22,48 @@ pub(crate) const STALE_ROUNDS: u8 = 6;
 /// digests; if three repairs do not help, the list or the hub is wrong.
 pub(crate) const VERIFY_REPAIRS: u8 = 3;
 
+/// Probes that may stay unanswered in a row before the round ends early and its request is repeated with the full
+/// patience. At 10 % loss both ways, six in a row happen once in 20,000.
+pub(crate) const SILENT_PROBES: u8 = 6;
+
 /// No confirmed block is in the air under this invoke-id.
 const NONE: u32 = u32::MAX;
 
-/// A small request sent behind blocks: what does the hub hold, and how long does it take to say so?
+/// Images of so many blocks have a bitmap that costs hardly more than the number of the first missing block: 128 B.
+const SMALL_BITMAP: u32 = 1_024;
+
+/// How many times the blocks on the way to the hub are left when it is asked what repairs are to follow: a look that is lost
+/// can be repeated before they are sent.
+const LOOKS_AHEAD: u32 = 2;
+
+/// What is sent among blocks to hear how long the line takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// A block that the hub has to confirm. It says nothing of the others, and costs nothing.
+    Block,
+    /// Attribute 4: has everything arrived so far?
+    FirstMissing,
+    /// Attribute 3: what is missing?
+    Bitmap,
+}
+
+/// What was sent among blocks, or as one of them: how long does it take the hub to answer, and what does it hold?
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
     pub(crate) invoke: u8,
-    /// Attribute 3 rather than 4: holes are known to exist.
-    pub(crate) bitmap: bool,
+    pub(crate) question: Question,
     pub(crate) asked: Stamp,
     /// Bytes sent on the line by then.
     pub(crate) sent: u32,
-    /// Where the agenda stood.
+    /// Where the agenda stood; behind the block, if it is one.
     cursor: u32,
+}
+
+impl Probe {
+    /// Returns the block that it is.
+    pub(crate) fn block(&self) -> Option<u32> {
+        (self.question == Question::Block).then(|| self.cursor.saturating_sub(1))
+    }
 }
 
 /// What has been done for a staging so far; survives a lost association.
@@ -77,6 +105,11 @@ pub(crate) struct Transfer {
     pub(crate) streamed: bool,
     /// Holes were seen in this leg: the bitmap is worth asking for at once.
     pub(crate) holes: bool,
+    /// The hub has said what it holds since blocks began to flow.
+    looked: bool,
+    /// What is left was more than fits on the way to the hub when last we knew: worth another look before it is all
+    /// sent, so that repairs follow without a pause.
+    look_ahead: bool,
     /// The hub's verification failed with every block in place, as far as we know.
     pub(crate) suspect: bool,
     stale_rounds: u8,
@@ -111,6 +144,8 @@ impl Transfer {
             initiated: false,
             streamed: false,
             holes: false,
+            looked: false,
+            look_ahead: true,
             suspect: false,
             stale_rounds: 0,
             verify_repairs: 0,
@@ -128,9 +163,10 @@ impl Transfer {
 
     /// Plans to send what the bitmap lacks, at the end of a round; says how many rounds brought nothing if that
     /// is too many.
-    pub(crate) fn plan_missing(&mut self, bitmap: &BlockBitmap) -> Result<u32, u32> {
+    pub(crate) fn plan_missing(&mut self, bitmap: &BlockBitmap, on_the_way: u32) -> Result<u32, u32> {
         self.agenda.plan_missing(bitmap);
         let missing = self.agenda.left();
+        (self.looked, self.look_ahead) = (true, missing > LOOKS_AHEAD * on_the_way);
         if self.account.blocks_sent == 0 {
             self.account.blocks_held = self.encoded.count() - missing;
         } else {
@@ -204,26 +240,59 @@ impl Transfer {
         }
     }
 
-    /// Says when a probe should follow the blocks sent so far; `deaf`: blocks wait until something is heard.
-    pub(crate) fn probe_due(&self, now: Moment, deaf: bool) -> Option<Moment> {
-        (self.agenda.left() > 0 && (self.probe_owed || deaf)).then(|| self.probe_after.moment(now))
+    /// Says when a probe should follow the blocks sent so far, and which. `deaf`: blocks wait until something is heard;
+    /// `on_the_way`: so many blocks fit between us and the hub.
+    ///
+    /// Mostly a block is the probe. The hub is asked what it holds at the beginning, as it may have found the whole image
+    /// elsewhere; before the end, for the sake of repairs; and when its rate is to be held against the floor.
+    pub(crate) fn probe_due(
+        &self,
+        now: Moment,
+        deaf: bool,
+        on_the_way: u32,
+        patience: &Patience,
+    ) -> Option<(Moment, Question)> {
+        let left = self.agenda.left();
+        if left == 0 || !(self.probe_owed || deaf) {
+            return None;
+        }
+        let due = self.probe_after.moment(now);
+        if self.looked && self.look_ahead && left <= LOOKS_AHEAD * on_the_way {
+            // At once, but for one that repeats what was lost.
+            let is_repeat = self.probe.is_some_and(|probe| probe.question != Question::Block);
+            return Some((if is_repeat { due } else { now }, self.look()));
+        }
+        let watched = now.saturating_since(self.floor.since.moment(now));
+        let is_silent = self.silent_probes >= SILENT_PROBES;
+        let may_be_a_block = self.looked && !deaf && !is_silent && !self.encoded.is_sealed();
+        let question =
+            if may_be_a_block && watched < patience.floor_window { Question::Block } else { self.look() };
+        Some((due, question))
     }
 
-    /// Notes that a probe was sent.
-    pub(crate) fn probed(&mut self, invoke: u8, now: Moment, sent: u32) {
-        let (bitmap, cursor) = (self.holes, self.agenda.cursor());
+    fn look(&self) -> Question {
+        match self.holes || (self.looked && self.encoded.count() <= SMALL_BITMAP) {
+            true => Question::Bitmap,
+            false => Question::FirstMissing,
+        }
+    }
+
+    /// Notes that a probe was sent; `sent`: how much the line has carried before its answer.
+    pub(crate) fn probed(&mut self, invoke: u8, question: Question, now: Moment, sent: u32) {
+        let cursor = self.agenda.cursor();
         self.unheard = self.probe.take().map(|probe| Box::new(Unheard::Probe(probe)));
-        self.probe = Some(Probe { invoke, bitmap, asked: Stamp::of(now), sent, cursor });
+        self.probe = Some(Probe { invoke, question, asked: Stamp::of(now), sent, cursor });
         self.probe_owed = false;
         self.silent_probes += 1;
     }
 
     /// Takes the probe that was sent under an invoke-id, and with it those before it.
-    pub(crate) fn take_probe(&mut self, invoke: u8) -> Option<Probe> {
-        let last = self.probe.take_if(|probe| probe.invoke == invoke);
+    pub(crate) fn take_probe(&mut self, invoke: u8, fits: impl Fn(Question) -> bool) -> Option<Probe> {
+        let fits = |probe: &Probe| probe.invoke == invoke && fits(probe.question);
+        let last = self.probe.take_if(|probe| fits(probe));
         let probe = match (last, self.unheard.as_deref()) {
             (Some(probe), _) => probe,
-            (None, Some(Unheard::Probe(probe))) if probe.invoke == invoke => *probe,
+            (None, Some(Unheard::Probe(probe))) if fits(probe) => *probe,
             _ => return None,
         };
         self.unheard = None;
@@ -250,16 +319,25 @@ impl Transfer {
             self.agenda = Agenda::empty(self.encoded.count());
         }
         // Everything before the cursor was sent before the probe, and lines keep order.
+        self.looked = true;
         self.holes |= first < probe.cursor;
         self.missing = self.missing.min(self.encoded.count().saturating_sub(first));
     }
 
     /// Takes attribute 3 from the answer to a probe: what was lost is sent again behind what is new.
-    pub(crate) fn learn_bitmap(&mut self, probe: &Probe, bitmap: &BlockBitmap) {
+    pub(crate) fn learn_bitmap(&mut self, probe: &Probe, bitmap: &BlockBitmap, on_the_way: u32) {
         if self.agenda.repair(bitmap, probe.cursor) > 0 {
             self.account.rounds += 1;
+            self.holes = true;
         }
+        self.looked = true;
+        self.look_ahead = self.agenda.left() > LOOKS_AHEAD * on_the_way;
         self.missing = self.encoded.count() - bitmap.count_set();
+    }
+
+    /// The hub is busy: the block is sent again behind the others.
+    pub(crate) fn put_back(&mut self, block: u32) {
+        self.agenda.put_back(block);
     }
 
     /// Notes the answer to a confirmed block; a stale answer gives `None`.

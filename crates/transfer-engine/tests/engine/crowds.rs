@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use transfer_engine::{
-    Answer, ByteRate, CarrierPlan, DayCap, EngineConfig, HubId, LineRate, Moment, Patience, Priority, Task,
-    Transport,
+    Answer, ByteRate, CarrierPlan, DayCap, DayCount, EngineConfig, HubId, LineRate, Moment, Patience,
+    Priority, Task, Transport,
 };
 
 use crate::net::Profile;
@@ -39,7 +39,8 @@ fn no_window_at_any_level_carries_more_than_was_agreed() {
         let config = EngineConfig { global_rate: ByteRate(60_000), ..ample() };
         let mut rig = Rig::new(config, 20_000, seed);
         let cap = DayCap::default();
-        let plan = CarrierPlan { budget: ByteRate(25_000 + seed * 3_000).into(), cap };
+        let plan =
+            CarrierPlan { budget: ByteRate(25_000 + seed * 3_000).into(), cap, before: DayCount::default() };
         let carriers = [rig.engine.add_carrier(START, plan), rig.engine.add_carrier(START, plan)];
         let cells: Vec<_> =
             (0..4).map(|cell| rig.engine.add_cell_of(START, carriers[cell % 2], ByteRate(15_000))).collect();
@@ -168,7 +169,7 @@ fn a_budget_that_is_shut_for_an_hour_holds_blocks_and_patience_alike() {
     let config = EngineConfig { patience: Patience::default(), ..ample() };
     let mut rig = Rig::new(config, 20_000, 1);
     let cap = DayCap { bytes: Some(15_000), ..DayCap::default() };
-    let plan = CarrierPlan { budget: ByteRate(100_000).into(), cap };
+    let plan = CarrierPlan { budget: ByteRate(100_000).into(), cap, before: DayCount::default() };
     let carrier = rig.engine.add_carrier(START, plan);
     let cell = rig.engine.add_cell_of(START, carrier, ByteRate(100_000));
     let hub = rig.add(cell, Transport::Datagram, UNKNOWN, fast(), 1_024);

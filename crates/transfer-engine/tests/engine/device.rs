@@ -29,6 +29,9 @@ pub(crate) struct Device {
     pub(crate) activations: u32,
     /// It refuses in silence.
     pub(crate) is_mute: bool,
+    /// Confirmed blocks, and how the first so many of them are refused.
+    pub(crate) confirmed: u32,
+    pub(crate) refuses: Option<(u32, AccessResult)>,
     /// The initiate that began the image: invoke-id, name and size.
     begun_by: Option<(u8, Vec<u8>, u32)>,
     /// Answers far more than it is asked.
@@ -63,6 +66,8 @@ impl Device {
             hides: None,
             activations: 0,
             is_mute: false,
+            confirmed: 0,
+            refuses: None,
             begun_by: None,
             storm: None,
         }
@@ -170,6 +175,9 @@ impl Device {
                 self.initiates += 1;
                 AccessResult::Success
             }
+            (2, Some(_)) if action.invoke.confirmed && self.is_refused() => {
+                self.refuses.expect("it was looked for").1
+            }
             (2, Some(parameter)) => self.store(&ImageBlock::parse_parameter(parameter).expect("sound")),
             (3, _) => self.verify(),
             (4, _) => {
@@ -178,6 +186,12 @@ impl Device {
             }
             _ => AccessResult::OtherReason,
         }
+    }
+
+    /// Counts a confirmed block, and says whether it is one of those that are refused.
+    fn is_refused(&mut self) -> bool {
+        self.confirmed += 1;
+        self.refuses.is_some_and(|(refused, _)| self.confirmed <= refused)
     }
 
     fn store(&mut self, block: &ImageBlock<'_>) -> AccessResult {

@@ -12,6 +12,7 @@ use transfer_engine::{
     ByteRate, CellId, Engine, EngineConfig, Event, HubId, HubLink, LineRate, Moment, Patience, Priority,
     Release, ReleaseId, Task, Transport,
 };
+use wire::{Apdu, WanFrame};
 
 use crate::device::Device;
 use crate::net::{Direction, Profile};
@@ -58,6 +59,12 @@ pub(crate) fn image(len: usize) -> Bytes {
 /// A configuration whose shared budgets never bind.
 pub(crate) fn ample() -> EngineConfig {
     EngineConfig { global_rate: ByteRate(1 << 32), patience: Patience::default(), ..EngineConfig::default() }
+}
+
+/// Says whether a frame carries a block: one that is a probe is none by the engine's count.
+fn is_block(frame: &[u8]) -> bool {
+    let apdu = WanFrame::parse_datagram(frame).and_then(|frame| Apdu::parse(frame.apdu));
+    matches!(apdu, Ok(Apdu::ActionRequest(action)) if action.method.index == 2)
 }
 
 pub(crate) fn address(hub: u32) -> SocketAddr {
@@ -167,7 +174,8 @@ impl Rig {
         while let Some(transmit) = self.engine.poll_transmit(self.now) {
             let datagrams = transmit.contents.len().div_ceil(transmit.segment);
             let bytes = (transmit.contents.len() + datagrams * 28) as u64;
-            self.sent_log.push((self.now.as_micros(), bytes, transmit.hub, transmit.blocks > 0));
+            let blocks = transmit.blocks > 0 || is_block(&transmit.contents);
+            self.sent_log.push((self.now.as_micros(), bytes, transmit.hub, blocks));
             for frame in transmit.contents.chunks(transmit.segment) {
                 self.launch(transmit.hub.0, true, transmit.address, frame.to_vec());
             }

@@ -8,7 +8,7 @@ use campaign::BudgetBook;
 use eligibility::Inventory;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use transfer_engine::{BudgetPlan, ByteRate, CarrierPlan, DayCap, DayProfile, EngineConfig};
+use transfer_engine::{BudgetPlan, ByteRate, CarrierPlan, DayCap, DayCount, DayProfile, EngineConfig};
 
 /// Budgets as an operator has agreed them with carriers.
 #[derive(Clone, Debug, Deserialize)]
@@ -152,7 +152,7 @@ impl Carrier {
                 .price_pounds_per_gigabyte
                 .map_or(0, |price| price.0.div_ceil(1_000)),
         };
-        CarrierPlan { budget, cap }
+        CarrierPlan { budget, cap, before: DayCount::default() }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use campaign::{BudgetBook, Conductor, Desk, HubName, ReplayError, Settings};
 use eligibility::Inventory;
-use head_end::{Clock, CounterFile, Counters, Keyring, SecuredLinks};
+use head_end::{Clock, CounterFile, DayCounts, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
 use transfer_engine::{LineRate, Moment};
@@ -20,7 +20,7 @@ use super::config::Config;
 use super::images::ImageFolder;
 use crate::clocks::SharedClock;
 use crate::exit::{ExitCode, Failure, OrFail};
-use crate::keys::LinkKeyFile;
+use crate::keys::{LinkKeyFile, open_counters};
 use crate::{keys, lists};
 
 /// What is known before anything is opened for writing.
@@ -40,6 +40,8 @@ pub(super) struct EngineRoom {
     pub(super) believed: Believed,
     pub(super) images: Arc<ImageFolder>,
     pub(super) links: Option<SecuredLinks>,
+    /// What carriers with a cap have carried today.
+    pub(super) days: Option<DayCounts>,
     /// Hubs that it has link keys for; none when it talks in the clear.
     pub(super) keys: Option<BTreeSet<HubName>>,
 }
@@ -96,27 +98,20 @@ fn read_keyring(config: &Config, inventory: &Inventory) -> Result<Option<Keyring
 
 fn open_links(config: &Config, keyring: Keyring) -> Result<SecuredLinks, Failure> {
     let path = config.link_security.as_ref().map(|place| place.counters.as_path()).unwrap_or(Path::new(""));
-    let place = path.display();
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).or_bad_input(format_args!("{place}: its folder cannot be made"))?;
-    }
-    let file = CounterFile::open(path).or_bad_input(format_args!("{place}: cannot be opened"))?;
-    let counters = Counters::open(Box::new(file));
-    let counters =
-        counters.or_fail(ExitCode::Refused, format_args!("{place}: expected invocation counters"))?;
-    Ok(SecuredLinks::new(keyring, counters))
+    Ok(SecuredLinks::new(keyring, open_counters(path)?))
 }
 
 impl EngineRoom {
     /// Opens ledger and images and takes up every unfinished campaign.
     pub(super) fn open(config: &Config, papers: Papers) -> Result<EngineRoom, Failure> {
-        let Papers { believed, desk, settings, keyring, book } = papers;
+        let Papers { believed, desk, settings, keyring, mut book } = papers;
         let ledger = open_ledger(&config.ledger)?;
         let (images, stored) = ImageFolder::open(&config.images, &believed.images)?;
         let start = begin(config, &ledger)?;
         let steady = Arc::new(SteadyClock::new(start, config.clock.speed));
         let clock = SharedClock::new(steady, Participant(0));
         let mut conductor = Conductor::new(settings, desk, start);
+        let days = open_days(&config.ledger, &mut book)?;
         conductor.set_budgets(book);
         if let Some(root) = &believed.root {
             conductor.trust_operators(root.clone());
@@ -136,8 +131,24 @@ impl EngineRoom {
         let resumed = conductor.resume(clock.now());
         resumed.map_err(|error| not_resumed(config, error))?;
         let images = Arc::new(images);
-        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links, keys })
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links, days, keys })
     }
+}
+
+/// Opens the day counts beside the ledger, where a carrier has a cap, and has the book go on from them.
+fn open_days(ledger: &Path, book: &mut BudgetBook) -> Result<Option<DayCounts>, Failure> {
+    if book.carriers.values().all(|plan| plan.cap.in_bytes() == u64::MAX) {
+        return Ok(None);
+    }
+    let mut path = ledger.as_os_str().to_owned();
+    path.push(".days");
+    let path = Path::new(&path);
+    let file = CounterFile::open(path).or_bad_input(format_args!("{}: cannot be opened", path.display()))?;
+    let days = DayCounts::open(Box::new(file));
+    let mut days =
+        days.or_fail(ExitCode::Refused, format_args!("{}: expected day counts", path.display()))?;
+    days.take_up(book);
+    Ok(Some(days))
 }
 
 fn open_ledger(path: &Path) -> Result<Ledger<SqliteStore>, Failure> {
