@@ -16,6 +16,7 @@ use transfer_engine::{LegReport, Moment};
 
 use crate::order::{CampaignId, Target};
 use crate::policy::CampaignPolicy;
+use crate::risk::RiskGroup;
 use crate::stage::Outcome;
 
 /// One decision or outcome of a campaign.
@@ -170,6 +171,10 @@ pub struct InstructedRecord {
     pub row: String,
     /// The file to be sent.
     pub image: FileDigest,
+    /// The groups with a limit in which it counts as at risk from now on, as the lists had it at this moment; none where
+    /// there are no limits, and in records of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<RiskGroup>>,
 }
 
 /// See [`Record::Staged`].

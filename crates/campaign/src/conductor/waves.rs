@@ -120,8 +120,8 @@ impl Conductor {
             self.end(now, campaign, device, Outcome::NoWan, reason, None);
             return;
         }
-        self.count_at_risk(campaign, device);
-        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image });
+        let groups = self.count_at_risk(campaign, device);
+        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image, groups });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
     }
 
