@@ -121,6 +121,7 @@ proptest! {
         most_per_supplier in 1u32..6,
         most_per_model in 3u32..20,
         most_per_cell in 0u32..20,
+        most_per_district in 0u32..30,
     ) {
         // Nothing fails on the image, so that nobody's turn is used up.
         let text = DEMO
@@ -130,6 +131,7 @@ proptest! {
             policy.at_risk_most_per_supplier = most_per_supplier;
             policy.at_risk_most_per_model = most_per_model;
             policy.at_risk_most_per_cell = most_per_cell;
+            policy.at_risk_most_per_district = most_per_district;
         });
         town.run(dies_after, |state, inventory| {
             let device = |row: &DeviceRow| inventory.device(row.device).expect("it is known");
@@ -139,6 +141,10 @@ proptest! {
             assert!(models.values().all(|count| *count <= most_per_model), "{models:?}");
             let cells = at_risk(state, |row| device(row).cell.as_str());
             assert!(most_per_cell == 0 || cells.values().all(|count| *count <= most_per_cell), "{cells:?}");
+            let of_district = |row: &DeviceRow| device(row).postcode_district.expect("a made world has it").as_str();
+            let districts = at_risk(state, of_district);
+            let is_kept = |count: &u32| most_per_district == 0 || *count <= most_per_district;
+            assert!(districts.values().all(is_kept), "{districts:?}");
         });
         prop_assert_eq!(town.count(Outcome::HeldBack), 0);
         prop_assert!(town.count(Outcome::Activated) > 0);

@@ -120,8 +120,11 @@ pub struct CampaignPolicy {
     pub at_risk_most_per_supplier: u32,
     /// The same for devices of one model.
     pub at_risk_most_per_model: u32,
-    /// The same for devices in one radio cell, the only place of a home that the inventory names: it has no postcodes.
+    /// The same for devices in one radio cell.
     pub at_risk_most_per_cell: u32,
+    /// The same for devices in one postcode district. A home whose district the inventory does not name is in none, and this
+    /// limit does not hold it back.
+    pub at_risk_most_per_district: u32,
     /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
     /// Each lasts an hour at least. Looks at hubs go on at all times.
     pub sending: Windows,
@@ -152,6 +155,7 @@ impl Default for CampaignPolicy {
             at_risk_most_per_supplier: 0,
             at_risk_most_per_model: 0,
             at_risk_most_per_cell: 0,
+            at_risk_most_per_district: 0,
             sending: Windows::default(),
             activating: Windows::default(),
             activate_not_before: NotBefore::default(),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use eligibility::{CellId, SupplierId};
+use eligibility::{CellId, DeviceView, PostcodeDistrict, SupplierId};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::CampaignPolicy;
@@ -18,6 +18,8 @@ pub enum RiskGroup {
     Model(String),
     /// The devices in one radio cell.
     Cell(CellId),
+    /// The devices in one postcode district.
+    District(PostcodeDistrict),
 }
 
 impl fmt::Display for RiskGroup {
@@ -26,6 +28,7 @@ impl fmt::Display for RiskGroup {
             RiskGroup::Supplier(name) => write!(f, "supplier {name}"),
             RiskGroup::Model(name) => write!(f, "model {name}"),
             RiskGroup::Cell(name) => write!(f, "cell {name}"),
+            RiskGroup::District(name) => write!(f, "postcode district {name}"),
         }
     }
 }
@@ -33,8 +36,12 @@ impl fmt::Display for RiskGroup {
 impl CampaignPolicy {
     /// Says whether any group has a limit.
     pub(crate) fn limits_risk(&self) -> bool {
-        let limits =
-            [self.at_risk_most_per_supplier, self.at_risk_most_per_model, self.at_risk_most_per_cell];
+        let limits = [
+            self.at_risk_most_per_supplier,
+            self.at_risk_most_per_model,
+            self.at_risk_most_per_cell,
+            self.at_risk_most_per_district,
+        ];
         limits.iter().any(|most| *most > 0)
     }
 
@@ -44,6 +51,17 @@ impl CampaignPolicy {
             RiskGroup::Supplier(_) => self.at_risk_most_per_supplier,
             RiskGroup::Model(_) => self.at_risk_most_per_model,
             RiskGroup::Cell(_) => self.at_risk_most_per_cell,
+            RiskGroup::District(_) => self.at_risk_most_per_district,
         }
+    }
+
+    /// Returns the groups of a device that have a limit; `model` is what its model is called. One whose district nobody
+    /// knows is in none.
+    pub(crate) fn groups_of(&self, found: &DeviceView<'_>, model: String) -> Vec<RiskGroup> {
+        let known = [RiskGroup::Supplier(found.supplier.clone()), RiskGroup::Model(model)];
+        let place = RiskGroup::Cell(found.cell.clone());
+        let district = found.postcode_district.cloned().map(RiskGroup::District);
+        let groups = known.into_iter().chain([place]).chain(district);
+        groups.filter(|group| self.most_at_risk(group) > 0).collect()
     }
 }

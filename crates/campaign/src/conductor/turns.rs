@@ -2,7 +2,7 @@
 //!
 //! - *Order of kinds*: in a home the hub may have to run its target before the meters behind it are touched. If one that
 //!   comes first fails, those behind it are held back.
-//! - *Blast radius*: of one supplier, model or cell no more devices may be at risk than agreed, counting those under way
+//! - *Blast radius*: of one supplier, model, cell or postcode district no more devices may be at risk than agreed, counting those under way
 //!   and those that failed on the image. When one of them ends well the next has its turn; when failures alone have used
 //!   the number up, nobody has it any more.
 //!
@@ -178,9 +178,7 @@ impl Conductor {
             Some(entry) => format!("{} {}", entry.manufacturer, entry.model),
             None => found.entry.to_string(),
         };
-        let supplier = RiskGroup::Supplier(found.supplier.clone());
-        let groups = [supplier, RiskGroup::Model(model), RiskGroup::Cell(found.cell.clone())];
-        groups.into_iter().filter(|group| policy.most_at_risk(group) > 0).collect()
+        policy.groups_of(&found, model)
     }
 
     fn most_of(&self, campaign: &CampaignId, group: &RiskGroup) -> u32 {
