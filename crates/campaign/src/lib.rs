@@ -35,9 +35,9 @@ pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
 pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
 pub use record::{
-    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
-    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, SoakingRecord,
-    StagedRecord, SteppedRecord, WaveRecord,
+    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, ForwardRecord, HaltedRecord,
+    InstructedRecord, Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError,
+    SoakingRecord, StagedRecord, SteppedRecord, WaveRecord,
 };
 pub use risk::RiskGroup;
 pub use stage::{Outcome, OutcomeClass, Stage};

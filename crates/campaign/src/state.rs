@@ -204,6 +204,12 @@ impl CampaignState {
                 self.waves_opened = wave.wave + 1;
                 self.waves_opened_at.push(at);
             }
+            Record::BroughtForward(body) => {
+                let row = self.row_mut(body.device)?;
+                let before = row.wave.replace(body.wave);
+                self.waves.entry(before).and_modify(|wave| wave.size = wave.size.saturating_sub(1));
+                self.waves.entry(Some(body.wave)).or_default().size += 1;
+            }
             Record::Instructed(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Instructed)?;

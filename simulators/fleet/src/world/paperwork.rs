@@ -302,7 +302,7 @@ fn file_combinations(
     Ok(())
 }
 
-fn device_type(kind: DeviceKind) -> DeviceType {
+pub(crate) fn device_type(kind: DeviceKind) -> DeviceType {
     match kind {
         DeviceKind::Hub => DeviceType::Chf,
         DeviceKind::Electricity => DeviceType::Esme,
