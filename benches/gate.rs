@@ -45,7 +45,7 @@ const MEMORY: &str = "--memory-of";
 const ROWS: [&str; 3] = ["verdicts", "load", "memory"];
 
 const HEADER: &str = "device_id,device_type,installation_id,hub_id,channel,cpl_entry,hardware_version,supplier_id,\
-                      status,enrolled,exclusion,smso,group,comms_provider,hub_address,cell\n";
+                      status,enrolled,exclusion,smso,group,comms_provider,hub_address,cell,postcode_district\n";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -93,7 +93,7 @@ impl Homes {
         // One home in twenty has an Active gas meter; one in a hundred is excluded.
         let gas = if home % 20 == 7 { "Active" } else { "Dormant" };
         let exclusion = if home % 100 == 3 { "missing-master-keys" } else { "" };
-        let hub = eui(home, 0);
+        let (hub, district) = (eui(home, 0), district(home));
         let devices = [
             ("CHF", "CHF-1", "NotApplicable", exclusion),
             ("ESME", "ESME-1", "Dormant", ""),
@@ -104,7 +104,7 @@ impl Homes {
             writeln!(
                 self.text,
                 "{},{kind},HOME-{home:07},{hub},{channel},{entry},0101,SUP-{supplier:02},{status},false,{exclusion},\
-                 SMSO-1,GROUP-A,{provider},10.{}.{}.{}:4059,CELL-{cell:05}",
+                 SMSO-1,GROUP-A,{provider},10.{}.{}.{}:4059,CELL-{cell:05},{district}",
                 eui(home, channel),
                 home >> 16,
                 (home >> 8) & 0xFF,
@@ -113,6 +113,15 @@ impl Homes {
             .expect("memory takes text");
         }
     }
+}
+
+/// Great Britain has about 2,900 postcode districts.
+const DISTRICTS: u32 = 2_900;
+
+fn district(home: u32) -> String {
+    let number = home % DISTRICTS;
+    let letter = |number: u32| char::from(b'A' + (number % 26) as u8);
+    format!("{}{}{}", letter(number / 99 / 26), letter(number / 99), number % 99 + 1)
 }
 
 impl Read for Homes {

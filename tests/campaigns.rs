@@ -1,10 +1,13 @@
 //! Whole campaigns under virtual time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use campaign::{Outcome, OutcomeClass, Phase};
+use eligibility::DeviceType;
+use fleet::DeviceKind;
 
-use crate::street::{DEMO, STREET, simulation, world};
+use crate::street::{DEMO, STREET, rehearsal_with, simulation, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 
@@ -84,4 +87,21 @@ fn firmware_that_does_not_come_up_halts_the_campaign_in_its_pilot() {
     for device in census.devices.iter().filter(|device| device.trouble.is_some()) {
         assert_eq!(device.activations, 0, "{} runs firmware that does not come up", device.eui);
     }
+}
+
+/// Images of two kinds of devices may have the same payload, byte for byte; the order named one file for both.
+#[test]
+fn each_kind_of_device_is_ordered_its_own_image_though_payloads_are_the_same() {
+    let spec = world(STREET, 10);
+    let set = rehearsal_with(&spec, 7, [9_000, 9_000]);
+    let digests: BTreeSet<_> = set.images.iter().map(|image| image.image_digest()).collect();
+    assert_eq!((digests.len(), set.images.len()), (1, 2));
+    for target in &set.order.targets {
+        let entry = set.desk.register.entry(&target.cpl_entry).expect("it is listed");
+        let image = set.images.iter().find(|image| image.file_digest() == target.image).expect("it is there");
+        let kind =
+            if entry.device_type == DeviceType::Gsme { DeviceKind::Gas } else { DeviceKind::Electricity };
+        assert_eq!(image.identity().image_type, spec.device.of(kind).target().image_type);
+    }
+    assert_eq!(set.order.targets.len(), 2);
 }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use campaign::{Conductor, DeviceRow, LinkDoubt, Outcome};
-use eligibility::{ExclusionEntry, read_csv};
+use campaign::{Conductor, DeviceRow, LinkDoubt, Outcome, Phase, Stage};
+use eligibility::{DeviceChange, Exclusion, ExclusionEntry, read_csv};
+use firmware_image::Eui64;
 use fleet::{Rehearsal, Share, Simulation, WorldSpec};
 
+use crate::rig::Rig;
 use crate::street::{DEMO, PORT, STREET, rehearsal, simulation, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
@@ -118,4 +120,48 @@ fn a_hub_whose_keys_nobody_has_is_given_up_for_that_and_not_for_its_line() {
         without_keys += 1;
     }
     assert!(without_keys > 0, "nobody was tried");
+}
+
+/// The order was in the ledger and on its way when the line broke, and the gate refused the device before it could be told
+/// again. Whether it was told is not known; that it never confirmed was put down to the image, and halted the campaign.
+#[test]
+fn an_order_in_doubt_that_the_gate_does_not_let_tell_again_ends_as_that_and_blames_no_image() {
+    let spec = world(STREET, 10);
+    let mut rig = Rig::new(&spec, rehearsal(&spec, 7));
+    let told = |rig: &Rig| rig.acts.iter().any(|(_, act)| *act == "order");
+    while !told(&rig) {
+        let is_ordered = rig.state().rows().any(|row| row.stage == Stage::Ordered);
+        rig.cut = is_ordered;
+        rig.step();
+    }
+    rig.cut = true;
+    let in_doubt: Vec<Eui64> =
+        rig.state().rows().filter(|row| row.stage == Stage::Ordered).map(|row| row.device).collect();
+    assert!(!in_doubt.is_empty());
+    for device in &in_doubt {
+        let excluded = DeviceChange::Exclusion(Some(Exclusion::MissingMasterKeys));
+        rig.conductor.note_change(*device, excluded).expect("it is known");
+    }
+    let until = rig.now + Duration::from_secs(3_600);
+    while rig.now < until {
+        rig.step();
+    }
+    rig.cut = false;
+    rig.run_until("over", |state| state.tally().pending == 0);
+    for device in &in_doubt {
+        let (outcome, reason) =
+            rig.state().row(*device).and_then(|row| row.outcome.clone()).expect("it ended");
+        assert_eq!(outcome, Outcome::WithdrawnInDoubt, "{device}: {reason}");
+        assert!(
+            reason.ends_with(": SKIP_EXCLUDED(missing-master-keys)") || reason.contains("EXCLUDED"),
+            "{reason}"
+        );
+    }
+    assert_eq!(rig.state().phase, Phase::Finished, "{:?}", rig.state().halted_because);
+    assert_eq!(rig.fleet.census().total(|device| device.activations) as usize, activated(&rig));
+}
+
+fn activated(rig: &Rig) -> usize {
+    let rows = rig.state().rows();
+    rows.filter(|row| matches!(row.outcome, Some((Outcome::Activated, _)))).count()
 }

@@ -11,6 +11,7 @@ mod caps;
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
 mod fidelities;
+mod floors;
 mod forecasts;
 mod giving_up;
 mod hash_backend;
@@ -22,6 +23,7 @@ mod pauses;
 mod restarts;
 mod rig;
 mod rotations;
+mod shares;
 mod soaks;
 mod storms;
 mod strangers;

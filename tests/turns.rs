@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use campaign::{CampaignPolicy, CampaignState, DeviceRow, Outcome, OutcomeClass, Permille, Stage};
-use eligibility::{Device, Inventory};
+use campaign::{
+    CampaignPolicy, CampaignState, Conductor, Desk, DeviceRow, Outcome, OutcomeClass, Permille, Stage,
+};
+use eligibility::{Device, DeviceChange, Inventory, SupplierId};
 use firmware_image::Eui64;
 use fleet::{Rehearsal, Simulation, WorldSpec};
+use ledger::EntryIndex;
 use proptest::prelude::*;
 
 use crate::street::{DEMO, PORT, rehearsal, world};
@@ -118,6 +121,7 @@ proptest! {
         most_per_supplier in 1u32..6,
         most_per_model in 3u32..20,
         most_per_cell in 0u32..20,
+        most_per_district in 0u32..30,
     ) {
         // Nothing fails on the image, so that nobody's turn is used up.
         let text = DEMO
@@ -127,6 +131,7 @@ proptest! {
             policy.at_risk_most_per_supplier = most_per_supplier;
             policy.at_risk_most_per_model = most_per_model;
             policy.at_risk_most_per_cell = most_per_cell;
+            policy.at_risk_most_per_district = most_per_district;
         });
         town.run(dies_after, |state, inventory| {
             let device = |row: &DeviceRow| inventory.device(row.device).expect("it is known");
@@ -136,6 +141,10 @@ proptest! {
             assert!(models.values().all(|count| *count <= most_per_model), "{models:?}");
             let cells = at_risk(state, |row| device(row).cell.as_str());
             assert!(most_per_cell == 0 || cells.values().all(|count| *count <= most_per_cell), "{cells:?}");
+            let of_district = |row: &DeviceRow| device(row).postcode_district.expect("a made world has it").as_str();
+            let districts = at_risk(state, of_district);
+            let is_kept = |count: &u32| most_per_district == 0 || *count <= most_per_district;
+            assert!(districts.values().all(is_kept), "{districts:?}");
         });
         prop_assert_eq!(town.count(Outcome::HeldBack), 0);
         prop_assert!(town.count(Outcome::Activated) > 0);
@@ -168,25 +177,7 @@ proptest! {
 /// The inventory without some of its devices.
 fn without(inventory: &Inventory, gone: &BTreeSet<Eui64>) -> Inventory {
     let left = inventory.devices().filter(|found| !gone.contains(&found.id));
-    let rows = left.map(|found| Device {
-        id: found.id,
-        device_type: found.device_type,
-        installation: found.installation.clone(),
-        hub: found.hub,
-        channel: found.channel,
-        entry: found.entry.clone(),
-        hardware: found.hardware,
-        supplier: found.supplier.clone(),
-        status: found.status,
-        enrolled: found.enrolled,
-        exclusion: found.exclusion.cloned(),
-        smso: found.smso.clone(),
-        group: found.group.clone(),
-        comms_provider: found.comms_provider.clone(),
-        hub_address: found.hub_address.clone(),
-        cell: found.cell.clone(),
-    });
-    Inventory::from_rows(rows.collect()).expect("the rest is sound")
+    Inventory::from_rows(left.map(Device::from).collect()).expect("the rest is sound")
 }
 
 /// Gas meters wait for electricity meters that leave the inventory while they are being updated: whoever waited was looked
@@ -214,4 +205,101 @@ fn meters_have_their_turn_when_what_they_waited_for_has_left_the_inventory() {
     town.simulation.ask(|conductor, _| conductor.set_desk(desk)).expect("it is kept");
     // It ends, with an outcome for everybody.
     town.run(0, |_, _| {});
+}
+
+/// A town in which some devices are at risk, and the suppliers that they had when they were instructed.
+fn town_at_risk(most: u32) -> (Town, BTreeMap<Eui64, String>) {
+    let mut town = Town::new(shaky("0.4"), 7, |policy| {
+        policy.at_risk_most_per_supplier = most;
+        policy.waves = Vec::new();
+    });
+    let has_failed = |state: &CampaignState| {
+        let mut rows = state.rows().filter(|row| is_at_risk(row));
+        rows.any(|row| row.outcome.is_some())
+    };
+    while !has_failed(town.simulation.state()) {
+        assert!(town.simulation.step().expect("it runs"), "nothing ever fails");
+    }
+    let rows = town.simulation.state().rows().filter(|row| is_at_risk(row));
+    let supplier = |device: Eui64| town.inventory.device(device).expect("it is known").supplier.to_string();
+    let of: BTreeMap<Eui64, String> = rows.map(|row| (row.device, supplier(row.device))).collect();
+    (town, of)
+}
+
+/// Lists in which those devices have another supplier since.
+fn desk_after_they_moved(town: &Town, moved: &BTreeMap<Eui64, String>) -> Desk {
+    let Rehearsal { mut desk, .. } = rehearsal(&town.spec, town.seed);
+    for device in moved.keys() {
+        let supplier = SupplierId::new("SUP-ELSEWHERE").expect("a name");
+        desk.inventory.note(*device, DeviceChange::Supplier(supplier)).expect("it is known");
+    }
+    desk
+}
+
+/// Counts who is at risk by the suppliers that they had when they were instructed; who was instructed since has the one
+/// of today's lists.
+fn most_of_a_supplier(state: &CampaignState, of: &mut BTreeMap<Eui64, String>, today: &Inventory) -> u32 {
+    for row in state.rows().filter(|row| is_at_risk(row)) {
+        let supplier = || today.device(row.device).expect("it is known").supplier.to_string();
+        of.entry(row.device).or_insert_with(supplier);
+    }
+    let counts = at_risk(state, |row| of[&row.device].as_str());
+    counts.into_values().max().unwrap_or_default()
+}
+
+/// A head-end that started again counted by the suppliers of its new lists: those whose devices had been taken over by
+/// another one seemed to have nothing at risk, and as much again was instructed for them.
+#[test]
+fn a_head_end_that_starts_again_with_other_lists_counts_as_one_that_did_not() {
+    let most = 2;
+    for starts_again in [false, true] {
+        let (mut town, mut of) = town_at_risk(most);
+        let desk = desk_after_they_moved(&town, &of);
+        let today = desk.inventory.clone();
+        if starts_again {
+            let Rehearsal { settings, images, .. } = rehearsal(&town.spec, town.seed);
+            town.simulation.restart_head_end(settings, desk, images, &[]).expect("it starts again");
+        } else {
+            town.simulation.replace_desk(desk);
+        }
+        let before = of.len();
+        while town.simulation.step().expect("it runs") {
+            let found = most_of_a_supplier(town.simulation.state(), &mut of, &today);
+            assert!(found <= most, "{found} of a supplier are at risk; started again: {starts_again}");
+        }
+        assert!(of.len() > before, "nobody else had its turn");
+    }
+}
+
+#[test]
+fn records_that_name_no_groups_are_counted_by_the_lists_of_the_day() {
+    let most = 2;
+    let (town, of) = town_at_risk(most);
+    let taken_up = |desk: Desk, names_groups: bool| {
+        let (mut of, today) = (of.clone(), desk.inventory.clone());
+        let Rehearsal { settings, images, .. } = rehearsal(&town.spec, town.seed);
+        let mut conductor = Conductor::new(settings, desk, town.simulation.now());
+        for image in images {
+            conductor.add_image(image);
+        }
+        for entry in town.simulation.ledger().entries(EntryIndex(0)) {
+            let mut entry = entry.expect("it reads");
+            if entry.kind == "instructed" && !names_groups {
+                let mut body: serde_json::Value = serde_json::from_slice(&entry.body).expect("it is JSON");
+                let fields = body.as_object_mut().expect("a record is an object");
+                fields.remove("groups").expect("it names groups");
+                entry.body = serde_json::to_vec(&body).expect("it is JSON");
+            }
+            conductor.replay(&[entry]).expect("it fits");
+        }
+        conductor.resume(town.simulation.now()).expect("it is taken up");
+        let state = conductor.campaigns().next().expect("there is a campaign");
+        most_of_a_supplier(state, &mut of, &today)
+    };
+    assert!(taken_up(rehearsal(&town.spec, town.seed).desk, false) <= most);
+    assert!(taken_up(desk_after_they_moved(&town, &of), true) <= most);
+    assert!(
+        taken_up(desk_after_they_moved(&town, &of), false) > most,
+        "who it is counted by makes no difference"
+    );
 }

@@ -18,7 +18,9 @@ mod activation;
 mod approvals;
 mod budgets;
 mod command;
+mod floors;
 mod giving_up;
+mod handing_out;
 mod hours;
 mod intake;
 mod legs;
@@ -28,6 +30,7 @@ mod models;
 mod papers;
 mod path;
 mod recovery;
+mod shares;
 mod soak;
 mod traffic;
 mod turns;
@@ -58,6 +61,7 @@ use budgets::Agreed;
 use hours::Hours;
 use models::Models;
 use papers::{HubPapers, Lead};
+use shares::{Flight, Shares};
 use turns::Turns;
 use wire::OrderChallenge;
 
@@ -117,6 +121,7 @@ enum Due {
 #[derive(Debug)]
 struct Hub {
     id: HubId,
+    cell: CellId,
     /// The devices under way behind it, by channel.
     channels: BTreeMap<u8, Eui64>,
     /// When it is looked at next.
@@ -146,6 +151,10 @@ struct Errand {
     /// The record that must be durable before anything is done for it, counted as [`Conductor::recorded`] counts.
     awaits: u64,
     activation_sent: bool,
+    /// Why it is not told again, since the gate was last asked about that.
+    withdrawn: Option<String>,
+    /// The engine is bringing its image to its hub.
+    flight: Option<Flight>,
     /// It was sent, or not, before the head-end died.
     sent_in_doubt: bool,
     /// The stage in which it was looked at once more when its time was up.
@@ -184,6 +193,8 @@ pub struct Conductor {
     unsettled: BTreeSet<CampaignId>,
     /// Who waits for whom.
     turns: Turns,
+    /// Who gets how much of what is short.
+    shares: Shares,
     /// Retries made for each campaign, since this conductor was made.
     retries: BTreeMap<CampaignId, u64>,
     /// What the times of day allow campaigns that have such windows.
@@ -207,7 +218,6 @@ impl Conductor {
     pub fn new(settings: Settings, desk: Desk, now: Moment) -> Conductor {
         Conductor {
             engine: Engine::new(settings.engine, now),
-            settings,
             desk,
             images: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
@@ -224,6 +234,7 @@ impl Conductor {
             timers: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             turns: Turns::default(),
+            shares: Shares::new(settings.engine.global_rate, settings.link_rate.ceiling()),
             retries: BTreeMap::new(),
             hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
@@ -233,6 +244,7 @@ impl Conductor {
             models: Models::default(),
             agreed: Agreed::default(),
             has_new_lists: false,
+            settings,
         }
     }
 
@@ -348,7 +360,10 @@ impl Conductor {
             return Some(Moment::default());
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.next_hours(), self.engine.poll_timeout()].into_iter().flatten().min()
+        [timer, self.next_hours(), self.shares.next_look(), self.engine.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does all that can be done at this moment without input or output.
@@ -370,12 +385,16 @@ impl Conductor {
             }
         }
         self.settle(now);
+        self.hand_out(now);
     }
 
     /// Writes a record: applies it to the state, and queues it for the ledger with the act it allows.
     fn record(&mut self, now: Moment, campaign: &CampaignId, record: &Record, act: Option<Act>) {
         let state = self.campaigns.get_mut(campaign).expect("a campaign is known before its records");
+        let before = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
         state.apply(now, record).expect("the conductor records only what the table of stages allows");
+        let after = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
+        self.shares.note_stages(campaign, before, after);
         self.outbox.push(record.to_entry(now, campaign));
         self.recorded += 1;
         if let Some(act) = act {
@@ -417,6 +436,7 @@ impl Conductor {
             self.hub_names.push(hub);
             let entry = Hub {
                 id,
+                cell,
                 channels: BTreeMap::new(),
                 watch_at: None,
                 papers: HubPapers::default(),

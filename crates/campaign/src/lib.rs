@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Read in this order: `order` (what is asked), `policy` and `window` (how it is to proceed, and when), `stage` (how far a device has come and how it ends), `record`
-//! (what is written), `phase` and `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and,
+//! (what is written), `risk` (which devices are at risk together), `phase` and `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and,
 //! apart from these, `forecast` (how early it can all be over).
 
 mod conductor;
@@ -18,6 +18,7 @@ mod phase;
 mod plan;
 mod policy;
 mod record;
+mod risk;
 mod stage;
 mod state;
 mod window;
@@ -34,10 +35,11 @@ pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
 pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
 pub use record::{
-    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, HaltedRecord, InstructedRecord,
-    Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError, SoakingRecord,
-    StagedRecord, SteppedRecord, WaveRecord,
+    ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, ForwardRecord, HaltedRecord,
+    InstructedRecord, Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError,
+    SoakingRecord, StagedRecord, SteppedRecord, WaveRecord,
 };
+pub use risk::RiskGroup;
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};
 pub use window::{NotBefore, WindowError, Windows};

@@ -87,6 +87,13 @@ pub struct CampaignPolicy {
     /// Methodology has one for installations a day, so that a supplier with few homes does not wait behind one with many.
     /// Homes with a Dormant Meter come first all the same. 0 is none.
     pub floor_per_supplier: u32,
+    /// How many homes of each supplier are started on every day by the legal time of Great Britain, as long as it has homes
+    /// that wait for their wave: what is missing is brought forward into the wave that is open. It holds from the second
+    /// wave on, because before nothing is known of the firmware; limits, windows and the gate come before it. 0 is none.
+    pub floor_per_supplier_per_day: u32,
+    /// What the campaign gets of a head-end or a cell that is short while other campaigns have something to send there, too:
+    /// of 300 and 100 the one has three times as much. Dormant Meters come first whatever it says. 1 to 1000.
+    pub weight: u16,
     /// The next wave opens when this share of the devices of the open one has ended, one way or another …
     pub open_next_at: Permille,
     /// … and at least this share of the attempts that ended was a success.
@@ -120,8 +127,11 @@ pub struct CampaignPolicy {
     pub at_risk_most_per_supplier: u32,
     /// The same for devices of one model.
     pub at_risk_most_per_model: u32,
-    /// The same for devices in one radio cell, the only place of a home that the inventory names: it has no postcodes.
+    /// The same for devices in one radio cell.
     pub at_risk_most_per_cell: u32,
+    /// The same for devices in one postcode district. A home whose district the inventory does not name is in none, and this
+    /// limit does not hold it back.
+    pub at_risk_most_per_district: u32,
     /// The times of day, by the clocks of Great Britain, at which devices are instructed and blocks sent; none is always.
     /// Each lasts an hour at least. Looks at hubs go on at all times.
     pub sending: Windows,
@@ -137,6 +147,8 @@ impl Default for CampaignPolicy {
         CampaignPolicy {
             waves: vec![Permille(20), Permille(300)],
             floor_per_supplier: 0,
+            floor_per_supplier_per_day: 0,
+            weight: 100,
             open_next_at: Permille(500),
             success_threshold: Permille(900),
             failure_threshold: Permille(100),
@@ -152,6 +164,7 @@ impl Default for CampaignPolicy {
             at_risk_most_per_supplier: 0,
             at_risk_most_per_model: 0,
             at_risk_most_per_cell: 0,
+            at_risk_most_per_district: 0,
             sending: Windows::default(),
             activating: Windows::default(),
             activate_not_before: NotBefore::default(),
@@ -162,6 +175,9 @@ impl Default for CampaignPolicy {
 /// The shortest window in minutes. A window that closes takes back what was begun, the count of attempts at it too: in an
 /// hour a hub that is out of reach, or too slow, is found out, so that no device is tried for ever.
 const WINDOW_MIN: u16 = 60;
+
+/// The largest weight: a thousandth is the least share that anybody would name.
+const WEIGHT_MAX: u16 = 1_000;
 
 impl CampaignPolicy {
     /// Returns the wait before attempt number `attempt` (from 1): doubling, capped at a day.
@@ -183,6 +199,9 @@ impl CampaignPolicy {
         }
         if self.attempts == 0 || self.poll_interval_s == 0 {
             return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
+        }
+        if !(1..=WEIGHT_MAX).contains(&self.weight) {
+            return Err(OrderError::Policy("weight must be 1 to 1000"));
         }
         let shortest = [&self.sending, &self.activating].into_iter().filter_map(Windows::shortest_min).min();
         if shortest.is_some_and(|minutes| minutes < WINDOW_MIN) {

@@ -16,6 +16,7 @@ use transfer_engine::{LegReport, Moment};
 
 use crate::order::{CampaignId, Target};
 use crate::policy::CampaignPolicy;
+use crate::risk::RiskGroup;
 use crate::stage::Outcome;
 
 /// One decision or outcome of a campaign.
@@ -27,6 +28,8 @@ pub enum Record {
     Verdict(PlanRecord),
     /// A wave may begin.
     WaveOpened(WaveRecord),
+    /// A device has its turn with the wave that is open, before its own.
+    BroughtForward(ForwardRecord),
     /// The image may be sent to the device's hub.
     Instructed(InstructedRecord),
     /// The hub holds and verified the image.
@@ -161,6 +164,15 @@ pub struct WaveRecord {
     pub wave: u16,
 }
 
+/// See [`Record::BroughtForward`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardRecord {
+    /// The device.
+    pub device: Eui64,
+    /// The wave that it is counted in from now on.
+    pub wave: u16,
+}
+
 /// See [`Record::Instructed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstructedRecord {
@@ -170,6 +182,10 @@ pub struct InstructedRecord {
     pub row: String,
     /// The file to be sent.
     pub image: FileDigest,
+    /// The groups with a limit in which it counts as at risk from now on, as the lists had it at this moment; none where
+    /// there are no limits, and in records of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<RiskGroup>>,
 }
 
 /// See [`Record::Staged`].
@@ -343,6 +359,7 @@ impl Record {
             Record::Order(_) => "order",
             Record::Verdict(_) => "verdict",
             Record::WaveOpened(_) => "wave-opened",
+            Record::BroughtForward(_) => "brought-forward",
             Record::Instructed(_) => "instructed",
             Record::Staged(_) => "staged",
             Record::Delivered(_) => "delivered",
@@ -359,12 +376,36 @@ impl Record {
         }
     }
 
+    /// Returns the device that it is about; none when it is about the campaign.
+    pub(crate) fn device(&self) -> Option<Eui64> {
+        match self {
+            Record::Verdict(body) => Some(body.device),
+            Record::BroughtForward(body) => Some(body.device),
+            Record::Instructed(body) => Some(body.device),
+            Record::Staged(body) => Some(body.device),
+            Record::Delivered(body) => Some(body.device),
+            Record::Ordered(body) => Some(body.device),
+            Record::Soaking(body) => Some(body.device),
+            Record::Stepped(body) => Some(body.device),
+            Record::Outcome(body) => Some(body.device),
+            Record::Order(_)
+            | Record::WaveOpened(_)
+            | Record::Halted(_)
+            | Record::Approved(_)
+            | Record::Paused(_)
+            | Record::Resumed(_)
+            | Record::Aborted(_)
+            | Record::Finished(_) => None,
+        }
+    }
+
     /// Makes the ledger entry.
     pub fn to_entry(&self, now: Moment, campaign: &CampaignId) -> NewEntry {
         let body = match self {
             Record::Order(body) => serde_json::to_vec(body),
             Record::Verdict(body) => serde_json::to_vec(body),
             Record::WaveOpened(body) => serde_json::to_vec(body),
+            Record::BroughtForward(body) => serde_json::to_vec(body),
             Record::Instructed(body) => serde_json::to_vec(body),
             Record::Staged(body) => serde_json::to_vec(body),
             Record::Delivered(body) => serde_json::to_vec(body),
@@ -398,6 +439,7 @@ impl Record {
             "order" => Record::Order(body(entry)?),
             "verdict" => Record::Verdict(body(entry)?),
             "wave-opened" => Record::WaveOpened(body(entry)?),
+            "brought-forward" => Record::BroughtForward(body(entry)?),
             "instructed" => Record::Instructed(body(entry)?),
             "staged" => Record::Staged(body(entry)?),
             "delivered" => Record::Delivered(body(entry)?),

@@ -83,6 +83,8 @@ pub enum Outcome {
     Refused,
     /// The gate allowed it first and refused it later: the image stays where it is, not activated.
     HeldUnactivated,
+    /// It may have been told to activate, was found idle, and the gate does not allow to tell it again.
+    WithdrawnInDoubt,
     /// The campaign was halted before its turn, or while it was under way.
     Halted,
     /// An operator aborted the campaign before its turn, or while it was under way.
@@ -123,11 +125,12 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 16] = [
+    pub const ALL: [Outcome; 17] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
         Outcome::HeldUnactivated,
+        Outcome::WithdrawnInDoubt,
         Outcome::Halted,
         Outcome::Aborted,
         Outcome::HeldBack,
@@ -148,6 +151,7 @@ impl Outcome {
             Outcome::Activated | Outcome::AlreadyOnTarget => OutcomeClass::Done,
             Outcome::Refused
             | Outcome::HeldUnactivated
+            | Outcome::WithdrawnInDoubt
             | Outcome::Halted
             | Outcome::Aborted
             | Outcome::HeldBack => OutcomeClass::Excluded,
@@ -182,6 +186,7 @@ impl Outcome {
             Outcome::AlreadyOnTarget => "already_on_target",
             Outcome::Refused => "refused",
             Outcome::HeldUnactivated => "held_unactivated",
+            Outcome::WithdrawnInDoubt => "withdrawn_in_doubt",
             Outcome::Halted => "halted",
             Outcome::Aborted => "aborted",
             Outcome::HeldBack => "held_back",

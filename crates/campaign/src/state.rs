@@ -12,6 +12,7 @@ use transfer_engine::Moment;
 use crate::order::CampaignId;
 use crate::phase::Phase;
 use crate::record::{ApprovedRecord, Judgement, OrderRecord, OutcomeRecord, PlanRecord, Record};
+use crate::risk::RiskGroup;
 use crate::stage::{Outcome, OutcomeClass, Stage};
 
 /// One device of a campaign.
@@ -35,6 +36,8 @@ pub struct DeviceRow {
     pub wave: Option<u16>,
     /// Who goes first.
     pub priority: u8,
+    /// The groups in which it counts as at risk, as they were recorded when it was instructed.
+    pub groups: Option<Vec<RiskGroup>>,
     /// How far it has come.
     pub stage: Stage,
     /// How it ended.
@@ -71,6 +74,7 @@ impl DeviceRow {
             image: plan.image,
             wave: plan.wave,
             priority: plan.priority,
+            groups: None,
             stage: Stage::Planned,
             outcome: None,
             exclusion: None,
@@ -200,10 +204,17 @@ impl CampaignState {
                 self.waves_opened = wave.wave + 1;
                 self.waves_opened_at.push(at);
             }
+            Record::BroughtForward(body) => {
+                let row = self.row_mut(body.device)?;
+                let before = row.wave.replace(body.wave);
+                self.waves.entry(before).and_modify(|wave| wave.size = wave.size.saturating_sub(1));
+                self.waves.entry(Some(body.wave)).or_default().size += 1;
+            }
             Record::Instructed(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Instructed)?;
                 row.image = Some(body.image);
+                row.groups.clone_from(&body.groups);
             }
             Record::Staged(body) => {
                 let row = self.row_mut(body.device)?;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -83,6 +83,19 @@ const MAX_EDGES: usize = 4_096;
 fn local(at: Moment) -> DateTime {
     let micros = i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
     LONDON.to_datetime(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
+}
+
+/// Returns when the legal day of a moment began, and when the next one does: 23 to 25 hours later.
+pub(crate) fn day_of(at: Moment) -> (Moment, Moment) {
+    let today = local(at).date();
+    // Midnight comes once on every day, as clocks change at 01:00 GMT.
+    let begins = |date: Date| {
+        let begins = LONDON.to_timestamp(date.to_datetime(Time::midnight()));
+        let micros = begins.ok().and_then(|begins| u64::try_from(begins.as_microsecond()).ok());
+        micros.map(Moment::from_micros)
+    };
+    let next = today.tomorrow().ok().and_then(begins).unwrap_or(Moment::MAX);
+    (begins(today).unwrap_or_default(), next)
 }
 
 fn minute_of_day(at: Moment) -> u16 {
@@ -320,6 +333,20 @@ mod tests {
         };
         assert_eq!(day(BACK_S), Duration::from_secs(3_600));
         assert_eq!(day(FORWARD_S), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_legal_day_begins_at_midnight_by_the_clock_on_the_wall_and_may_have_23_or_25_hours() {
+        let second = |second: u64| Moment::from_micros(second * SECOND_US);
+        for (change, hours) in [(BACK_S, 25), (FORWARD_S, 23)] {
+            for at in [change - 3_599, change, change + 3_600, change + 22 * 3_600 - 1] {
+                let (begins, ends) = day_of(second(at));
+                assert_eq!(ends.saturating_since(begins), Duration::from_secs(hours * 3_600), "{at}");
+                assert_eq!(minute_of_day(begins), 0);
+                assert!(begins <= second(at) && second(at) < ends, "{at}");
+                assert_eq!(day_of(ends).0, ends);
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! ```text
 //! device_id, device_type, installation_id, hub_id, channel (0 for the hub itself), cpl_entry (what it runs now),
 //! hardware_version (4 hex), supplier_id, status (Dormant or Active for a meter, else NotApplicable), enrolled,
-//! exclusion (empty, or the reason), smso, group, comms_provider, hub_address, cell
+//! exclusion (empty, or the reason), smso, group, comms_provider, hub_address, cell,
+//! postcode_district (optional: the outward code of the postcode, the same for a whole home)
 //! ```
 
 use firmware_image::{Eui64, HardwareVersion};
@@ -11,7 +12,8 @@ use firmware_image::{Eui64, HardwareVersion};
 use crate::exclusion::Exclusion;
 use crate::table::{Cell, FileKind, RowReader, RowWriter, Table, cell_from_text, cell_from_words};
 use crate::text::{
-    CellId, CommsProviderId, CplEntryId, GroupId, HubAddress, InstallationId, SharedTexts, SmsoId, SupplierId,
+    CellId, CommsProviderId, CplEntryId, GroupId, HubAddress, InstallationId, PostcodeDistrict, SharedTexts,
+    SmsoId, SupplierId,
 };
 
 /// One device and what is known of it now.
@@ -49,6 +51,8 @@ pub struct Device {
     pub hub_address: HubAddress,
     /// The WAN cell the hub is on.
     pub cell: CellId,
+    /// The postcode district of the home, where it is known.
+    pub postcode_district: Option<PostcodeDistrict>,
 }
 
 /// What kind of device it is (names as in DUIS).
@@ -134,7 +138,7 @@ impl Cell for HanChannel {
     }
 }
 
-cell_from_text!(InstallationId, SupplierId, HubAddress, CellId);
+cell_from_text!(InstallationId, SupplierId, HubAddress, CellId, PostcodeDistrict);
 
 impl Table for Device {
     const FILE: FileKind = FileKind::Inventory;
@@ -155,7 +159,9 @@ impl Table for Device {
         "comms_provider",
         "hub_address",
         "cell",
+        "postcode_district",
     ];
+    const OPTIONAL: &'static [&'static str] = &["postcode_district"];
 
     fn read(row: &mut RowReader<'_>) -> Option<Self> {
         let id = row.cell("device_id");
@@ -174,6 +180,7 @@ impl Table for Device {
         let comms_provider = row.cell("comms_provider");
         let hub_address = row.cell("hub_address");
         let cell = row.cell("cell");
+        let postcode_district = row.cell("postcode_district");
         Some(Self {
             id: id?,
             device_type: device_type?,
@@ -191,6 +198,7 @@ impl Table for Device {
             comms_provider: comms_provider?,
             hub_address: hub_address?,
             cell: cell?,
+            postcode_district: postcode_district?,
         })
     }
 
@@ -211,5 +219,6 @@ impl Table for Device {
         row.cell("comms_provider", &self.comms_provider);
         row.cell("hub_address", &self.hub_address);
         row.cell("cell", &self.cell);
+        row.cell("postcode_district", &self.postcode_district);
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Sketch, for a million homes with four devices each: a device is 36 B and lies beside the others of its home; a home
 //! is 56 B, and the texts of its id and address about 90 B more; 4 B keep the order of the ids, and a table of 16 B a
-//! device finds it by its id. That is about 430 MB, as measured. What repeats (operator, supplier, cell, model, exclusion) is held
+//! device finds it by its id. That is about 430 MB, as measured. What repeats (operator, supplier, cell, district, model, exclusion) is held
 //! once, under a number. A verdict waits for memory three times: for the table, the devices of the home, the order.
 
 mod home;
@@ -28,7 +28,8 @@ use crate::notice::Notice;
 use crate::places::Places;
 use crate::table::{CsvRows, Faults, LoadError, number_lines};
 use crate::text::{
-    CellId, CommsProviderId, CplEntryId, DocRef, GroupId, HubAddress, InstallationId, SmsoId, SupplierId,
+    CellId, CommsProviderId, CplEntryId, DocRef, GroupId, HubAddress, InstallationId, PostcodeDistrict,
+    SmsoId, SupplierId,
 };
 
 pub(crate) use home::{Home, Member};
@@ -58,6 +59,7 @@ struct Names {
     suppliers: Pool<SupplierId>,
     sites: Pool<Site>,
     cells: Pool<CellId>,
+    districts: Pool<PostcodeDistrict>,
     exclusions: Pool<Excluded>,
 }
 
@@ -81,7 +83,7 @@ struct DeviceRow {
     siblings: u8,
 }
 
-/// No exclusion.
+/// No exclusion, or no district.
 const NONE: u32 = u32::MAX;
 
 /// What the devices of an installation have in common.
@@ -92,6 +94,7 @@ struct HomeRow {
     hub_address: HubAddress,
     site: u32,
     cell: u32,
+    district: u32,
     first: u32,
 }
 
@@ -146,6 +149,8 @@ pub struct DeviceView<'a> {
     pub hub_address: &'a HubAddress,
     /// The WAN cell the hub is on.
     pub cell: &'a CellId,
+    /// The postcode district of the home, where it is known.
+    pub postcode_district: Option<&'a PostcodeDistrict>,
 }
 
 /// A fact about a device that has changed.
@@ -284,6 +289,11 @@ impl Inventory {
         self.place_of(id).and_then(|place| self.member(place))
     }
 
+    /// Returns the district of a home, where it is known.
+    fn district(&self, home: &HomeRow) -> Option<&PostcodeDistrict> {
+        (home.district != NONE).then(|| self.names.districts.get(home.district))
+    }
+
     fn member(&self, place: u32) -> Option<Member<'_>> {
         let row = self.devices.get(place as usize)?;
         Some(Member { inventory: self, row, place })
@@ -315,6 +325,7 @@ impl From<DeviceView<'_>> for Device {
             comms_provider: view.comms_provider.clone(),
             hub_address: view.hub_address.clone(),
             cell: view.cell.clone(),
+            postcode_district: view.postcode_district.cloned(),
         }
     }
 }

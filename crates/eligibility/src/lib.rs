@@ -84,5 +84,5 @@ pub use table::{
 pub use targets::Targets;
 pub use text::{
     CellId, CommsProviderId, CplEntryId, DmcId, DocRef, ExclusionReason, GroupId, HubAddress, InstallationId,
-    ManufacturerName, ModelName, Mpxn, SmetsVersion, SmsoId, SupplierId, TextError,
+    ManufacturerName, ModelName, Mpxn, PostcodeDistrict, SmetsVersion, SmsoId, SupplierId, TextError,
 };

@@ -38,6 +38,9 @@ pub enum TextError {
         /// Its place in characters, counted from zero.
         position: usize,
     },
+    /// It stops before it is what it should be.
+    #[error("the text ends too soon: {0} is expected")]
+    Unfinished(&'static str),
     /// It is a word that means something else in these files.
     #[error("the text {0:?} is reserved")]
     Reserved(&'static str),
@@ -73,6 +76,17 @@ fn check_line(text: &str, limit: usize) -> Result<(), TextError> {
 /// Checks a number of which every digit counts, the leading zeros too.
 fn check_digits(text: &str, limit: usize) -> Result<(), TextError> {
     check(text, limit, |(_, found)| found.is_ascii_digit())
+}
+
+/// Checks the outward code of a British postcode: one or two capital letters, a digit, and perhaps one more of either.
+fn check_outward(text: &str, limit: usize) -> Result<(), TextError> {
+    let letters = text.bytes().take_while(u8::is_ascii_uppercase).count().min(2);
+    check(text, limit, |(position, found)| match position {
+        _ if position < letters.max(1) => found.is_ascii_uppercase(),
+        _ if position == letters => found.is_ascii_digit(),
+        _ => position == letters + 1 && (found.is_ascii_digit() || found.is_ascii_uppercase()),
+    })?;
+    if text.len() > letters { Ok(()) } else { Err(TextError::Unfinished("a digit")) }
 }
 
 fn check(text: &str, limit: usize, good: impl Fn((usize, char)) -> bool) -> Result<(), TextError> {
@@ -266,6 +280,11 @@ word!(
     CellId, Anywhere
 );
 text!(
+    /// The postcode district of a home: the outward code of its postcode, such as `CF10`. A whole postcode would tell more
+    /// of who lives there than a campaign needs.
+    PostcodeDistrict, check_outward, 4, Anywhere, "a postcode district such as CF10, in capitals"
+);
+text!(
     /// A supply point as suppliers name it: an MPAN or MPRN.
     Mpxn, check_digits, 13, Nearby, "a supply point of 1 to 13 digits"
 );
@@ -315,6 +334,21 @@ mod tests {
         assert_eq!(DocRef::new(" x").err(), Some(TextError::Character { found: ' ', position: 0 }));
         assert_eq!(DocRef::new("x ").err(), Some(TextError::Character { found: ' ', position: 1 }));
         assert_eq!(ModelName::new(&"m".repeat(31)).err(), Some(TextError::TooLong { limit: 30 }));
+    }
+
+    #[test]
+    fn a_postcode_district_is_an_outward_code_and_no_more() {
+        for good in ["M1", "M60", "CR2", "DN55", "W1A", "EC1A", "CF10"] {
+            assert_eq!(PostcodeDistrict::new(good).map(|id| id.to_string()), Ok(good.to_string()));
+        }
+        let bad =
+            ["", "C", "CF", "CFX", "CFX1", "cf10", "1CF", "10", "CF10 1AA", "CF101", "C1AA", "C123", "ÉF10"];
+        for bad in bad {
+            assert!(PostcodeDistrict::new(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(PostcodeDistrict::new("CF").err(), Some(TextError::Unfinished("a digit")));
+        let found = PostcodeDistrict::new("CF10 1AA").err();
+        assert_eq!(found, Some(TextError::TooLong { limit: 4 }));
     }
 
     #[test]

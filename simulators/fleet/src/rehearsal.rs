@@ -20,7 +20,7 @@ use crate::device_trust::DeviceTrust;
 use crate::faults::DeskNews;
 use crate::fleet::Fleet;
 use crate::random::Share;
-use crate::world::{DeviceKind, Paperwork, WorldSpec, paperwork};
+use crate::world::{DeviceKind, Paperwork, WorldSpec, device_type, paperwork};
 
 /// Everything that a campaign on a world begins with.
 pub struct Rehearsal {
@@ -98,7 +98,7 @@ fn order(
     papers: &Paperwork,
     images: &BTreeMap<DeviceKind, VerifiedImage>,
 ) -> Result<CampaignOrder, RehearsalError> {
-    // An entry names its image by the payload's digest; that is how the two lists find one another.
+    // An entry names its image by kind of device, version and the payload's digest: kinds may share a payload.
     let entries: BTreeSet<_> = papers.targets.values().collect();
     let targets: Vec<Target> = papers
         .register
@@ -106,8 +106,14 @@ fn order(
         .iter()
         .filter(|entry| entries.contains(&entry.id))
         .filter_map(|entry| {
-            let digest = entry.image.as_ref()?.digest;
-            let image = images.values().find(|image| image.image_digest() == digest)?;
+            let is_it = |kind: &DeviceKind, image: &VerifiedImage| {
+                let (model, identity) = (spec.device.of(*kind).target(), image.identity());
+                device_type(*kind) == entry.device_type
+                    && (identity.manufacturer, identity.image_type) == (model.manufacturer, model.image_type)
+                    && identity.file_version == entry.firmware
+                    && entry.image.is_some_and(|registered| registered.digest == image.image_digest())
+            };
+            let (_, image) = images.iter().find(|(kind, image)| is_it(kind, image))?;
             Some(Target { image: image.file_digest(), cpl_entry: entry.id.clone() })
         })
         .collect();

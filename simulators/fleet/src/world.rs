@@ -26,6 +26,7 @@ pub use spec::{
 };
 
 pub(crate) use draw::draw_homes;
+pub(crate) use paperwork::device_type;
 
 #[cfg(test)]
 mod key_tests;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use transfer_engine::{BudgetPlan, CarrierId, CarrierPlan, CellId, Moment};
+use transfer_engine::{BudgetPlan, ByteRate, CarrierId, CarrierPlan, CellId, Moment};
 
 use super::Conductor;
 
@@ -57,6 +57,13 @@ impl Conductor {
         let engine = &mut self.engine;
         let known = self.cells.entry((cell.to_owned(), carrier));
         *known.or_insert_with(|| engine.add_cell_of(now, carrier, plan))
+    }
+
+    /// Returns the rate of a cell at the best of hours.
+    pub(super) fn cell_rate_of(&self, cell: CellId) -> ByteRate {
+        let name = self.cells.iter().find(|(_, id)| **id == cell).map(|((name, _), _)| name.as_str());
+        let plan = name.and_then(|name| self.agreed.book.cells.get(name));
+        plan.map_or(self.settings.cell_rate, |plan| plan.rate)
     }
 
     /// Returns what the carriers of the book have carried today.

@@ -15,6 +15,7 @@ use firmware_image::Eui64;
 use thiserror::Error;
 use transfer_engine::{HubId, Moment, Task};
 
+use super::shares::Landing;
 use super::watch::IDLE_LOOKS;
 use super::{Act, Conductor, Due};
 use crate::order::CampaignId;
@@ -169,14 +170,20 @@ impl Conductor {
     }
 
     /// Hands over an order again to a device that is idle, if the gate still allows the device. One that may have been told
-    /// cannot be called back: when it is refused now, it is looked at until it is overdue.
+    /// cannot be called back: when it is refused now, it is looked at until it is overdue, and why is noted.
     pub(super) fn tell_again(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
         if !self.may_activate(now, campaign) {
             return;
         }
         if self.errands.get(&device).is_some_and(|errand| !errand.activation_sent) {
             self.hand_over_late(now, campaign, device);
-        } else if self.judge_again(now, campaign, device).allowed {
+            return;
+        }
+        let verdict = self.judge_again(now, campaign, device);
+        if let Some(errand) = self.errands.get_mut(&device) {
+            errand.withdrawn = (!verdict.allowed).then_some(verdict.code);
+        }
+        if verdict.allowed {
             self.activate(now, device);
         }
     }
@@ -214,6 +221,11 @@ impl Conductor {
     pub(super) fn call_off(&mut self, now: Moment, hub: HubId, but_for: Option<Eui64>) {
         let tasks = self.engine.abandon(now, hub);
         self.forget_papers(hub);
+        for channel in tasks.iter().filter_map(staged_channel) {
+            if let Some(device) = self.device_on(hub, channel) {
+                self.land(device, Landing::Unused);
+            }
+        }
         for channel in tasks.into_iter().filter_map(activated_channel) {
             if let Some(errand) = self.device_on(hub, channel).and_then(|one| self.errands.get_mut(&one)) {
                 // It may have been told or not: the first look that finds it idle has it told again.
@@ -230,6 +242,14 @@ impl Conductor {
                 self.resume_device(now, device);
             }
         }
+    }
+}
+
+/// Returns the channel whose device's image a task brings.
+fn staged_channel(task: &Task) -> Option<u8> {
+    match task {
+        Task::Stage { channel, .. } => Some(*channel),
+        _ => None,
     }
 }
 

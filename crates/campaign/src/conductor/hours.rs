@@ -18,6 +18,7 @@ use super::Conductor;
 use crate::order::CampaignId;
 use crate::policy::CampaignPolicy;
 use crate::stage::Stage;
+use crate::window::day_of;
 
 /// What the time allowed a campaign when it was looked at last, and when that changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,9 @@ impl Hours {
     fn of(policy: &CampaignPolicy, now: Moment) -> Option<Hours> {
         let CampaignPolicy { sending, activating, activate_not_before, .. } = policy;
         let due = activate_not_before.moment().filter(|moment| *moment > now);
-        let edges = [sending.next_edge(now), activating.next_edge(now), due];
+        // Every day each supplier has its floor.
+        let tomorrow = (policy.floor_per_supplier_per_day > 0).then(|| day_of(now).1);
+        let edges = [sending.next_edge(now), activating.next_edge(now), due, tomorrow];
         let until = edges.into_iter().flatten().min()?;
         Some(Hours { sending: sending.is_open(now), activating: policy.lets_activate(now), until })
     }
@@ -102,6 +105,7 @@ impl Conductor {
                 self.hand_over_all_late(now, &campaign);
                 self.look_at_ready(now, &campaign);
             }
+            self.keep_floors(now, &campaign);
         }
     }
 

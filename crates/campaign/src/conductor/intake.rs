@@ -103,7 +103,7 @@ impl Conductor {
         plans
     }
 
-    fn supplier_of(&self, device: Eui64) -> String {
+    pub(super) fn supplier_of(&self, device: Eui64) -> String {
         self.desk.inventory.device(device).map(|found| found.supplier.to_string()).unwrap_or_default()
     }
 

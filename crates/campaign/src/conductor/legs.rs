@@ -6,6 +6,7 @@ use eligibility::DeviceType;
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
 
+use super::shares::{Landing, Load};
 use super::{Conductor, Due, LinkDoubt};
 use crate::record::{DeliveredRecord, Record, StagedRecord};
 use crate::stage::{Outcome, Stage};
@@ -27,6 +28,7 @@ impl Conductor {
         match (event.task, event.result) {
             (Task::Stage { channel, .. }, result) => {
                 let Some(device) = self.device_on(hub, channel) else { return };
+                self.land(device, Landing::of(&result));
                 match result {
                     Ok(Answer::Staged(report)) => self.on_staged(now, hub, device, &report),
                     Ok(_) => {}
@@ -56,10 +58,16 @@ impl Conductor {
         }
     }
 
-    /// Has the engine bring the image to the device's hub. The instruction is durable.
+    /// Has the engine bring the image to the device's hub, at once or when its campaign has its share. The instruction is
+    /// durable.
     pub(super) fn stage(&mut self, now: Moment, device: Eui64) {
+        self.stage_in_turn(now, device, false);
+    }
+
+    /// See [`Conductor::stage`]; `has_turn`: its campaign has its share now.
+    pub(super) fn stage_in_turn(&mut self, now: Moment, device: Eui64, has_turn: bool) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
-        if self.awaits_record(device) || !self.may_send(now, &campaign) {
+        if self.awaits_record(device) || !self.may_send(now, &campaign) || self.is_in_flight(device) {
             return;
         }
         let Some((hub, channel)) = self.hub_of(now, device) else { return self.end_unlisted(now, device) };
@@ -74,8 +82,15 @@ impl Conductor {
         let priority =
             self.campaigns.get(&campaign).and_then(|state| state.row(device)).map_or(1, |row| row.priority);
         let tail = self.tail_behind(device, image);
+        let bytes =
+            image.and_then(|image| self.images.get(&image)).map_or(0, |(image, _)| image.bytes().len());
+        let load = Load { priority, bytes: bytes as u64, tail };
+        if !self.take_off(&campaign, device, hub, load, has_turn) {
+            return;
+        }
         self.engine.set_tail(now, hub, tail);
         if !self.assign(now, hub, Task::Stage { release, channel }, priority) {
+            self.land(device, Landing::Unused);
             // The hub's queue is full, which a hub with a handful of devices never brings about.
             self.after(now, Duration::from_secs(60), Due::Stage(device));
         }
@@ -83,7 +98,7 @@ impl Conductor {
 
     /// Estimates how long the HAN leg takes once the hub has the image. It only orders: hubs with sleepy devices
     /// behind them are served first.
-    fn tail_behind(&self, device: Eui64, image: Option<FileDigest>) -> Duration {
+    pub(super) fn tail_behind(&self, device: Eui64, image: Option<FileDigest>) -> Duration {
         let kind = self.desk.inventory.device(device).map(|found| found.device_type);
         let per_block = match kind {
             Some(DeviceType::Gsme) => GAS_BLOCK,

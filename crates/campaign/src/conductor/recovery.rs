@@ -104,6 +104,7 @@ impl Conductor {
             .collect();
         for campaign in &unfinished {
             self.check_images(campaign)?;
+            self.recount_shares(campaign);
         }
         for campaign in unfinished {
             self.weigh(&campaign);
@@ -152,6 +153,7 @@ impl Conductor {
             for wave in 0..opened {
                 self.instruct_wave(now, campaign, wave);
             }
+            self.keep_floors(now, campaign);
             self.unsettled.insert(campaign.clone());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! - *Order of kinds*: in a home the hub may have to run its target before the meters behind it are touched. If one that
 //!   comes first fails, those behind it are held back.
-//! - *Blast radius*: of one supplier, model or cell no more devices may be at risk than agreed, counting those under way
+//! - *Blast radius*: of one supplier, model, cell or postcode district no more devices may be at risk than agreed, counting those under way
 //!   and those that failed on the image. When one of them ends well the next has its turn; when failures alone have used
 //!   the number up, nobody has it any more.
 //!
@@ -14,38 +14,19 @@
 //! ```
 //!
 //! What is kept here is counted from the rows of the campaign, and counted again after a restart. A device counts in the
-//! groups that it was in when it was instructed.
+//! groups that it was in when it was instructed: its record names them, because lists change, and a restart must not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 
-use eligibility::{CellId, SupplierId};
 use firmware_image::Eui64;
 use transfer_engine::Moment;
 
 use super::Conductor;
 use crate::order::CampaignId;
 use crate::policy::CampaignPolicy;
+use crate::risk::RiskGroup;
 use crate::stage::{Outcome, OutcomeClass, Stage};
-
-/// Devices that are at risk together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
-    Supplier(SupplierId),
-    Model(String),
-    Cell(CellId),
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Group::Supplier(name) => write!(f, "supplier {name}"),
-            Group::Model(name) => write!(f, "model {name}"),
-            Group::Cell(name) => write!(f, "cell {name}"),
-        }
-    }
-}
 
 /// Whether a device has its turn.
 pub(super) enum Turn {
@@ -56,7 +37,7 @@ pub(super) enum Turn {
 }
 
 /// The groups of a device. There are a few hundred combinations in a campaign, shared by those who wait.
-type Groups = Arc<[Group]>;
+type Groups = Arc<[RiskGroup]>;
 
 /// The devices of a group that count against its limit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,9 +55,9 @@ impl Risk {
 /// Who waits for whom; lost and rebuilt by a restart.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    risks: BTreeMap<CampaignId, BTreeMap<Group, Risk>>,
+    risks: BTreeMap<CampaignId, BTreeMap<RiskGroup, Risk>>,
     /// In which groups each device under way counts.
-    counted: BTreeMap<Eui64, Vec<Group>>,
+    counted: BTreeMap<Eui64, Vec<RiskGroup>>,
     /// Who waits for others of its home, by the installation that the order was planned for: the inventory may name
     /// another one by then, or none.
     at_home: BTreeMap<(CampaignId, String), BTreeSet<Eui64>>,
@@ -84,7 +65,7 @@ pub(super) struct Turns {
     /// all of them, and nobody is moved from one group's waiting to another's.
     waiting: BTreeMap<CampaignId, BTreeMap<Groups, BTreeSet<(u8, Eui64)>>>,
     /// Devices that have ended, for whom others may have waited, and the groups in which they counted.
-    ended: VecDeque<(CampaignId, Eui64, Vec<Group>)>,
+    ended: VecDeque<(CampaignId, Eui64, Vec<RiskGroup>)>,
 }
 
 impl Turns {
@@ -96,11 +77,11 @@ impl Turns {
         self.ended.retain(|(other, ..)| other != campaign);
     }
 
-    fn risk(&self, campaign: &CampaignId, group: &Group) -> Risk {
+    fn risk(&self, campaign: &CampaignId, group: &RiskGroup) -> Risk {
         self.risks.get(campaign).and_then(|risks| risks.get(group)).copied().unwrap_or_default()
     }
 
-    fn risk_mut(&mut self, campaign: &CampaignId, group: &Group) -> &mut Risk {
+    fn risk_mut(&mut self, campaign: &CampaignId, group: &RiskGroup) -> &mut Risk {
         self.risks.entry(campaign.clone()).or_default().entry(group.clone()).or_default()
     }
 }
@@ -108,20 +89,6 @@ impl Turns {
 impl CampaignPolicy {
     fn has_turns(&self) -> bool {
         !self.order_of_kinds.is_empty() || self.limits_risk()
-    }
-
-    fn limits_risk(&self) -> bool {
-        let limits =
-            [self.at_risk_most_per_supplier, self.at_risk_most_per_model, self.at_risk_most_per_cell];
-        limits.iter().any(|most| *most > 0)
-    }
-
-    fn most(&self, group: &Group) -> u32 {
-        match group {
-            Group::Supplier(_) => self.at_risk_most_per_supplier,
-            Group::Model(_) => self.at_risk_most_per_model,
-            Group::Cell(_) => self.at_risk_most_per_cell,
-        }
     }
 }
 
@@ -160,7 +127,7 @@ impl Conductor {
     }
 
     /// Says whether a device of these groups has its turn: the first that is full decides.
-    fn turn_in(&self, campaign: &CampaignId, groups: &[Group]) -> Turn {
+    fn turn_in(&self, campaign: &CampaignId, groups: &[RiskGroup]) -> Turn {
         for group in groups {
             let most = self.most_of(campaign, group);
             match self.turns.risk(campaign, group) {
@@ -201,7 +168,7 @@ impl Conductor {
     }
 
     /// Returns the groups of a device whose risk is limited.
-    fn groups_of(&self, campaign: &CampaignId, device: Eui64) -> Vec<Group> {
+    fn groups_of(&self, campaign: &CampaignId, device: Eui64) -> Vec<RiskGroup> {
         let policy = self.campaigns.get(campaign).map(|state| &state.order.policy);
         let found = self.desk.inventory.device(device);
         let Some((policy, found)) = policy.filter(|policy| policy.limits_risk()).zip(found) else {
@@ -211,27 +178,31 @@ impl Conductor {
             Some(entry) => format!("{} {}", entry.manufacturer, entry.model),
             None => found.entry.to_string(),
         };
-        let supplier = Group::Supplier(found.supplier.clone());
-        let groups = [supplier, Group::Model(model), Group::Cell(found.cell.clone())];
-        groups.into_iter().filter(|group| policy.most(group) > 0).collect()
+        policy.groups_of(&found, model)
     }
 
-    fn most_of(&self, campaign: &CampaignId, group: &Group) -> u32 {
-        self.campaigns.get(campaign).map_or(0, |state| state.order.policy.most(group))
+    fn most_of(&self, campaign: &CampaignId, group: &RiskGroup) -> u32 {
+        self.campaigns.get(campaign).map_or(0, |state| state.order.policy.most_at_risk(group))
     }
 
-    /// Counts a device that is about to be instructed.
-    pub(super) fn count_at_risk(&mut self, campaign: &CampaignId, device: Eui64) {
-        if self.turns.counted.contains_key(&device) {
-            return;
+    /// Counts a device that is about to be instructed, and returns the groups in which it counts; none where there are no
+    /// limits.
+    pub(super) fn count_at_risk(&mut self, campaign: &CampaignId, device: Eui64) -> Option<Vec<RiskGroup>> {
+        self.campaigns.get(campaign).filter(|state| state.order.policy.limits_risk())?;
+        if let Some(counted) = self.turns.counted.get(&device) {
+            // On its next step it counts as it did on the one before.
+            return Some(counted.clone());
         }
         let groups = self.groups_of(campaign, device);
+        self.count_in(campaign, device, groups.clone());
+        Some(groups)
+    }
+
+    fn count_in(&mut self, campaign: &CampaignId, device: Eui64, groups: Vec<RiskGroup>) {
         for group in &groups {
             self.turns.risk_mut(campaign, group).under_way += 1;
         }
-        if !groups.is_empty() {
-            self.turns.counted.insert(device, groups);
-        }
+        self.turns.counted.insert(device, groups);
     }
 
     /// Notes that a device has ended: others may have waited for that.
@@ -271,7 +242,7 @@ impl Conductor {
 
     /// Gives those their turn who wait for groups in which one has ended, by priority and as many as may be at risk. Those
     /// of the same groups are looked at together, once unless they have their turn, so that this ends.
-    fn fill(&mut self, now: Moment, campaign: &CampaignId, ended: &[Group]) {
+    fn fill(&mut self, now: Moment, campaign: &CampaignId, ended: &[RiskGroup]) {
         let waiting = self.turns.waiting.get(campaign).into_iter().flatten();
         let concerned = waiting.filter(|(groups, _)| groups.iter().any(|group| ended.contains(group)));
         let mut firsts: BTreeSet<((u8, Eui64), Groups)> =
@@ -291,21 +262,24 @@ impl Conductor {
         }
     }
 
-    /// Counts what is at risk from the rows, after a restart.
+    /// Counts what is at risk from the rows, after a restart: in the groups that were recorded when each was instructed.
+    /// Records of before they were kept name none; those devices count in the groups that the lists name today.
     pub(super) fn recount_risks(&mut self, campaign: &CampaignId) {
         let Some(state) = self.campaigns.get(campaign).filter(|state| state.order.policy.limits_risk())
         else {
             return;
         };
         let instructed = state.rows().filter(|row| row.reached(Stage::Instructed).is_some());
-        let rows: Vec<(Eui64, Option<Outcome>)> =
-            instructed.map(|row| (row.device, row.outcome.as_ref().map(|(outcome, _)| *outcome))).collect();
-        for (device, outcome) in rows {
+        let rows: Vec<(Eui64, Option<Outcome>, Option<Vec<RiskGroup>>)> = instructed
+            .map(|row| (row.device, row.outcome.as_ref().map(|(outcome, _)| *outcome), row.groups.clone()))
+            .collect();
+        for (device, outcome, recorded) in rows {
+            let groups = recorded.unwrap_or_else(|| self.groups_of(campaign, device));
             match outcome {
-                None => self.count_at_risk(campaign, device),
+                None => self.count_in(campaign, device, groups),
                 Some(outcome) if outcome.blames_image() => {
-                    for group in self.groups_of(campaign, device) {
-                        self.turns.risk_mut(campaign, &group).failed += 1;
+                    for group in &groups {
+                        self.turns.risk_mut(campaign, group).failed += 1;
                     }
                 }
                 Some(_) => {}
@@ -314,6 +288,6 @@ impl Conductor {
     }
 }
 
-fn used_up(group: &Group, most: u32) -> String {
+fn used_up(group: &RiskGroup, most: u32) -> String {
     format!("{group}: {most} devices failed on the image, and no more may be at risk")
 }

@@ -130,7 +130,17 @@ impl Conductor {
             }
             return false;
         }
-        let reason = format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
+        let (outcome, reason) = match errand.withdrawn.take().filter(|_| stage == Stage::Ordered) {
+            // The image is not to blame: whether the order arrived is not known, and it was not to be told again.
+            Some(code) => {
+                let reason = format!("it may have been told, was found idle, and is not told again: {code}");
+                (Outcome::WithdrawnInDoubt, reason)
+            }
+            None => (
+                outcome,
+                format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str()),
+            ),
+        };
         self.end(now, &campaign.clone(), device, outcome, reason, None);
         true
     }

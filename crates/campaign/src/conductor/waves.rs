@@ -3,6 +3,7 @@
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 
+use super::shares::Landing;
 use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
@@ -72,6 +73,7 @@ impl Conductor {
                     tracing::info!(%campaign, wave, "wave opened");
                     self.record(now, &campaign, &Record::WaveOpened(WaveRecord { wave }), None);
                     self.instruct_wave(now, &campaign, wave);
+                    self.keep_floors(now, &campaign);
                     // An empty or wholly refused wave settles at once.
                     self.unsettled.insert(campaign);
                 }
@@ -120,8 +122,8 @@ impl Conductor {
             self.end(now, campaign, device, Outcome::NoWan, reason, None);
             return;
         }
-        self.count_at_risk(campaign, device);
-        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image });
+        let groups = self.count_at_risk(campaign, device);
+        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image, groups });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
     }
 
@@ -145,6 +147,7 @@ impl Conductor {
         let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
         self.record(now, campaign, &record, None);
         self.note_turn(campaign, device, outcome);
+        self.land(device, Landing::Taken);
         self.errands.remove(&device);
         let place = self
             .campaigns
@@ -192,6 +195,7 @@ impl Conductor {
         }
         self.unsettled.remove(campaign);
         self.turns.forget(campaign);
+        self.shares.forget(campaign);
     }
 
     fn finish(&mut self, now: Moment, campaign: &CampaignId) {
@@ -205,5 +209,6 @@ impl Conductor {
         tracing::info!(%campaign, done = tally.done, failed = tally.failed, excluded = tally.excluded, "finished");
         self.record(now, campaign, &Record::Finished(record), None);
         self.turns.forget(campaign);
+        self.shares.forget(campaign);
     }
 }

@@ -114,7 +114,7 @@ impl Story {
     fn serve(&mut self, device: Eui64, kind: &str, opened: u64) {
         let instructed = opened + self.below(2_400);
         let image = FileDigest::of(b"image");
-        let body = InstructedRecord { device, row: "B3".to_owned(), image };
+        let body = InstructedRecord { device, row: "B3".to_owned(), image, groups: None };
         self.events.push((after(instructed), Record::Instructed(body)));
         let staged = instructed + 60 + self.below(240);
         if self.below(100) == 0 {
@@ -244,7 +244,7 @@ fn hostile_campaign() -> CampaignState {
         Record::Verdict(plan),
         Record::Verdict(refused),
         outcome(eui(2, 1), Outcome::Refused),
-        Record::Instructed(InstructedRecord { device, row: HOSTILE.to_owned(), image }),
+        Record::Instructed(InstructedRecord { device, row: HOSTILE.to_owned(), image, groups: None }),
         Record::Staged(staged),
         Record::Delivered(DeliveredRecord { device }),
         outcome(device, Outcome::DeviceRejectedImage),

@@ -9,6 +9,9 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::AlreadyOnTarget => "The device ran the new firmware before the campaign reached it.",
         Outcome::Refused => "The gate refused the update; nothing was activated.",
         Outcome::HeldUnactivated => "The gate refused it after the transfer; the image was not activated.",
+        Outcome::WithdrawnInDoubt => {
+            "It may have been told to activate, was found idle, and the gate does not allow to tell it again."
+        }
         Outcome::Halted => "The campaign was halted before the device was through.",
         Outcome::Aborted => "An operator aborted the campaign before the device was through.",
         Outcome::HeldBack => {

@@ -122,6 +122,7 @@ impl<'a> Member<'a> {
             comms_provider,
             hub_address: &home.hub_address,
             cell: self.inventory.names.cells.get(home.cell),
+            postcode_district: self.inventory.district(home),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{DeviceRow, Excluded, HomeRow, Inventory, NONE, Names, Site, hash_tex
 use crate::device::{Device, DeviceType, HanChannel};
 use crate::places::Places;
 use crate::table::{BadRow, Fault, Faults, FileKind, Lined, Row, RowSource, read_rows};
-use crate::text::InstallationId;
+use crate::text::{InstallationId, PostcodeDistrict};
 
 /// The most devices an inventory may have: Great Britain has fewer meters, and places fit into 32 bits.
 const DEVICES_MAX: usize = 200_000_000;
@@ -146,6 +146,10 @@ impl Gathering {
                 hub_address: row.hub_address.clone(),
                 site: self.names.sites.number(&site),
                 cell: self.names.cells.number(&row.cell),
+                district: row
+                    .postcode_district
+                    .as_ref()
+                    .map_or(NONE, |name| self.names.districts.number(name)),
                 first: 0,
             },
             first_line: short(line),
@@ -173,6 +177,7 @@ impl Gathering {
         let known = &home.row;
         let site = self.names.sites.get(known.site);
         let cell = self.names.cells.get(known.cell);
+        let district = (known.district != NONE).then(|| self.names.districts.get(known.district).as_str());
         let mut sound = true;
         let mut compare = |column, found: &str, expected: &str| {
             if found != expected {
@@ -190,6 +195,8 @@ impl Gathering {
         compare("comms_provider", row.comms_provider.as_str(), site.comms_provider.as_str());
         compare("hub_address", row.hub_address.as_str(), known.hub_address.as_str());
         compare("cell", row.cell.as_str(), cell.as_str());
+        let found = row.postcode_district.as_ref().map(PostcodeDistrict::as_str);
+        compare("postcode_district", found.unwrap_or_default(), district.unwrap_or_default());
         let members = home.members.iter().flatten().filter_map(|place| {
             Some((self.devices.get(*place as usize)?, *self.lines.get(*place as usize)?))
         });

@@ -98,7 +98,7 @@ fn sound_files_load_and_look_as_documented() {
         files.inventory.lines().nth(2),
         Some(
             "00-00-00-00-00-00-01-01,ESME,HOME-1,00-00-00-00-00-00-01-00,1,E1,0101,SUPPLIER-1,Dormant,false,,\
-             SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1"
+             SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1,CF10"
         )
     );
 }
@@ -359,6 +359,20 @@ fn a_home_agrees_with_itself() {
     );
     check(
         inventory,
+        "2,G1,0101,SUPPLIER-1,Dormant,false,,SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1,CF10",
+        "2,G1,0101,SUPPLIER-1,Dormant,false,,SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1,",
+        "inventory.csv line 4, column postcode_district: expected \"CF10\", as line 2 of the same installation has it, \
+         found \"\"",
+    );
+    check(
+        inventory,
+        "CELL-1,CF10",
+        "CELL-1,CF10 1AA",
+        "inventory.csv line 2, column postcode_district: expected nothing, or a postcode district such as CF10, in \
+         capitals, found \"CF10 1AA\"",
+    );
+    check(
+        inventory,
         "NotApplicable",
         "Dormant",
         "inventory.csv line 2, column status: expected NotApplicable for a device that is no meter, found \
@@ -419,4 +433,19 @@ fn a_quote_that_is_never_closed_does_not_make_a_cell_of_the_rest_of_the_file() {
     );
     // As long a file of short rows is no long row.
     assert!(read_csv::<Evidence>(text.replace('"', "").as_bytes()).is_ok());
+}
+
+#[test]
+fn an_inventory_without_districts_is_one_in_which_nobody_knows_them() {
+    let district = |text: &str| {
+        let inventory = Inventory::load(text.as_bytes()).expect("sound");
+        let mut found = inventory.devices().map(|found| found.postcode_district.map(ToString::to_string));
+        let first = found.next().expect("a device");
+        assert!(found.all(|other| other == first), "a home is in one district");
+        first
+    };
+    let text = full().inventory;
+    assert_eq!(district(&text).as_deref(), Some("CF10"));
+    assert_eq!(district(&text.replace(",postcode_district", "").replace("CELL-1,CF10", "CELL-1")), None);
+    assert_eq!(district(&text.replace("CELL-1,CF10", "CELL-1,")), None);
 }

@@ -3,8 +3,8 @@
 use eligibility::{
     Combination, CplEntry, CplStatus, CsvRow, Date, Device, DeviceType, EpclEntry, Evidence, EvidenceKind,
     EvidenceState, Exclusion, ExclusionEntry, HanChannel, ImageSize, Inventory, MeterStatus, Mpxn, Notice,
-    ObjectionCount, PpclEntry, Predecessors, Register, RegisterFiles, RegisteredImage, TextError, read_csv,
-    write_csv,
+    ObjectionCount, PostcodeDistrict, PpclEntry, Predecessors, Register, RegisterFiles, RegisteredImage,
+    TextError, read_csv, write_csv,
 };
 use firmware_image::{Eui64, FileVersion, HardwareVersion, ImageDigest};
 use proptest::collection::{btree_set, vec};
@@ -81,6 +81,10 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         })
 }
 
+fn district() -> impl Strategy<Value = PostcodeDistrict> {
+    "[A-Z]{1,2}[0-9][0-9A-Z]?".prop_map(|text| text.parse().expect("a district"))
+}
+
 fn device() -> impl Strategy<Value = Device> {
     let named = select(vec![
         Exclusion::MissingMasterKeys,
@@ -95,8 +99,9 @@ fn device() -> impl Strategy<Value = Device> {
     let numbers = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u8>(), any::<u16>(), any::<bool>());
     let words = (word(), word(), word(), word(), word(), word());
     let kinds = (select(DeviceType::ALL), select(MeterStatus::ALL));
-    (numbers, words, kinds, exclusion, line(), word()).prop_map(
-        |(numbers, words, (device_type, status), exclusion, hub_address, cell)| Device {
+    let place = (line(), word(), option::of(district()));
+    (numbers, words, kinds, exclusion, place).prop_map(
+        |(numbers, words, (device_type, status), exclusion, (hub_address, cell, postcode_district))| Device {
             id: Eui64::from_bytes(numbers.0),
             device_type,
             installation: words.0,
@@ -113,6 +118,7 @@ fn device() -> impl Strategy<Value = Device> {
             comms_provider: words.5,
             hub_address,
             cell,
+            postcode_district,
         },
     )
 }

@@ -267,5 +267,6 @@ fn device(device: Eui64, device_type: DeviceType, channel: u8, entry: &str) -> D
         comms_provider: id("CSP-1"),
         hub_address: id("127.0.0.1:4059"),
         cell: id("CELL-1"),
+        postcode_district: Some(id("CF10")),
     }
 }

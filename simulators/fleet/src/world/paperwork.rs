@@ -17,8 +17,8 @@ use super::spec::WorldSpec;
 use eligibility::{
     CellId, Combination, CommsProviderId, CplEntry, CplEntryId, CplStatus, Device, DeviceType, DmcId, DocRef,
     EpclEntry, EvidenceKind, EvidenceState, Exclusion, GroupId, HanChannel, HubAddress, ImageSize,
-    InstallationId, ManufacturerName, MeterStatus, ModelName, PpclEntry, Predecessors, RegisterRows,
-    RegisteredImage, SmetsVersion, SmsoId, SupplierId, TextError,
+    InstallationId, ManufacturerName, MeterStatus, ModelName, PostcodeDistrict, PpclEntry, Predecessors,
+    RegisterRows, RegisteredImage, SmetsVersion, SmsoId, SupplierId, TextError,
 };
 use firmware_image::{Eui64, FileVersion, HardwareVersion, VerifiedImage};
 use jiff::civil::Date;
@@ -197,6 +197,7 @@ impl Desk<'_> {
             comms_provider: CommsProviderId::new(&home.comms_provider)?,
             hub_address: HubAddress::new(&format!("{}:{}", home.address, self.hub_port))?,
             cell: CellId::new(&home.cell.name())?,
+            postcode_district: Some(PostcodeDistrict::new(&home.cell.district())?),
         })
     }
 
@@ -301,7 +302,7 @@ fn file_combinations(
     Ok(())
 }
 
-fn device_type(kind: DeviceKind) -> DeviceType {
+pub(crate) fn device_type(kind: DeviceKind) -> DeviceType {
     match kind {
         DeviceKind::Hub => DeviceType::Chf,
         DeviceKind::Electricity => DeviceType::Esme,

@@ -52,6 +52,19 @@ impl Cell {
     pub fn name(self) -> String {
         format!("CELL-{:05}", self.0 + 1)
     }
+
+    /// Returns the postcode district that its homes lie in: made up, two cells to a district (assumption).
+    pub fn district(self) -> String {
+        let area = self.0 / (Self::CELLS_OF_A_DISTRICT * Self::DISTRICTS_OF_AN_AREA);
+        let letter = |number: u32| char::from(b'A' + (number % 26) as u8);
+        let number = self.0 / Self::CELLS_OF_A_DISTRICT % Self::DISTRICTS_OF_AN_AREA + 1;
+        format!("{}{}{number}", letter(area / 26), letter(area))
+    }
+
+    /// An urban cell covers less than a district (assumption).
+    const CELLS_OF_A_DISTRICT: u32 = 2;
+    /// Districts have at most two digits after the letters of their area.
+    const DISTRICTS_OF_AN_AREA: u32 = 99;
 }
 
 /// How an installation stands with the DCC and its suppliers.

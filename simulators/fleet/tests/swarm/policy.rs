@@ -104,6 +104,11 @@ impl Story {
             Record::WaveOpened(opened) => {
                 self.waves.insert(opened.wave);
             }
+            Record::BroughtForward(body) => {
+                if let Some(plan) = self.plans.get_mut(&body.device) {
+                    plan.wave = Some(body.wave);
+                }
+            }
             Record::Delivered(body) => {
                 self.delivered.insert(body.device);
             }

@@ -186,6 +186,7 @@ struct Explanation {
 struct Home {
     installation: String,
     smso: String,
+    postcode_district: Option<String>,
     devices: Vec<Member>,
 }
 
@@ -214,6 +215,7 @@ impl Home {
         Some(Home {
             installation: found.installation.to_string(),
             smso: found.smso.to_string(),
+            postcode_district: found.postcode_district.map(ToString::to_string),
             devices: inventory.members(found.installation).map(member).collect(),
         })
     }
@@ -239,7 +241,11 @@ impl fmt::Display for Member {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(home) = &self.home {
-            writeln!(f, "home {}, operated by {}", home.installation, home.smso)?;
+            write!(f, "home {}, operated by {}", home.installation, home.smso)?;
+            if let Some(district) = &home.postcode_district {
+                write!(f, ", in {district}")?;
+            }
+            writeln!(f)?;
             for member in &home.devices {
                 writeln!(f, "  {member}")?;
             }
