@@ -148,6 +148,8 @@ struct Errand {
     lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
     idle_looks: u8,
+    /// How often the hub said that the device does not fetch its image.
+    declined_looks: u8,
     /// The record that must be durable before anything is done for it, counted as [`Conductor::recorded`] counts.
     awaits: u64,
     activation_sent: bool,

@@ -99,6 +99,8 @@ pub enum Outcome {
     HubRejectedImage,
     /// The device took the image and found it wrong.
     DeviceRejectedImage,
+    /// The device said, again and again, that it does not fetch the image.
+    DeviceDeclined,
     /// The image did not reach the device in time.
     HanTimeout,
     /// The device or its hub refused the activation order.
@@ -125,7 +127,7 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 17] = [
+    pub const ALL: [Outcome; 18] = [
         Outcome::Activated,
         Outcome::AlreadyOnTarget,
         Outcome::Refused,
@@ -138,6 +140,7 @@ impl Outcome {
         Outcome::TransferFailed,
         Outcome::HubRejectedImage,
         Outcome::DeviceRejectedImage,
+        Outcome::DeviceDeclined,
         Outcome::HanTimeout,
         Outcome::OrderRefused,
         Outcome::RolledBack,
@@ -159,6 +162,7 @@ impl Outcome {
             | Outcome::TransferFailed
             | Outcome::HubRejectedImage
             | Outcome::DeviceRejectedImage
+            | Outcome::DeviceDeclined
             | Outcome::HanTimeout
             | Outcome::OrderRefused
             | Outcome::RolledBack
@@ -194,6 +198,7 @@ impl Outcome {
             Outcome::TransferFailed => "transfer_failed",
             Outcome::HubRejectedImage => "hub_rejected_image",
             Outcome::DeviceRejectedImage => "device_rejected_image",
+            Outcome::DeviceDeclined => "device_declined",
             Outcome::HanTimeout => "han_timeout",
             Outcome::OrderRefused => "order_refused",
             Outcome::RolledBack => "rolled_back",

@@ -17,6 +17,9 @@ use crate::stage::{Outcome, Stage};
 /// again: hubs forget what they had not finished when they reboot, and gas meters sleep for half an hour.
 pub(super) const IDLE_LOOKS: u8 = 12;
 
+/// Looks that must find a device declining its image before that is its end.
+const DECLINED_LOOKS: u8 = 3;
+
 /// Looks that find a hub on its old firmware before that counts as a rollback: it answers, so it is up.
 const OLD_VERSION_LOOKS: u8 = 3;
 
@@ -214,6 +217,7 @@ impl Conductor {
                 let reason = "the image is not for this device, or the device found it wrong".to_owned();
                 self.end(now, &campaign, device, Outcome::DeviceRejectedImage, reason, None);
             }
+            (Stage::Staged, HanState::Declined) => self.on_declined(now, &campaign, device),
             (Stage::Ordered, HanState::OrderRefused) => {
                 let reason = "the device refused the activation order".to_owned();
                 self.end(now, &campaign, device, Outcome::OrderRefused, reason, None);
@@ -236,6 +240,18 @@ impl Conductor {
                 self.on_idle_look(now, &campaign, device);
             }
             _ => {}
+        }
+    }
+
+    /// The device does not fetch the image. It may yet, as some stop for a while; one that keeps to it is not waited for
+    /// until the deadline.
+    fn on_declined(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+        let Some(errand) = self.errands.get_mut(&device) else { return };
+        errand.declined_looks = errand.declined_looks.saturating_add(1);
+        if errand.declined_looks >= DECLINED_LOOKS {
+            let reason =
+                "the device does not fetch the image: it has no room, or no charge to spare".to_owned();
+            self.end(now, campaign, device, Outcome::DeviceDeclined, reason, None);
         }
     }
 

@@ -21,6 +21,9 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::TransferFailed => "The hub was reached, but did not take the whole image.",
         Outcome::HubRejectedImage => "The hub took the image and found it wrong.",
         Outcome::DeviceRejectedImage => "The device took the image and found it wrong.",
+        Outcome::DeviceDeclined => {
+            "The device said that it does not fetch the image: it has no room, or no charge to spare."
+        }
         Outcome::HanTimeout => "The image did not get from the hub to the device in time.",
         Outcome::OrderRefused => "The device or its hub refused the activation order.",
         Outcome::RolledBack => "The new firmware did not come up and the device went back to the old one.",

@@ -36,11 +36,13 @@ pub enum HanState {
     OrderRefused = 8,
     /// It has not been heard of for long.
     Silent = 9,
+    /// It stopped fetching the image, or never began, and said so: it has no room, or no charge to spare.
+    Declined = 10,
 }
 
 impl HanState {
     /// All states, by their number.
-    pub const ALL: [HanState; 10] = [
+    pub const ALL: [HanState; 11] = [
         HanState::Idle,
         HanState::Waiting,
         HanState::Downloading,
@@ -51,6 +53,7 @@ impl HanState {
         HanState::ActivationFailed,
         HanState::OrderRefused,
         HanState::Silent,
+        HanState::Declined,
     ];
 }
 

@@ -153,7 +153,7 @@ impl Hub {
         };
         let changed = self.slots[slot].record.device.as_mut().is_some_and(|device| {
             let changed = device.image != Some(key);
-            if changed || matches!(device.state, HanState::Idle | HanState::Activated) {
+            if changed || matches!(device.state, HanState::Idle | HanState::Activated | HanState::Declined) {
                 device.image = Some(key);
                 device.state = HanState::Waiting;
             }
@@ -359,6 +359,7 @@ impl Hub {
             (ZclStatus::Success, Some(served)) => (Some(HanState::Verified), served.size),
             (ZclStatus::InvalidImage, _) => (Some(HanState::Rejected), 0),
             (ZclStatus::Success | ZclStatus::RequireMoreImage, _) => (None, 0),
+            (ZclStatus::Abort | ZclStatus::InsufficientSpace, _) => (Some(HanState::Declined), 0),
             _ => (Some(HanState::Idle), 0),
         };
         let activating = self.slots[slot].peer.activation;

@@ -351,7 +351,7 @@ fn read_key(fields: &mut FieldReader<'_>) -> Option<Option<ImageKey>> {
 
 const STATUSES: [ImageTransferStatus; 8] = ImageTransferStatus::ALL;
 
-const STATES: [HanState; 10] = HanState::ALL;
+const STATES: [HanState; 11] = HanState::ALL;
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ fn a_meter_at_its_reserve_stops_fetching_says_so_once_and_meters_on() {
     home.run_until(START + WAKE * 4);
     let counters = *home.meter().counters();
     assert_eq!((counters.blocks_received, counters.downloads_abandoned), (120, 1), "two wakes and a bit");
-    assert_eq!(home.han_status()[0].state, HanState::Idle, "the hub has heard that its client stops");
+    assert_eq!(home.han_status()[0].state, HanState::Declined, "the hub has heard that its client stops");
     assert_eq!(home.meter().battery_drawn_nah(), Some(120_000 + counters.wakes));
     home.run_until(START + WAKE * 90);
     assert_eq!(home.meter().counters().blocks_received, 120, "no block is asked for any more");
