@@ -1,11 +1,12 @@
 //! The loops without an engine: the same trains to the same addresses at the same rate, and nothing else.
 
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use fleet::hub_address;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use transfer_engine::HubId;
 use wire::{ImageBlock, InvokeId, Obis, WPort, block_frame_len, emit_block_frame};
 
@@ -15,8 +16,38 @@ use crate::machine::cpu_time;
 /// Between two bursts of trains: the engine's timers have slots of that size.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Single datagrams of one call, as in the head-end's wires.
+const TOGETHER: usize = 64;
+
 /// So long a stream may keep its answers before the loop gives up.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Sends `blocks` single blocks at `rate` blocks a second, as many together as the head-end's wires send; returns nanoseconds
+/// of processor time for each.
+pub fn singles(hubs: u32, port: u16, blocks: u64, rate: u64) -> std::io::Result<f64> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let frame = frames(1, false);
+    let contents = [IoSlice::new(&frame)];
+    let addresses: Vec<SocketAddrAny> =
+        (0..hubs).map(|hub| SocketAddr::from((hub_address(HubId(hub)), port)).into()).collect();
+    let mut turn = addresses.iter().cycle();
+    let (cpu, began, mut sent) = (cpu_time(), Instant::now(), 0);
+    while sent < blocks {
+        let due = (began.elapsed().as_secs_f64() * rate as f64) as u64;
+        while sent < due.min(blocks) {
+            let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
+                (0..TOGETHER).map(|_| SendAncillaryBuffer::default()).collect();
+            let mut messages: Vec<MMsgHdr<'_>> = turn
+                .by_ref()
+                .zip(&mut controls)
+                .map(|(address, control)| MMsgHdr::new_with_addr(address, &contents, control))
+                .collect();
+            sent += sendmmsg(&socket, &mut messages, SendFlags::empty())? as u64;
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok((cpu_time() - cpu).as_nanos() as f64 / sent as f64)
+}
 
 /// Sends `blocks` blocks in trains at `rate` blocks a second; returns nanoseconds of processor time for each.
 pub fn datagrams(hubs: u32, port: u16, train: u32, blocks: u64, rate: u64) -> std::io::Result<f64> {

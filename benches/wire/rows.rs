@@ -240,8 +240,10 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     let seen = fleet.report(rate).map_err(gone)?;
     sender.abandon_all();
     let wanted = rate * f64::from(hubs);
-    let alone = bare::datagrams(hubs, fleet.port, 1, wanted as u64 * BARE_SECONDS, wanted as u64)
-        .map_err(|error| format!("bare loop: {error}"))?;
+    let failed = |error: std::io::Error| format!("bare loop: {error}");
+    let (blocks, pace) = (wanted as u64 * BARE_SECONDS, wanted as u64);
+    let together = bare::singles(hubs, fleet.port, blocks, pace).map_err(failed)?;
+    let alone = bare::datagrams(hubs, fleet.port, 1, blocks, pace).map_err(failed)?;
     let counts = |what: &str| -> Vec<f64> {
         let values = seen[what].as_array().into_iter().flatten();
         values.filter_map(serde_json::Value::as_f64).take(seconds as usize).collect()
@@ -260,7 +262,8 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     row.figure("sent", spent.blocks_per_second, "blocks/s");
     row.figure("wanted", wanted, "blocks/s");
     row.figure("a block alone, sender's processor time", spent.ns_per_block / 1e3, "µs");
-    row.figure("a block alone, bare loop, same addresses and rate", alone / 1e3, "µs");
+    row.figure("a block alone, bare loop of 64 a call, same addresses and rate", together / 1e3, "µs");
+    row.figure("a block alone, bare loop of one a call", alone / 1e3, "µs");
     row.note(format!("{} hubs watched at the receiver, by the kernel's time stamps", seen["watched"]));
     Ok(row)
 }

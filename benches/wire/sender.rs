@@ -186,6 +186,7 @@ impl Sender {
             self.note(transmit.hub, transmit.blocks);
             self.wires.send(&transmit).await;
         }
+        self.wires.flush().await;
         while let Some(event) = self.engine.poll_event() {
             match event.result {
                 Ok(_) => self.done += 1,

@@ -4,9 +4,13 @@
 //! and are of equal length, so the kernel can carry them as one and cut them late (UDP_SEGMENT, "GSO"); measured, that
 //! is a fifth to a thirtieth of the price. quinn-udp knows how, and does without where the kernel does not.
 
+mod batch; // single datagrams that leave together
+
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 
+use batch::Batch;
+use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -32,6 +36,7 @@ const JOINED_MAX: usize = 1_372;
 pub(crate) struct Datagrams {
     socket: UdpSocket,
     state: UdpSocketState,
+    batch: Batch,
     buffers: Vec<u8>,
 }
 
@@ -44,16 +49,50 @@ impl Datagrams {
         allow_fragments(&socket)?;
         state.set_recv_buffer_size(reference(), SOCKET_BUFFER_LEN)?;
         state.set_send_buffer_size(reference(), SOCKET_BUFFER_LEN)?;
-        Ok(Datagrams { socket: UdpSocket::from_std(socket)?, state, buffers: vec![0; BATCH * BUFFER_LEN] })
+        let (socket, batch) = (UdpSocket::from_std(socket)?, Batch::default());
+        Ok(Datagrams { socket, state, batch, buffers: vec![0; BATCH * BUFFER_LEN] })
     }
 
     pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Sends frames of `segment` bytes (the last may be shorter), in as few calls as the kernel allows. What it will
-    /// not take is lost, as on any link; the engine repairs it.
-    pub(crate) async fn send(&self, to: SocketAddr, frames: &[u8], segment: usize) {
+    /// Sends frames of `segment` bytes (the last may be shorter), in as few calls as the kernel allows; one that is alone
+    /// waits for others, until [`Datagrams::flush`]. What the kernel will not take is lost, as on any link; the engine
+    /// repairs it.
+    pub(crate) async fn send(&mut self, to: SocketAddr, frames: &Bytes, segment: usize) {
+        if frames.len() <= segment && cfg!(target_os = "linux") {
+            if self.batch.put(to, frames.clone()) {
+                self.flush().await;
+            }
+            return;
+        }
+        // Frames to one hub keep their order.
+        self.flush().await;
+        self.send_train(to, frames, segment).await;
+    }
+
+    /// Sends what waits for others.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn flush(&mut self) {
+        while let Some((to, _)) = self.batch.front() {
+            let send = || self.batch.send(&self.socket);
+            let sent = match self.socket.async_io(Interest::WRITABLE, send).await {
+                Ok(sent) => sent.max(1),
+                Err(error) => {
+                    tracing::debug!(address = %to, %error, "datagram not sent");
+                    1
+                }
+            };
+            self.batch.drop_front(sent);
+        }
+    }
+
+    /// Sends what waits for others: nothing does.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) async fn flush(&mut self) {}
+
+    async fn send_train(&self, to: SocketAddr, frames: &[u8], segment: usize) {
         let mut rest = frames;
         while !rest.is_empty() {
             // Asked for each time: the first refusal shows that there are no joined trains here.
@@ -143,8 +182,9 @@ mod tests {
     async fn received(frames: &[u8], segment: usize) -> Vec<usize> {
         let plain = Plain::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         plain.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-        let ours = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
-        ours.send(plain.local_addr().expect("bound"), frames, segment).await;
+        let mut ours = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        ours.send(plain.local_addr().expect("bound"), &Bytes::copy_from_slice(frames), segment).await;
+        ours.flush().await;
         let mut buffer = vec![0; BUFFER_LEN];
         let (mut lengths, mut all) = (Vec::new(), Vec::new());
         while all.len() < frames.len() {
@@ -178,11 +218,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn single_datagrams_to_many_leave_together_and_each_arrives_where_it_should() {
+        let plain: Vec<Plain> =
+            (0..3).map(|_| Plain::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
+        let mut ours = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let count = batch::TOGETHER as u8 + 10;
+        for number in 0..count {
+            let to = plain[usize::from(number) % 3].local_addr().expect("bound");
+            ours.send(to, &Bytes::copy_from_slice(&[number; 5]), 5).await;
+            // Nobody listens there, and the others go on.
+            let nobody = SocketAddr::from((Ipv4Addr::BROADCAST, 9));
+            if number == 7 {
+                ours.send(nobody, &Bytes::from_static(b"lost"), 5).await;
+            }
+        }
+        ours.flush().await;
+        assert!(ours.batch.front().is_none());
+        for number in 0..count {
+            let socket = &plain[usize::from(number) % 3];
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+            let mut buffer = [0; 16];
+            assert_eq!(socket.recv(&mut buffer).expect("it arrives"), 5);
+            assert_eq!(buffer[..5], [number; 5]);
+        }
+    }
+
+    #[tokio::test]
     async fn joined_datagrams_are_taken_apart_again() {
         let mut ours = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
-        let peer = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let mut peer = Datagrams::open((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
         let (to, from) = (ours.local_address().expect("bound"), peer.local_address().expect("bound"));
-        peer.send(to, &bytes(5 * 100 + 3), 100).await;
+        peer.send(to, &bytes(5 * 100 + 3).into(), 100).await;
         let mut lengths = Vec::new();
         while lengths.len() < 6 {
             ours.readable().await;

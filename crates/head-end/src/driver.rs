@@ -194,6 +194,7 @@ impl HeadEnd {
             let sent = links.send(&mut self.trains, &mut self.conductor, &mut self.wires).await;
             sent.map_err(HeadEndError::Counters)?;
         }
+        self.wires.flush().await;
         Ok(done)
     }
 

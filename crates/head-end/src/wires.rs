@@ -41,8 +41,8 @@ impl Wires {
         self.datagrams.local_address()
     }
 
-    /// Sends a train, in one system call where the kernel can. What it will not take is lost, as on any link; the
-    /// engine repairs it.
+    /// Sends a train, in one system call where the kernel can; a single datagram waits for others until [`Wires::flush`] or
+    /// [`Wires::ready`]. What the kernel will not take is lost, as on any link; the engine repairs it.
     pub async fn send(&mut self, transmit: &Transmit) {
         match transmit.transport {
             Transport::Datagram => {
@@ -54,8 +54,14 @@ impl Wires {
         }
     }
 
+    /// Sends the datagrams that wait for others: at the end of a turn.
+    pub async fn flush(&mut self) {
+        self.datagrams.flush().await;
+    }
+
     /// Waits until there may be something to take in.
     pub async fn ready(&mut self) {
+        self.flush().await;
         tokio::select! {
             biased;
             () = self.streams.ready() => {}
