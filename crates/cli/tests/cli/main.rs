@@ -21,6 +21,7 @@ mod ledger;
 mod running;
 mod serve;
 mod serve_chain;
+mod serve_explain;
 mod serve_lists;
 mod serve_secured;
 mod softhsm;
