@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use campaign::{lower_bound, lower_bound_of_mains};
+use campaign::{Permille, Windows, lower_bound, lower_bound_of_mains};
 use fleet::{FaultSpec, Share, Simulation, TroubleSpec, WorldSpec};
+use transfer_engine::Moment;
 
 use crate::fidelities::WORLDS;
 use crate::street::{PORT, rehearsal_with, world};
@@ -51,6 +52,34 @@ fn no_campaign_is_over_before_the_bound_of_what_it_really_carried() {
         let sent: u64 = simulation.state().rows().map(|row| row.wan_bytes).sum();
         assert_eq!(network.bytes(), sent, "{}, seed {seed}", spec.name);
     }
+}
+
+/// The same in windows, on the night on which clocks go back: the bound waits for them, too, and is met late rather than
+/// early.
+#[test]
+fn no_campaign_that_sends_in_windows_is_over_before_its_bound() {
+    for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
+        spec.start = Moment::from_micros(1_603_540_800_000_000);
+        let windows = ["20:00-21:00", "00:30-02:00"].map(str::to_owned).to_vec();
+        spec.campaign.sending = Windows::try_from(windows).expect("windows");
+        let mut simulation = simulation(&spec, seed);
+        let planned = lower_bound(&simulation.planned_network(&spec), open_next_at(&simulation));
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let took = took(&simulation);
+        let as_run = lower_bound(&simulation.network_as_run(&spec), open_next_at(&simulation));
+        let (planned, as_run) = planned.zip(as_run).expect("the gate allows somebody");
+        assert!(as_run.time <= took + BURSTS, "{}: {took:?}, {as_run:?}", spec.name);
+        assert!(
+            as_run.time >= Duration::from_secs(7 * 3_600),
+            "{}: it is not yet eight: {as_run:?}",
+            spec.name
+        );
+        assert!(planned.time >= Duration::from_secs(7 * 3_600), "{}: {planned:?}", spec.name);
+    }
+}
+
+fn open_next_at(simulation: &Simulation) -> Permille {
+    simulation.state().order.policy.open_next_at
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod activation;
 mod approvals;
 mod budgets;
 mod command;
+mod explain;
 mod floors;
 mod giving_up;
 mod handing_out;
@@ -68,6 +69,7 @@ use wire::OrderChallenge;
 pub use approvals::ApprovalError;
 pub use budgets::{BudgetBook, CarrierTraffic};
 pub use command::{Command, CommandError, Heeded};
+pub use explain::Ruling;
 pub use links::{HubName, LinkDoubt};
 pub use recovery::ReplayError;
 pub use traffic::{CampaignTraffic, Traffic};
@@ -213,6 +215,8 @@ pub struct Conductor {
     agreed: Agreed,
     /// Hubs may have moved.
     has_new_lists: bool,
+    /// The last moment that somebody told.
+    seen_at: Moment,
 }
 
 impl Conductor {
@@ -246,6 +250,7 @@ impl Conductor {
             models: Models::default(),
             agreed: Agreed::default(),
             has_new_lists: false,
+            seen_at: now,
             settings,
         }
     }
@@ -370,6 +375,7 @@ impl Conductor {
 
     /// Does all that can be done at this moment without input or output.
     fn turn(&mut self, now: Moment) {
+        self.seen_at = now;
         if std::mem::take(&mut self.has_new_lists) {
             self.readdress_hubs(now);
         }

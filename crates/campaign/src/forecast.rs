@@ -22,7 +22,9 @@
 //!
 //! Bytes are on the wire, with headers and what is sent again; rates are bytes per second less what is reserved for
 //! requests; tails hold everything after the hub has the whole image: its way through the home, sleep, activation, and
-//! our looks. Not in it: outages, and requests beside blocks. Waves: a later one cannot open before enough of the one
+//! our looks. Where blocks may be sent in windows only, capacity is that of the open time: a rate times the seconds of the
+//! windows until then, in place of a rate times the time; `t_g` and `t_c` are tried at the same moments. Not in it: outages,
+//! requests beside blocks, and hours of activation. Waves: a later one cannot open before enough of the one
 //! before has ended, which [`cuts`] bounds from below by the shortest paths and the smallest images.
 //!
 //! Source: the parallel machines with release times and tails of Jackson (1955) and the max-flow formulation of
@@ -30,6 +32,7 @@
 
 mod cuts; // one resource at a time, and how early a wave may open
 mod fluid; // the whole tree
+mod open; // when may be sent
 #[cfg(test)]
 mod tests;
 mod tree; // the network as numbers
@@ -37,9 +40,11 @@ mod tree; // the network as numbers
 use std::fmt;
 use std::time::Duration;
 
-use transfer_engine::ByteRate;
+use transfer_engine::{ByteRate, Moment};
 
 use crate::policy::Permille;
+use crate::window::Windows;
+use open::OpenTime;
 use tree::Tree;
 
 /// What is to be brought to whom, and over what.
@@ -49,6 +54,10 @@ pub struct Network {
     pub head_end: ByteRate,
     /// The cells.
     pub cells: Vec<CellDemand>,
+    /// The times of day at which blocks may be sent.
+    pub sending: Windows,
+    /// When the campaign is ordered.
+    pub ordered_at: Moment,
 }
 
 /// A cell and the homes in it.
@@ -97,6 +106,8 @@ pub struct Bound {
     pub constraint: Constraint,
     /// Where the time goes.
     pub spans: Spans,
+    /// How much of it lies outside the hours in which blocks may be sent, until the last image is at its hub.
+    pub closed: Duration,
 }
 
 /// What a campaign waits for.
@@ -160,13 +171,16 @@ fn bound_of(network: &Network, open_next_at: Permille, counts: impl Fn(&Delivery
     let mut opened = 0.0;
     let mut greatest: Option<(f64, cuts::Path)> = None;
     for wave in 0..=last {
-        let tree = Tree::of(network, |one| counts(one) && one.wave >= wave);
+        let open = OpenTime::of(network, opened);
+        let wave_counts = |one: &Delivery| counts(one) && one.wave == wave;
+        let opens = cuts::opening(network, wave_counts, open_next_at, &open);
+        let tree = Tree::of(network, open, |one| counts(one) && one.wave >= wave);
         if let Some(path) = fluid::least_end(&tree)
             && greatest.is_none_or(|(before, best)| opened + path.time() > before + best.time())
         {
             greatest = Some((opened, path));
         }
-        opened += cuts::opening(network, |one| counts(one) && one.wave == wave, open_next_at);
+        opened += opens;
     }
     greatest.map(|(before, path)| path.into_bound(network, before))
 }

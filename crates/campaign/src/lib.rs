@@ -25,7 +25,7 @@ mod window;
 
 pub use conductor::{
     ApprovalError, BudgetBook, CampaignTraffic, CarrierTraffic, CellTraffic, Command, CommandError,
-    Conductor, Desk, Heeded, HubName, LinkDoubt, ReplayError, Settings, Traffic,
+    Conductor, Desk, Heeded, HubName, LinkDoubt, ReplayError, Ruling, Settings, Traffic,
 };
 pub use forecast::{
     Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,

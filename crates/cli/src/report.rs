@@ -22,7 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod units;
-mod words;
+pub(crate) mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@
 //! | `GET /v1/campaigns` | lists the campaigns |
 //! | `GET /v1/campaigns/{id}` | shows one: phase, sums, waves, counters, head of the ledger |
 //! | `GET /v1/campaigns/{id}/devices?offset=&limit=&outcome=` | a page of its devices |
+//! | `GET /v1/devices/{eui}` | what the engine has on one device: its home, its campaigns, and what the gate says of it now |
 //! | `GET /v1/campaigns/{id}/rejections` | the devices that the gate turned down, by code |
 //! | `POST /v1/campaigns/{id}/pause`, `/resume`, `/abort` | an operator's command: who asks, and why |
 //! | `POST /v1/campaigns/{id}/approvals` | hands over the signed release: its signatures are the approvals |
@@ -49,7 +50,7 @@ pub use routes::router;
 pub use server::serve;
 pub use words::{
     ApprovalView, CampaignList, CampaignSummary, CampaignView, Clause, CommandRequest, CommandView,
-    CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView, HardwareView,
-    HealthView, ImageList, ImageView, LedgerView, OrderRequest, RejectionList, RejectionsView, TallyView,
-    VerdictCount, VerdictView, WaveView,
+    CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView, ErrandView,
+    ExplanationView, HardwareView, HealthView, HomeView, ImageList, ImageView, LedgerView, MemberView,
+    OrderRequest, RejectionList, RejectionsView, RulingView, TallyView, VerdictCount, VerdictView, WaveView,
 };

@@ -57,6 +57,8 @@ pub enum ProblemKind {
     CampaignExists,
     /// There is no such campaign.
     UnknownCampaign,
+    /// There is no such device.
+    UnknownDevice,
     /// The campaign is over.
     CampaignOver,
     /// Too many requests are under way.
@@ -69,7 +71,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds.
-    pub const ALL: [ProblemKind; 18] = [
+    pub const ALL: [ProblemKind; 19] = [
         ProblemKind::UnknownRoute,
         ProblemKind::MethodNotAllowed,
         ProblemKind::UnknownHost,
@@ -84,6 +86,7 @@ impl ProblemKind {
         ProblemKind::InvalidOrder,
         ProblemKind::CampaignExists,
         ProblemKind::UnknownCampaign,
+        ProblemKind::UnknownDevice,
         ProblemKind::CampaignOver,
         ProblemKind::Busy,
         ProblemKind::EngineUnavailable,
@@ -136,6 +139,7 @@ impl ProblemKind {
             ProblemKind::CampaignExists => {
                 ("/problems/campaign-exists", Status::CONFLICT, "the campaign exists")
             }
+            ProblemKind::UnknownDevice => ("/problems/unknown-device", Status::NOT_FOUND, "no such device"),
             ProblemKind::UnknownCampaign => {
                 ("/problems/unknown-campaign", Status::NOT_FOUND, "no such campaign")
             }

@@ -36,6 +36,7 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
         .route("/v1/campaigns", create.get(campaigns::list::<D>))
         .route("/v1/campaigns/{id}", get(campaigns::show::<D>))
         .route("/v1/campaigns/{id}/devices", get(devices::page::<D>))
+        .route("/v1/devices/{device}", get(devices::explain::<D>))
         .route("/v1/campaigns/{id}/rejections", get(campaigns::rejections::<D>))
         .route("/v1/campaigns/{id}/approvals", approve)
         .route("/v1/campaigns/{id}/pause", post(commands::pause::<D>))

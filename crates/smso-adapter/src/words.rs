@@ -4,6 +4,7 @@
 mod campaign;
 mod command;
 mod device;
+mod explanation;
 mod image;
 mod order;
 mod time;
@@ -15,5 +16,6 @@ pub use self::campaign::{
 pub use self::command::{ApprovalView, CommandRequest, CommandView};
 pub use self::device::{Clause, DevicePage, DeviceView, VerdictView};
 pub(crate) use self::device::{OutcomeFilter, page_of};
+pub use self::explanation::{ErrandView, ExplanationView, HomeView, MemberView, RulingView};
 pub use self::image::{EntryList, EntryView, HardwareView, ImageList, ImageView};
 pub use self::order::{DeviceSelection, OrderRequest};

@@ -88,7 +88,8 @@ fn network<'a>(
         });
     }
     let head_end = for_blocks(spec.campaign.global_rate_bytes_per_s.get());
-    Network { head_end, cells: cells.into_values().collect() }
+    let sending = state.order.policy.sending.clone();
+    Network { head_end, cells: cells.into_values().collect(), sending, ordered_at: state.ordered_at }
 }
 
 /// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve.

@@ -2,7 +2,7 @@
 
 use eligibility::{
     Circumstances, Claim, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
-    Targets, decide,
+    Targets, Verdict, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use jiff::tz::TimeZone;
@@ -160,6 +160,21 @@ impl Conductor {
         goals: &Targets,
         device: Eui64,
     ) -> Judgement {
+        let asked = (instructed_by, addressed_smso);
+        self.judge_as(now, asked, targets, goals, device, |verdict| Judgement::from(verdict))
+            .unwrap_or_else(|refusal| *refusal)
+    }
+
+    /// Asks the gate, and tells its verdict; or a refusal that is ours, for a question that the gate cannot be asked.
+    fn judge_as<R>(
+        &self,
+        now: Moment,
+        (instructed_by, addressed_smso): (&InstructingParty, &SmsoId),
+        targets: &[Target],
+        goals: &Targets,
+        device: Eui64,
+        tell: impl FnOnce(&Verdict<'_>) -> R,
+    ) -> Result<R, Box<Judgement>> {
         let Desk { register, inventory, gate } = &self.desk;
         let offered = match self.target_for(targets, device) {
             Some(target) => self.offered(target),
@@ -170,30 +185,42 @@ impl Conductor {
             None => None,
         };
         let Some(image) = &offered else {
-            return Judgement::refusal(code::NO_IMAGE, "the order has no image for this device's model");
+            return Err(
+                Judgement::refusal(code::NO_IMAGE, "the order has no image for this device's model").into()
+            );
         };
         let circumstances = Circumstances::default();
         let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image, circumstances };
-        Judgement::from(&decide(&claim, register, inventory, date_of(now), gate))
+        Ok(tell(&decide(&claim, register, inventory, date_of(now), gate)))
     }
 
     /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
     pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
+        let told = self.judge_again_as(now, campaign, device, |verdict| Judgement::from(verdict));
+        told.unwrap_or_else(|refusal| *refusal)
+    }
+
+    /// The same, telling the whole verdict.
+    pub(super) fn judge_again_as<R>(
+        &self,
+        now: Moment,
+        campaign: &CampaignId,
+        device: Eui64,
+        tell: impl FnOnce(&Verdict<'_>) -> R,
+    ) -> Result<R, Box<Judgement>> {
         let Some(state) = self.campaigns.get(campaign) else {
-            return Judgement::refusal(code::NO_IMAGE, "there is no such campaign");
+            return Err(Judgement::refusal(code::NO_IMAGE, "there is no such campaign").into());
         };
         let order = &state.order;
         // Once it is instructed, the verdict must be about the image that it was instructed to get.
         let row = state.row(device).filter(|row| row.stage > Stage::Planned);
         let next = self.target_for(&order.targets, device).map(|target| target.image);
         if row.is_some_and(|row| next.is_some() && row.image != next) {
-            return Judgement::refusal(
-                code::PATH,
-                "the device runs another version than when it was instructed",
-            );
+            let why = "the device runs another version than when it was instructed";
+            return Err(Judgement::refusal(code::PATH, why).into());
         }
         let Some(smso) = order.smso() else {
-            return Judgement::refusal(code::NO_IMAGE, "the order names no SMSO");
+            return Err(Judgement::refusal(code::NO_IMAGE, "the order names no SMSO").into());
         };
         let installation = self.desk.inventory.device(device).map(|found| found.installation);
         // What the order still means to do in this home: devices that it gave up stay as they are.
@@ -206,7 +233,21 @@ impl Conductor {
             })
             .collect();
         let party = instructing_party(&order.instructing_party);
-        self.judge(now, &party, &smso, &order.targets, &goals, device)
+        self.judge_as(now, (&party, &smso), &order.targets, &goals, device, tell)
+    }
+
+    /// Judges a device for an image at the desk by itself, as if the DCC had ordered it of the home's SMSO.
+    pub(super) fn judge_alone<R>(
+        &self,
+        now: Moment,
+        target: &Target,
+        device: Eui64,
+        tell: impl FnOnce(&Verdict<'_>) -> R,
+    ) -> Option<Result<R, Box<Judgement>>> {
+        let smso = self.desk.inventory.device(device)?.smso;
+        let goals: Targets = [(device, target.cpl_entry.clone())].into_iter().collect();
+        let targets = std::slice::from_ref(target);
+        Some(self.judge_as(now, (&InstructingParty::Dcc, smso), targets, &goals, device, tell))
     }
 
     fn offered(&self, target: &Target) -> Option<OfferedImage> {

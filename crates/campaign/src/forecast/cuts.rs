@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::open::OpenTime;
 use super::tree::{Cell, Job, Line, Tree, per_second};
 use super::{Bound, Constraint, Delivery, Network, Spans};
 use crate::policy::Permille;
@@ -38,6 +39,9 @@ impl Path {
             line: span(self.line),
             home: span(self.home),
         };
+        let open = OpenTime::of(network, before);
+        let sending = self.head_end + self.cell + self.line;
+        let closed = span(sending - open.until(sending));
         let cell = &network.cells[self.place.0];
         let home = &cell.homes[self.place.1].name;
         let rest = self.head_end.max(self.cell).max(self.line);
@@ -52,7 +56,7 @@ impl Path {
         };
         let parts = [spans.earlier_waves, spans.head_end, spans.cell, spans.line, spans.home];
         let time = parts.into_iter().fold(Duration::ZERO, Duration::saturating_add);
-        Bound { time, constraint, spans }
+        Bound { time, constraint, spans, closed }
     }
 }
 
@@ -138,7 +142,12 @@ fn radio_alone(cell: &Cell, line: &Line) -> Path {
 
 /// Returns how long it takes at least until the given share of what counts has ended: so many must have had the shortest
 /// paths, and so many of the smallest images must have passed the head-end or all cells together.
-pub(super) fn opening(network: &Network, counts: impl Fn(&Delivery) -> bool, share: Permille) -> f64 {
+pub(super) fn opening(
+    network: &Network,
+    counts: impl Fn(&Delivery) -> bool,
+    share: Permille,
+    open: &OpenTime,
+) -> f64 {
     let mut paths = Vec::new();
     let mut sizes = Vec::new();
     let mut shortest_tail = f64::INFINITY;
@@ -148,7 +157,7 @@ pub(super) fn opening(network: &Network, counts: impl Fn(&Delivery) -> bool, sha
         for home in &cell.homes {
             for one in home.deliveries.iter().filter(|one| counts(one)) {
                 let (bytes, tail) = (one.bytes as f64, one.tail.as_secs_f64());
-                paths.push(bytes / per_second(home.rate) + tail);
+                paths.push(open.when(bytes / per_second(home.rate)) + tail);
                 sizes.push(bytes);
                 shortest_tail = shortest_tail.min(tail);
             }
@@ -159,6 +168,6 @@ pub(super) fn opening(network: &Network, counts: impl Fn(&Delivery) -> bool, sha
     paths.sort_by(f64::total_cmp);
     sizes.sort_by(f64::total_cmp);
     let carried: f64 = sizes.iter().take(enough).sum();
-    let passed = carried / per_second(network.head_end).min(cells_rate) + shortest_tail;
+    let passed = open.when(carried / per_second(network.head_end).min(cells_rate)) + shortest_tail;
     paths.get(last).copied().unwrap_or(0.0).max(passed)
 }

@@ -1,6 +1,7 @@
 //! The least end of the whole tree: bisection on `T` over the cuts of the network unrolled over time.
 
 use super::cuts::{self, Path};
+use super::open::OpenTime;
 use super::tree::{Cell, Line, Tree};
 
 /// Bisections; each halves what is unknown, so that 40 leave less than a millionth of a millionth of the start.
@@ -13,8 +14,11 @@ const CLOSE: f64 = 1e-7;
 const ROUNDING: f64 = 1e-12;
 
 /// Doublings of the simple bound until some end is feasible. Head-end, cell and line one after another and then the tail
-/// take at most four times the simple bound, so that two are enough but for rounding.
+/// take at most four times the simple bound, so that two are enough but for rounding; and five more where blocks may be sent
+/// for an hour of each day only.
 const MOST_DOUBLINGS: usize = 8;
+
+const DAY_S: f64 = 86_400.0;
 
 /// Returns the chain of waits that ends last however one sends, or `None` for an empty tree.
 pub(super) fn least_end(tree: &Tree) -> Option<Path> {
@@ -23,7 +27,9 @@ pub(super) fn least_end(tree: &Tree) -> Option<Path> {
     }
     let simple = cuts::longest(tree);
     let Some(mut cut) = violated(tree, simple.time()) else { return Some(simple) };
-    let (mut low, mut high) = (simple.time(), simple.time().max(f64::MIN_POSITIVE) * 2.0);
+    // A window may open as late as two days after the order: one within the hour of spring comes a day later.
+    let wait = if tree.open.is_always() { 0.0 } else { 2.0 * DAY_S };
+    let (mut low, mut high) = (simple.time(), simple.time().max(f64::MIN_POSITIVE) * 2.0 + wait);
     for _ in 0..MOST_DOUBLINGS {
         let Some(next) = violated(tree, high) else { break };
         (cut, low, high) = (next, high, high * 2.0);
@@ -52,10 +58,11 @@ fn violated(tree: &Tree, end: f64) -> Option<Cut> {
     let mut worst: Option<(f64, Cut)> = None;
     let starts = std::iter::once(0.0).chain(moments(&tree.tails, end));
     // Of each cell, what is least from each of its own moments on, so that all starts share it.
-    let cells: Vec<Suffixes> = tree.cells.iter().map(|cell| Suffixes::of(cell, end)).collect();
+    let cells: Vec<Suffixes> = tree.cells.iter().map(|cell| Suffixes::of(cell, end, &tree.open)).collect();
     for until in starts {
-        let carried = tree.rate * until
-            + tree.cells.iter().zip(&cells).map(|(cell, least)| least.from(cell, end, until).0).sum::<f64>();
+        let from = |(cell, least): (&Cell, &Suffixes)| least.from(cell, end, until, &tree.open).0;
+        let carried =
+            tree.rate * tree.open.until(until) + tree.cells.iter().zip(&cells).map(from).sum::<f64>();
         let missing = tree.bytes * (1.0 - ROUNDING) - carried;
         if missing > 0.0 && worst.is_none_or(|(most, _)| missing > most) {
             worst = Some((missing, Cut { until }));
@@ -73,10 +80,10 @@ fn moments(tails: &[f64], end: f64) -> impl DoubleEndedIterator<Item = f64> + '_
 struct Suffixes(Vec<(f64, f64, f64)>);
 
 impl Suffixes {
-    fn of(cell: &Cell, end: f64) -> Suffixes {
+    fn of(cell: &Cell, end: f64, open: &OpenTime) -> Suffixes {
         let mut least: Vec<(f64, f64, f64)> = Vec::new();
         for moment in moments(&cell.tails, end).rev() {
-            let value = cell.rate * moment + lines(cell, end, moment);
+            let value = cell.rate * open.until(moment) + lines(cell, end, moment, open);
             let best = match least.last() {
                 Some((_, before, at)) if *before <= value => (moment, *before, *at),
                 _ => (moment, value, moment),
@@ -89,30 +96,32 @@ impl Suffixes {
 
     /// Returns what the cell carries at least if the head-end's part of the cut ends at `until`, and when the lines take
     /// over from the cell.
-    fn from(&self, cell: &Cell, end: f64, until: f64) -> (f64, f64) {
-        let at_once = (lines(cell, end, until), until);
+    fn from(&self, cell: &Cell, end: f64, until: f64, open: &OpenTime) -> (f64, f64) {
+        let at_once = (lines(cell, end, until, open), until);
+        let before = cell.rate * open.until(until);
         let next = self.0.partition_point(|(moment, ..)| *moment < until);
         match self.0.get(next) {
-            Some((_, value, at)) if value - cell.rate * until < at_once.0 => (value - cell.rate * until, *at),
+            Some((_, value, at)) if value - before < at_once.0 => (value - before, *at),
             _ => at_once,
         }
     }
 }
 
 /// What the lines of a cell carry from `moment` on, as a cut: the least of each.
-fn lines(cell: &Cell, end: f64, moment: f64) -> f64 {
-    cell.lines.iter().map(|line| least_of(line, end, moment).0).sum()
+fn lines(cell: &Cell, end: f64, moment: f64, open: &OpenTime) -> f64 {
+    cell.lines.iter().map(|line| least_of(line, end, moment, open).0).sum()
 }
 
 /// Returns the least that the line's part of a cut can be, and the moment until which the line itself is cut.
-fn least_of(line: &Line, end: f64, moment: f64) -> (f64, f64) {
+fn least_of(line: &Line, end: f64, moment: f64, open: &OpenTime) -> (f64, f64) {
+    let before = open.until(moment);
     let mut left = line.bytes;
     let mut least = (left, 0.0);
     // The longest tail is due first.
     for job in &line.jobs {
         left -= job.bytes;
         let due = end - job.tail;
-        let value = left.max(0.0) + line.rate * (due - moment).max(0.0);
+        let value = left.max(0.0) + line.rate * (open.until(due) - before).max(0.0);
         if value < least.0 {
             least = (value, due);
         }
@@ -126,20 +135,20 @@ impl Cut {
         let mut path = Path::default();
         let mut most = f64::NEG_INFINITY;
         for cell in &tree.cells {
-            let (carried, at) = Suffixes::of(cell, end).from(cell, end, self.until);
+            let (carried, at) = Suffixes::of(cell, end, &tree.open).from(cell, end, self.until, &tree.open);
             let missing = cell.bytes - carried;
             if missing > most {
                 most = missing;
-                path = in_cell(cell, end, self.until, at);
+                path = in_cell(cell, end, self.until, at, &tree.open);
             }
         }
         path
     }
 }
 
-fn in_cell(cell: &Cell, end: f64, until: f64, at: f64) -> Path {
+fn in_cell(cell: &Cell, end: f64, until: f64, at: f64, open: &OpenTime) -> Path {
     // Of lines that are cut beyond the cell's part, the last; else whoever is due when the cell's part ends.
-    let cut = cell.lines.iter().map(|line| (least_of(line, end, at).1.max(at), line));
+    let cut = cell.lines.iter().map(|line| (least_of(line, end, at, open).1.max(at), line));
     let (last, line) = cut.fold((at, &cell.lines[0]), |best, one| if one.0 > best.0 { one } else { best });
     let distance =
         |line: &Line| line.jobs.iter().map(|job| (end - job.tail - last).abs()).fold(f64::INFINITY, f64::min);

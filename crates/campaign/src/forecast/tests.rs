@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use transfer_engine::ByteRate;
+use transfer_engine::{ByteRate, Moment};
 
 use super::{
     Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, lower_bound, lower_bound_of_mains,
 };
 use crate::policy::Permille;
+use crate::window::Windows;
 
 const ALL: Permille = Permille(1_000);
 
@@ -34,7 +35,9 @@ fn network(head_end: u64, cells: Vec<(u64, Vec<HomeDemand>)>) -> Network {
             .map(|(number, home)| HomeDemand { name: format!("C{cell}-H{number}"), ..home })
             .collect(),
     };
-    Network { head_end: ByteRate(head_end), cells: cells.into_iter().enumerate().map(named).collect() }
+    let cells = cells.into_iter().enumerate().map(named).collect();
+    let (sending, ordered_at) = (Windows::default(), Moment::default());
+    Network { head_end: ByteRate(head_end), cells, sending, ordered_at }
 }
 
 fn bound(network: &Network) -> Bound {
@@ -92,6 +95,34 @@ fn lines_that_cannot_fill_the_cell_at_the_end_cost_more_than_any_resource_alone(
     // The same one level up: each cell carries what the line did.
     let cells = vec![(60, vec![home(500, &[(1_200, 20)])]), (30, vec![home(500, &[(1_400, 0)])])];
     check(&network(50, cells), 60.0, &Constraint::HeadEnd);
+}
+
+/// A campaign that is ordered on 2020-10-05 at 21:59:30 by the clocks of Great Britain and sends from 22 to 23 o'clock.
+fn at_night(network: Network) -> Network {
+    let sending = Windows::try_from(vec!["22:00-23:00".to_owned()]).expect("a window");
+    Network { sending, ordered_at: Moment::from_micros(1_601_931_570_000_000), ..network }
+}
+
+#[test]
+fn what_is_sent_in_windows_waits_for_them_and_tails_do_not() {
+    let one = |bytes| at_night(network(1_000, vec![(1_000, vec![home(10, &[(bytes, 7_200)])])]));
+    // Half a minute until the window opens, a minute for the image, and the tail.
+    check(&one(600), 30.0 + 60.0 + 7_200.0, &Constraint::Home("C0-H0".to_owned()));
+    assert_eq!(bound(&one(600)).closed, Duration::from_secs(30));
+    // Two hours of sending are two windows, a day apart.
+    check(&one(72_000), 30.0 + 25.0 * 3_600.0 + 7_200.0, &Constraint::Line("C0-H0".to_owned()));
+    assert_eq!(bound(&one(72_000)).closed, Duration::from_secs(30 + 23 * 3_600));
+    // 3,000 images of 10 seconds each over a cell are eight windows and a third of one.
+    let many = at_night(network(10_000, vec![(10, vec![home(100, &[(100, 5)]); 3_000])]));
+    check(&many, 30.0 + 8.0 * 86_400.0 + 1_200.0 + 5.0, &Constraint::Cell("C0".to_owned()));
+}
+
+#[test]
+fn a_wave_waits_for_the_window_in_which_the_one_before_can_be_sent() {
+    let mut two = at_night(network(1_000, vec![(1_000, vec![home(10, &[(35_000, 600), (600, 5)])])]));
+    two.cells[0].homes[0].deliveries[1].wave = 1;
+    // The first takes the rest of its window, and its tail goes beyond: the second is sent on the next day.
+    check(&two, 30.0 + 86_400.0 + 60.0 + 5.0, &Constraint::Line("C0-H0".to_owned()));
 }
 
 #[test]

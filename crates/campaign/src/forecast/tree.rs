@@ -1,5 +1,6 @@
 //! The network as numbers: seconds and bytes, each home's images sorted by their tails, and the cuts worth trying.
 
+use super::open::OpenTime;
 use super::{Delivery, Network};
 use transfer_engine::ByteRate;
 
@@ -45,6 +46,7 @@ pub(super) struct Tree {
     pub(super) bytes: f64,
     pub(super) cells: Vec<Cell>,
     pub(super) tails: Vec<f64>,
+    pub(super) open: OpenTime,
 }
 
 /// A rate as a number. Nothing passes where it is zero, and then there is no end to find: such a rate counts as one byte
@@ -55,7 +57,7 @@ pub(super) fn per_second(rate: ByteRate) -> f64 {
 
 impl Tree {
     /// Takes from a network what counts.
-    pub(super) fn of(network: &Network, counts: impl Fn(&Delivery) -> bool) -> Tree {
+    pub(super) fn of(network: &Network, open: OpenTime, counts: impl Fn(&Delivery) -> bool) -> Tree {
         let mut cells = Vec::new();
         for (place, cell) in network.cells.iter().enumerate() {
             let mut lines = Vec::new();
@@ -79,7 +81,7 @@ impl Tree {
         let jobs = cells.iter().flat_map(|cell| &cell.lines).flat_map(|line| &line.jobs);
         let tails = some_tails(jobs);
         let bytes = cells.iter().map(|cell| cell.bytes).sum();
-        Tree { rate: per_second(network.head_end), bytes, cells, tails }
+        Tree { rate: per_second(network.head_end), bytes, cells, tails, open }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -19,6 +19,8 @@ pub(crate) struct BoundLine {
     pub(crate) binding_name: Option<String>,
     /// Where the time goes, milliseconds.
     pub(crate) parts_ms: Parts,
+    /// How much of it lies outside the hours in which blocks may be sent, milliseconds.
+    pub(crate) closed_ms: u64,
     #[serde(skip)]
     constraint: Constraint,
 }
@@ -64,6 +66,7 @@ impl BoundLine {
                 line: millis(spans.line),
                 home: millis(spans.home),
             },
+            closed_ms: millis(bound.closed),
             constraint: bound.constraint.clone(),
         }
     }
@@ -93,7 +96,20 @@ impl BoundLine {
 
 impl fmt::Display for BoundLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}, set by {}", units::span(Duration::from_millis(self.time_ms)), self.constraint)
+        write!(
+            formatter,
+            "{}, set by {}",
+            units::span(Duration::from_millis(self.time_ms)),
+            self.constraint
+        )?;
+        match self.closed_ms {
+            0 => Ok(()),
+            closed => write!(
+                formatter,
+                ", {} of it outside the hours of sending",
+                units::span(Duration::from_millis(closed))
+            ),
+        }
     }
 }
 

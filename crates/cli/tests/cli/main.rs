@@ -22,6 +22,7 @@ mod running;
 mod send_secured;
 mod serve;
 mod serve_chain;
+mod serve_explain;
 mod serve_lists;
 mod serve_secured;
 mod softhsm;

@@ -1,17 +1,18 @@
-//! The devices of a campaign, a page at a time.
+//! The devices of a campaign, a page at a time; and one device with all that the engine has on it.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use campaign::Outcome;
+use firmware_image::Eui64;
 use serde::Deserialize;
 
 use crate::desk::CampaignDesk;
 use crate::extract::{Asked, Named};
 use crate::gate::Office;
 use crate::problem::{Problem, ProblemKind};
-use crate::words::{DevicePage, OutcomeFilter, page_of};
+use crate::words::{DevicePage, ExplanationView, OutcomeFilter, page_of};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,4 +51,21 @@ pub(super) async fn page<D: CampaignDesk>(
     })?;
     let (page, _) = office.look_at(&id, move |state, _| page_of(state, filter, offset, limit)).await?;
     Ok(Json(page))
+}
+
+/// Explains one device.
+pub(super) async fn explain<D: CampaignDesk>(
+    State(office): State<Arc<Office<D>>>,
+    Path(device): Path<String>,
+) -> Result<Json<ExplanationView>, Problem> {
+    let device = device.parse::<Eui64>();
+    let device = device.map_err(|error| ProblemKind::InvalidRequest.because(format!("device: {error}")))?;
+    let look = office.desk.look(move |conductor| ExplanationView::of(conductor, device));
+    match office.ask(look).await? {
+        (Some(view), _) => Ok(Json(view)),
+        (None, _) => {
+            let detail = format!("neither the inventory nor a campaign names {device}");
+            Err(ProblemKind::UnknownDevice.because(detail))
+        }
+    }
 }

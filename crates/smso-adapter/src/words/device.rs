@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{CampaignState, DeviceRow, Outcome, OutcomeClass, Stage};
+use campaign::{CampaignState, DeviceRow, Judgement, Outcome, OutcomeClass, Stage};
 use firmware_image::{Eui64, FileDigest};
 use serde::{Deserialize, Serialize};
 
@@ -136,27 +136,32 @@ pub(crate) fn page_of(
     DevicePage { total, offset, limit, next: (end < total && !devices.is_empty()).then_some(end), devices }
 }
 
+impl From<&Judgement> for VerdictView {
+    fn from(verdict: &Judgement) -> VerdictView {
+        VerdictView {
+            allowed: verdict.allowed,
+            clause: Clause { row: verdict.row.clone(), code: verdict.code.clone() },
+            dmc: verdict.dmc.clone(),
+            evidence: verdict.evidence.clone(),
+            rests_on: verdict.rests_on.clone(),
+            detail: verdict.detail.clone(),
+        }
+    }
+}
+
 impl From<&DeviceRow> for DeviceView {
     fn from(row: &DeviceRow) -> DeviceView {
         let reached = Stage::ALL.into_iter().filter_map(|stage| {
             let at = row.reached(stage)?;
             Some((stage.as_str().to_owned(), rfc3339(at.as_micros())))
         });
-        let verdict = &row.verdict;
         DeviceView {
             device: row.device,
             kind: row.kind.clone(),
             installation: row.installation.clone(),
             hub: row.hub,
             channel: row.channel,
-            verdict: VerdictView {
-                allowed: verdict.allowed,
-                clause: Clause { row: verdict.row.clone(), code: verdict.code.clone() },
-                dmc: verdict.dmc.clone(),
-                evidence: verdict.evidence.clone(),
-                rests_on: verdict.rests_on.clone(),
-                detail: verdict.detail.clone(),
-            },
+            verdict: VerdictView::from(&row.verdict),
             image: row.image,
             wave: row.wave,
             stage: row.stage,

@@ -1,7 +1,7 @@
 //! Ordering a campaign, showing it, and paging through its devices.
 
 use serde_json::{Value, json};
-use smso_adapter::{CampaignView, DevicePage, Limits, OrderRequest};
+use smso_adapter::{CampaignView, DevicePage, ExplanationView, Limits, OrderRequest};
 
 use crate::desk::{MemoryDesk, meter_image};
 use crate::http::{Served, start};
@@ -131,6 +131,38 @@ async fn somebody_else_than_the_dcc_is_accepted_as_an_order_and_refused_device_b
     assert_eq!(answer.status, 201);
     assert_eq!(answer.json()["tally"]["pending"], 0);
     assert_eq!(answer.json()["rejections"][0]["code"], "REJECT_NOT_DCC");
+}
+
+#[tokio::test]
+async fn a_device_is_explained_with_its_home_its_campaigns_and_what_the_gate_says_now() {
+    let (api, digest) = with_image().await;
+    let explained = async |device: &str| {
+        let answer = api.get(&format!("/v1/devices/{device}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str::<ExplanationView>(&answer.body).expect("an explanation")
+    };
+    let (dormant, active, hub) =
+        ("00-0D-6F-00-00-00-01-01", "00-0D-6F-00-00-00-02-01", "00-0D-6F-00-00-00-01-00");
+    // Before any order: for the image at the desk by itself.
+    let before = explained(dormant).await;
+    let home = before.home.expect("it is listed");
+    assert_eq!((home.installation.as_str(), home.devices.len(), before.campaigns.len()), ("home-1", 2, 0));
+    let [ruling] = &before.rulings[..] else { panic!("{:?}", before.rulings) };
+    assert!(
+        ruling.verdict.allowed && ruling.campaign.is_none() && ruling.sentence.contains("may be updated")
+    );
+    assert_eq!(ruling.target.as_deref(), Some("E-NEW"));
+    assert!(explained(hub).await.rulings.is_empty(), "there is no image for it");
+
+    assert_eq!(api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await.status, 201);
+    let under_way = explained(dormant).await;
+    assert_eq!(under_way.campaigns[0].campaign.as_str(), "autumn");
+    assert_eq!(under_way.campaigns[0].row.stage, campaign::Stage::Instructed);
+    assert_eq!(under_way.rulings[0].campaign.as_ref().map(|id| id.as_str()), Some("autumn"));
+    let refused = explained(active).await;
+    assert_eq!(refused.campaigns[0].row.outcome, Some(campaign::Outcome::Refused));
+    assert_eq!(refused.rulings[0].verdict.clause.code, "REJECT_ACTIVE");
+    assert!(refused.rulings[0].sentence.contains("may not be updated"), "{:?}", refused.rulings);
 }
 
 #[test]

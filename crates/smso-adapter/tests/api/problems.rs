@@ -114,6 +114,8 @@ async fn wrong_paths_methods_and_queries_are_named() {
     let table = [
         ("/nowhere", ProblemKind::UnknownRoute, "/nowhere"),
         ("/v1/campaigns/none", ProblemKind::UnknownCampaign, "no campaign none"),
+        ("/v1/devices/00-0D", ProblemKind::InvalidRequest, "EUI-64"),
+        ("/v1/devices/00-0D-6F-00-00-00-0F-0F", ProblemKind::UnknownDevice, "neither the inventory nor"),
         ("/v1/campaigns/none/devices", ProblemKind::UnknownCampaign, "no campaign none"),
         ("/v1/campaigns/none/rejections", ProblemKind::UnknownCampaign, "no campaign none"),
         ("/v1/campaigns/a%20b", ProblemKind::InvalidRequest, "campaign id must be"),

@@ -4,9 +4,12 @@
 //! --order FILE   the question is the order's: its images, its targets for the whole home, who instructs whom
 //! --to ENTRY     each device of the home gets the entry that is for its model; instructed by the DCC of the home's SMSO
 //! neither        each entry of the device's model that has an image, by itself
+//! --engine URL   what a running engine has on the device: its campaigns, and what its gate says now
 //! ```
 //!
 //! Without an order no image is at hand: the one on offer is taken to be the one that the product list registers.
+
+mod engine;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use eligibility::{
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
 use serde::Serialize;
+use smso_adapter::{HomeView, MemberView};
 
 use super::order_file::WrittenOrder;
 use super::question::{Question, QuestionArguments};
@@ -25,7 +29,7 @@ use crate::exit::{ExitCode, Failure, OrFail};
 use crate::lists::FaultList;
 use crate::output::Output;
 
-/// Say whether a device may be updated and why, by lists in files.
+/// Say whether a device may be updated and why, by lists in files or by what a running engine has.
 ///
 /// The answer is the one that the engine would give: each verdict names the row of the gate, the documents and their
 /// dates. Exit code 0: one of the updates that were asked about is allowed, or nothing is to be done. 4: none is allowed.
@@ -33,6 +37,7 @@ use crate::output::Output;
 #[command(after_help = "Examples:\n  \
 lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --lists examples/lists --on 2020-10-05\n  \
 lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --lists examples/lists --order examples/lists/order.toml\n  \
+lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --engine http://127.0.0.1:8080\n  \
 lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --to ESME-2 --to GSME-2 --cpl cpl.xlsx --epcl epcl.csv \
 --evidence evidence.csv --inventory inventory.csv")]
 pub(crate) struct Arguments {
@@ -44,6 +49,11 @@ pub(crate) struct Arguments {
     /// Product list entry to go to; several are for several devices of the home.
     #[arg(long, value_name = "ENTRY", value_parser = parse_entry)]
     to: Vec<CplEntryId>,
+    /// Ask the engine whose API listens there, by its lists, images and orders, instead of lists in files.
+    #[arg(long, value_name = "URL",
+          conflicts_with_all = ["order", "to", "lists", "cpl", "epcl", "ppcl", "evidence", "inventory", "notices",
+                                "exclusions", "allow_partial", "on", "config", "notice_days", "trust"])]
+    engine: Option<String>,
     #[command(flatten)]
     question: QuestionArguments,
 }
@@ -53,6 +63,9 @@ fn parse_entry(text: &str) -> Result<CplEntryId, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    if let Some(url) = &arguments.engine {
+        return engine::run(arguments.device, url, output);
+    }
     let question = arguments.question.read(output)?;
     let explanation = explain(arguments, question, output)?;
     output.report(&explanation)?;
@@ -181,30 +194,19 @@ struct Explanation {
     left_out: FaultList,
 }
 
-/// What the inventory says of a home.
+/// What the inventory says of a home, as the engine's API says it.
 #[derive(Debug, Serialize)]
-struct Home {
-    installation: String,
-    smso: String,
-    postcode_district: Option<String>,
-    devices: Vec<Member>,
-}
+#[serde(transparent)]
+struct Home(HomeView);
 
-#[derive(Debug, Serialize)]
-struct Member {
-    device: Eui64,
-    kind: String,
-    status: String,
-    runs: String,
-    enrolled: bool,
-    exclusion: Option<String>,
-}
+/// One of its devices.
+struct Member<'a>(&'a MemberView);
 
 impl Home {
     fn of(device: Eui64, question: &Question) -> Option<Home> {
         let inventory = &question.lists.inventory;
         let found = inventory.device(device)?;
-        let member = |member: DeviceView<'_>| Member {
+        let member = |member: DeviceView<'_>| MemberView {
             device: member.id,
             kind: member.device_type.to_string(),
             status: member.status.to_string(),
@@ -212,26 +214,40 @@ impl Home {
             enrolled: member.enrolled,
             exclusion: member.exclusion.map(|reason| reason.as_str().to_owned()),
         };
-        Some(Home {
+        Some(Home(HomeView {
             installation: found.installation.to_string(),
             smso: found.smso.to_string(),
             postcode_district: found.postcode_district.map(ToString::to_string),
             devices: inventory.members(found.installation).map(member).collect(),
-        })
+        }))
+    }
+}
+
+/// `home HOME-1, operated by SMSO-1, in CF10`, and its devices a line each.
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Home(home) = self;
+        write!(f, "home {}, operated by {}", home.installation, home.smso)?;
+        if let Some(district) = &home.postcode_district {
+            write!(f, ", in {district}")?;
+        }
+        writeln!(f)?;
+        home.devices.iter().try_for_each(|member| writeln!(f, "  {}", Member(member)))
     }
 }
 
 /// `ESME 00-0D-6F-00-00-00-01-01 runs ESME-1, Dormant`
-impl fmt::Display for Member {
+impl fmt::Display for Member<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<5} {} runs {}", self.kind, self.device, self.runs)?;
-        if self.status != MeterStatus::NotApplicable.as_str() {
-            write!(f, ", {}", self.status)?;
+        let Member(member) = self;
+        write!(f, "{:<5} {} runs {}", member.kind, member.device, member.runs)?;
+        if member.status != MeterStatus::NotApplicable.as_str() {
+            write!(f, ", {}", member.status)?;
         }
-        if self.enrolled {
+        if member.enrolled {
             f.write_str(", enrolled")?;
         }
-        match &self.exclusion {
+        match &member.exclusion {
             Some(reason) => write!(f, ", excluded as {reason}"),
             None => Ok(()),
         }
@@ -241,14 +257,7 @@ impl fmt::Display for Member {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(home) = &self.home {
-            write!(f, "home {}, operated by {}", home.installation, home.smso)?;
-            if let Some(district) = &home.postcode_district {
-                write!(f, ", in {district}")?;
-            }
-            writeln!(f)?;
-            for member in &home.devices {
-                writeln!(f, "  {member}")?;
-            }
+            home.fmt(f)?;
         }
         let sentences: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.sentence.as_str()).collect();
         f.write_str(&sentences.join("\n"))

@@ -54,5 +54,6 @@ pub(super) fn of_lists(
         };
         CellDemand { name: name.to_owned(), rate, homes: homes.into_iter().map(home).collect() }
     });
-    Network { head_end: terms.head_end_rate(), cells: cells.collect() }
+    let sending = state.order.policy.sending.clone();
+    Network { head_end: terms.head_end_rate(), cells: cells.collect(), sending, ordered_at: state.ordered_at }
 }

@@ -1,0 +1,74 @@
+//! Explaining: what the gate says of one device at this moment, by the lists and images that the engine has. Only a question:
+//! nothing is recorded, and nothing follows from the answer.
+
+use eligibility::{CplEntryId, Date, Verdict};
+use firmware_image::Eui64;
+
+use super::Conductor;
+use super::intake::date_of;
+use crate::order::{CampaignId, Target};
+use crate::record::Judgement;
+
+/// What the gate says of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// The campaign by whose order it was asked; none when it was asked for an image by itself.
+    pub campaign: Option<CampaignId>,
+    /// The entry that the device would be brought to.
+    pub target: Option<CplEntryId>,
+    /// The verdict.
+    pub judgement: Judgement,
+    /// The verdict as a whole sentence for people.
+    pub sentence: String,
+}
+
+impl Conductor {
+    /// Returns the day by which [`Conductor::explain`] judges: that of the last moment that the conductor was told.
+    pub fn today(&self) -> Date {
+        date_of(self.seen_at)
+    }
+
+    /// Asks the gate about a device again: by the orders of campaigns that have it under way; and if none has, for each
+    /// image at the desk that the product list registers for its model.
+    pub fn explain(&self, device: Eui64) -> Vec<Ruling> {
+        let tell = |verdict: &Verdict<'_>| (Judgement::from(verdict), verdict.record().sentence);
+        let ruling = |campaign, target, told: Result<(Judgement, String), Box<Judgement>>| {
+            let (judgement, sentence) = told.unwrap_or_else(|refusal| {
+                let sentence =
+                    format!("Device {device} may not be updated: {} ({}).", refusal.detail, refusal.code);
+                (*refusal, sentence)
+            });
+            Ruling { campaign, target, judgement, sentence }
+        };
+        if let Some((campaign, _)) = self.under_way(device) {
+            let told = self.judge_again_as(self.seen_at, &campaign, device, tell);
+            let targets = self.campaigns.get(&campaign).map(|state| state.order.targets.as_slice());
+            let target =
+                self.target_for(targets.unwrap_or_default(), device).map(|one| one.cpl_entry.clone());
+            return vec![ruling(Some(campaign), target, told)];
+        }
+        let alone = |target: Target| {
+            let told = self.judge_alone(self.seen_at, &target, device, tell)?;
+            Some(ruling(None, Some(target.cpl_entry), told))
+        };
+        self.targets_of_model(device).into_iter().filter_map(alone).collect()
+    }
+
+    /// Returns the images at the desk that are registered for the model of a device, and where they lead.
+    fn targets_of_model(&self, device: Eui64) -> Vec<Target> {
+        let Some(found) = self.desk.inventory.device(device) else { return Vec::new() };
+        let mut targets = Vec::new();
+        for image in self.images() {
+            let is_it = |entry: &&eligibility::CplEntry| {
+                entry.firmware == image.identity().file_version
+                    && entry.image.is_some_and(|registered| registered.digest == image.image_digest())
+            };
+            let entries = self.desk.register.entries().filter(is_it);
+            let entries = entries.filter(|entry| self.desk.register.is_for_model(found.entry, &entry.id));
+            targets.extend(
+                entries.map(|entry| Target { image: image.file_digest(), cpl_entry: entry.id.clone() }),
+            );
+        }
+        targets
+    }
+}
