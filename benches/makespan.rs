@@ -2,13 +2,15 @@
 //!
 //! `cargo bench --bench makespan`. Virtual time: the real conductor, engine and devices, from the order to the last device
 //! read back. All figures are simulated times, the same on every machine and in every profile. Three worlds, of one wave
-//! each: cells bind, the head-end binds, sleeping meters bind; five seeds of each, or one that is named with `--seed N`, of
-//! which the worst counts. A seed deals homes to lines, cells and gas meters anew. The bound is that of the bytes really sent and the tails
-//! as they were in that run, so that the ratio is what the order of sending lost; beside it stands what the same bytes and
-//! tails would have taken if every line had its fair share at all times, as from a token bucket per line.
+//! each: cells bind, the head-end binds, sleeping meters bind; five seeds of each, or one that is named with `--seed N`,
+//! of which the worst counts. A seed deals homes to lines, cells and gas meters anew. The bound is that of the bytes
+//! really sent and the tails as they were in that run, so that the ratio is what the order of sending lost; beside it
+//! stands what the same bytes and tails would have taken if every line had its fair share at all times, as from a token
+//! bucket per line.
 //!
 //! Then every committed world, cut down: the middle of nine simulations beside nine with other seeds. Names of worlds as
-//! arguments choose among these; the word `makespan` leaves them all out. Without `--bench` (as `cargo test --benches` runs it) everything is done once and small.
+//! arguments choose among these; the word `makespan` leaves them all out. Without `--bench` (as `cargo test --benches`
+//! runs it) everything is done once and small.
 
 use std::time::Duration;
 
