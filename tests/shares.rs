@@ -82,9 +82,12 @@ fn sent_while_both_have_work(rig: &mut Rig) -> (f64, f64) {
     (sent("heavy", before.0), sent("light", before.1))
 }
 
-fn last_staged(rig: &Rig) -> Moment {
+/// When nine tenths of all were staged: the last ones have the link for themselves, and it is their lines that count then.
+fn nearly_all_staged(rig: &Rig) -> Moment {
     let rows = rig.conductor.campaigns().flat_map(CampaignState::rows);
-    rows.filter_map(|row| row.reached(Stage::Staged)).max().expect("somebody was staged")
+    let mut moments: Vec<Moment> = rows.filter_map(|row| row.reached(Stage::Staged)).collect();
+    moments.sort();
+    moments[moments.len() * 9 / 10]
 }
 
 fn is_over(rig: &Rig) -> bool {
@@ -118,7 +121,7 @@ fn what_one_campaign_leaves_is_used_by_the_others() {
         let (mut rig, light) = two(&spec, 7, (900, 10));
         rig.conductor.create(rig.now, &light).expect("it is accepted");
         step_until(&mut rig, is_over);
-        let took = |rig: &Rig| last_staged(rig).saturating_since(spec.start).as_secs_f64();
+        let took = |rig: &Rig| nearly_all_staged(rig).saturating_since(spec.start).as_secs_f64();
         let ratio = took(&rig) / took(&alone);
         assert!(ratio < 1.05, "two campaigns take {ratio:.3} times as long as one, in {cells} cells");
     }

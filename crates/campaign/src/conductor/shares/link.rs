@@ -15,7 +15,7 @@ const SLOTS_PER_LINE: u64 = 4;
 pub(in crate::conductor) const SLOTS_MIN: u64 = 8;
 
 /// What a full link carries at least of its rate, in percent: requests have a reserve of their own, of 5 % usually.
-const FULL_PERCENT: u64 = 80;
+const FULL_PERCENT: u64 = 92;
 
 /// The head-end or a cell.
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ mod tests {
         link.look(0, LOOK);
         assert_eq!(link.slots, 8, "nobody is in its way");
         link.in_flight = 8;
-        link.look(25_000, LOOK);
+        link.look(28_000, LOOK);
         assert_eq!(link.slots, 8, "it is full");
-        link.look(40_000, LOOK);
+        link.look(43_000, LOOK);
         assert_eq!(link.slots, 13);
     }
 }
