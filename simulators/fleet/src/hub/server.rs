@@ -200,14 +200,9 @@ impl Hub {
         request: &ImageBlockRequest,
     ) -> Result<(), FlashError> {
         let to = self.address_of(slot);
-        let Some(served) = self.served_under(slot, &request.key) else {
-            self.send_as(to, transaction, Message::Abort);
+        let Some(served) = self.served_or_abort(pool, slot, transaction, &request.key)? else {
             return Ok(());
         };
-        if self.lost_what_it_held(slot, &request.key) {
-            self.send_as(to, transaction, Message::Abort);
-            return self.conclude(pool, slot, HanState::ActivationFailed);
-        }
         if request.offset >= served.size || request.maximum_data_size == 0 {
             let (command, status) = (IMAGE_BLOCK_REQUEST, ZclStatus::MalformedCommand);
             self.send_as(to, transaction, Message::Default { command, status });
@@ -233,6 +228,27 @@ impl Hub {
         Ok(())
     }
 
+    /// Returns the image that a device fetches, or tells the device to stop. One that was to activate that image and fetches
+    /// it anew does not hold what it said it held: its activation has failed.
+    fn served_or_abort(
+        &mut self,
+        pool: &mut SectorPool,
+        slot: usize,
+        transaction: u8,
+        key: &ImageKey,
+    ) -> Result<Option<Served>, FlashError> {
+        let served = self.served_under(slot, key);
+        let lost = served.is_some() && self.lost_what_it_held(slot, key);
+        if served.is_some() && !lost {
+            return Ok(served);
+        }
+        self.send_as(self.address_of(slot), transaction, Message::Abort);
+        if lost {
+            self.conclude(pool, slot, HanState::ActivationFailed)?;
+        }
+        Ok(None)
+    }
+
     fn serve_page(
         &mut self,
         now: Moment,
@@ -242,14 +258,10 @@ impl Hub {
         request: &ImagePageRequest,
     ) -> Result<(), FlashError> {
         let to = self.address_of(slot);
-        let Some(Served { key, bank, size }) = self.served_under(slot, &request.key) else {
-            self.send_as(to, transaction, Message::Abort);
+        let Some(served) = self.served_or_abort(pool, slot, transaction, &request.key)? else {
             return Ok(());
         };
-        if self.lost_what_it_held(slot, &request.key) {
-            self.send_as(to, transaction, Message::Abort);
-            return self.conclude(pool, slot, HanState::ActivationFailed);
-        }
+        let Served { key, bank, size } = served;
         if request.offset >= size || request.maximum_data_size == 0 || request.page_size == 0 {
             let (command, status) = (IMAGE_PAGE_REQUEST, ZclStatus::MalformedCommand);
             self.send_as(to, transaction, Message::Default { command, status });

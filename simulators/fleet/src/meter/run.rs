@@ -25,9 +25,10 @@ impl Meter {
         if !is_plain || pause > LONGEST_PAUSE || !self.board.is_up() || !self.board.flash.is_plain() {
             return None;
         }
-        let (requests_left, disturbed_at) = match self.config.kind {
-            MeterKind::Gas { .. } => (self.requests_left.into(), self.next_wake.min(self.silent_from)),
-            MeterKind::Electricity | MeterKind::Display => (u64::MAX, self.silent_from),
+        // The next wake of a meter that never sleeps is never.
+        let requests_left = match self.config.kind {
+            MeterKind::Gas { .. } => self.requests_left.into(),
+            MeterKind::Electricity | MeterKind::Display => u64::MAX,
         };
         Some(Fetch {
             key: download.key,
@@ -37,7 +38,7 @@ impl Meter {
             pause,
             asked_period_ms: u16::try_from(self.minimum_block_period.as_millis()).unwrap_or(0xFFFE),
             requests_left,
-            disturbed_at,
+            disturbed_at: self.next_wake.min(self.silent_from),
         })
     }
 
