@@ -33,6 +33,7 @@ mod path;
 mod recovery;
 mod shares;
 mod soak;
+mod timers;
 mod traffic;
 mod turns;
 mod watch;
@@ -63,6 +64,7 @@ use hours::Hours;
 use models::Models;
 use papers::{HubPapers, Lead};
 use shares::{Flight, Shares};
+use timers::{Due, Timers};
 use turns::Turns;
 use wire::OrderChallenge;
 
@@ -108,15 +110,6 @@ enum Act {
     Stage(Eui64),
     Activate(Eui64),
     GoOn(CampaignId),
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    /// Look at a hub whose devices are at work.
-    Watch(HubId),
-    /// Try a staging again.
-    Stage(Eui64),
 }
 
 /// A hub the conductor talks to.
@@ -192,7 +185,7 @@ pub struct Conductor {
     recorded: u64,
     durable: u64,
     waiting: VecDeque<(u64, Act)>,
-    timers: BTreeSet<(Moment, Due)>,
+    timers: Timers,
     /// Campaigns whose waves must be looked at because a device ended.
     unsettled: BTreeSet<CampaignId>,
     /// Who waits for whom.
@@ -237,7 +230,7 @@ impl Conductor {
             recorded: 0,
             durable: 0,
             waiting: VecDeque::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             unsettled: BTreeSet::new(),
             turns: Turns::default(),
             shares: Shares::new(settings.engine.global_rate, settings.link_rate.ceiling()),
@@ -366,8 +359,7 @@ impl Conductor {
         if !self.outbox.is_empty() {
             return Some(Moment::default());
         }
-        let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.next_hours(), self.shares.next_look(), self.engine.poll_timeout()]
+        [self.timers.first(), self.next_hours(), self.shares.next_look(), self.engine.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -383,10 +375,7 @@ impl Conductor {
             self.on_event(now, event);
         }
         self.pass_hours(now);
-        while let Some(&(at, due)) = self.timers.first()
-            && at <= now
-        {
-            self.timers.pop_first();
+        while let Some(due) = self.timers.pop_due(now) {
             match due {
                 Due::Watch(hub) => self.look_at(now, hub),
                 Due::Stage(device) => self.stage(now, device),
@@ -490,6 +479,6 @@ impl Conductor {
 
     /// Sets a timer.
     fn after(&mut self, now: Moment, wait: Duration, due: Due) {
-        self.timers.insert((now + wait, due));
+        self.timers.insert(now + wait, due);
     }
 }

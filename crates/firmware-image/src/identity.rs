@@ -145,24 +145,26 @@ impl FromStr for HardwareRange {
 /// The 64-bit address of a device, kept in the order it is written: `00-0D-6F-00-0B-0A-0C-0D`.
 ///
 /// On the HAN and in OTA files it travels the other way round (little-endian).
+/// It is kept as the number whose most significant byte is written first: a campaign's maps compare addresses by the
+/// million, and numbers have the same order in one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Eui64([u8; 8]);
+pub struct Eui64(u64);
 
 impl Eui64 {
     /// Makes an address from its bytes in display order.
     pub const fn from_bytes(bytes: [u8; 8]) -> Eui64 {
-        Eui64(bytes)
+        Eui64(u64::from_be_bytes(bytes))
     }
 
     /// Returns the bytes in display order.
     pub const fn to_bytes(self) -> [u8; 8] {
-        self.0
+        self.0.to_be_bytes()
     }
 }
 
 impl fmt::Display for Eui64 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, byte) in self.0.iter().enumerate() {
+        for (position, byte) in self.to_bytes().iter().enumerate() {
             let separator = if position == 0 { "" } else { "-" };
             write!(formatter, "{separator}{byte:02X}")?;
         }
@@ -185,7 +187,7 @@ impl FromStr for Eui64 {
             let pair = text.get(3 * place..3 * place + 2).ok_or_else(error)?;
             [*byte] = parse_hex_bytes(pair).ok_or_else(error)?;
         }
-        Ok(Eui64(bytes))
+        Ok(Eui64::from_bytes(bytes))
     }
 }
 

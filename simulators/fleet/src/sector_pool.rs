@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use firmware_image::{ActivationOrder, FileDigest, OrderError, PublicKey, SignedOrder};
+use foldhash::fast::FixedState;
 
 use crate::bank::StoredImage;
 use crate::device_trust::{AcceptedImage, RefusedImage, TrustMark};
@@ -28,15 +29,15 @@ pub(crate) const SAMPLED: u64 = 256;
 /// The interner of full flash sectors, owned by the caller and shared by all its devices.
 #[derive(Debug, Default)]
 pub struct SectorPool {
-    sectors: HashMap<Arc<[u8]>, u64>,
+    sectors: HashMap<Arc<[u8]>, u64, FixedState>,
     next_id: u64,
-    images: HashMap<ImageKey, Bytes>,
-    digests: HashMap<ImageKey, FileDigest>,
-    verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>>,
+    images: HashMap<ImageKey, Bytes, FixedState>,
+    digests: HashMap<ImageKey, FileDigest, FixedState>,
+    verdicts: HashMap<(ImageKey, TrustMark), Result<AcceptedImage, RefusedImage>, FixedState>,
     /// Images that somebody holds whole, by the name that head-ends give them: what comes under it is probably that.
-    named: HashMap<Box<[u8]>, Arc<[SharedSector]>>,
+    named: HashMap<Box<[u8]>, Arc<[SharedSector]>, FixedState>,
     /// Orders whose signatures were found good, by digest: a hub passes on what its device will look at again.
-    orders: HashMap<FileDigest, (PublicKey, ActivationOrder)>,
+    orders: HashMap<FileDigest, (PublicKey, ActivationOrder), FixedState>,
     /// Answers given from memory, and how many of them were worked out again.
     remembered: u64,
     sampled: u64,

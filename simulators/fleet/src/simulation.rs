@@ -183,8 +183,10 @@ impl Simulation {
 
     fn is_over(&self) -> bool {
         let state = self.state();
-        let all = state.progress();
-        state.phase != Phase::Running && all.ended == all.size
+        state.phase != Phase::Running && {
+            let all = state.progress();
+            all.ended == all.size
+        }
     }
 
     /// Does everything that is due at this moment.

@@ -198,7 +198,7 @@ impl Conductor {
     pub(super) fn hold(&mut self, now: Moment, campaign: &CampaignId, wanted: impl Fn(Stage) -> bool) {
         let devices = self.pending(campaign, wanted);
         let held = |device: &Eui64| devices.binary_search_by_key(device, |(device, _)| *device).is_ok();
-        self.timers.retain(|(_, due)| !matches!(due, Due::Stage(device) if held(device)));
+        self.timers.retain(|due| !matches!(due, Due::Stage(device) if held(&device)));
         let hubs: BTreeSet<HubId> =
             devices.iter().filter_map(|(device, _)| self.known_hub_of(*device)).collect();
         for hub in hubs {

@@ -33,17 +33,17 @@ impl Conductor {
         // One that was to come later, because only a soak was to be watched, comes earlier.
         match entry.watch_at {
             Some(planned) if planned <= at => return,
-            Some(planned) => _ = self.timers.remove(&(planned, Due::Watch(hub))),
+            Some(planned) => self.timers.remove(planned, Due::Watch(hub)),
             None => {}
         }
         entry.watch_at = Some(at);
-        self.timers.insert((at, Due::Watch(hub)));
+        self.timers.insert(at, Due::Watch(hub));
     }
 
     /// Looks at a hub at once instead of when its turn comes.
     pub(super) fn look_now(&mut self, now: Moment, hub: HubId) {
         if let Some(at) = self.hub_entry(hub).and_then(|entry| entry.watch_at.take()) {
-            self.timers.remove(&(at, Due::Watch(hub)));
+            self.timers.remove(at, Due::Watch(hub));
         }
         self.look_at(now, hub);
     }

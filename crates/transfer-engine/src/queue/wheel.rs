@@ -37,6 +37,8 @@ pub(crate) struct Wheel {
     occupied: Box<[u64]>,
     /// The first slot (counted from the epoch) that has not fired.
     next_slot: u64,
+    /// No slot before this one has members: every turn asks what is over, and mostly nothing is.
+    none_before: u64,
     /// Members that fire, as (µs within their slot, index).
     firing: Vec<u64>,
     /// Members that stay for another lap, with their notes.
@@ -51,6 +53,7 @@ impl Wheel {
             chunks: Chunks::new(),
             occupied: vec![0; RING as usize / WORD_BITS].into_boxed_slice(),
             next_slot: now.as_micros() >> SLOT_BITS,
+            none_before: 0,
             firing: Vec::new(),
             staying: Vec::new(),
             members: 0,
@@ -68,6 +71,7 @@ impl Wheel {
             Ordering::Greater => (1 << SLOT_BITS) - 1,
         };
         let laps = (slot - self.next_slot) / RING;
+        self.none_before = self.none_before.min(slot - laps * RING);
         self.file(links, (slot % RING) as usize, member, (laps << SLOT_BITS | within) as u16);
     }
 
@@ -101,9 +105,10 @@ impl Wheel {
         if self.members == 0 {
             return None;
         }
-        let first = (self.next_slot % RING) as usize;
+        let from = self.next_slot.max(self.none_before);
+        let first = (from % RING) as usize;
         let ring = self.search(first, RING as usize).or_else(|| self.search(0, first))?;
-        Some(self.next_slot + (ring as u64 + RING - first as u64) % RING)
+        Some(from + (ring as u64 + RING - first as u64) % RING)
     }
 
     fn search(&self, from: usize, to: usize) -> Option<usize> {
@@ -121,11 +126,12 @@ impl Wheel {
     /// Takes out everything in slots that are over, in order, into `fired`.
     pub(crate) fn fire(&mut self, links: &mut Links, now: Moment, fired: &mut Vec<u32>) {
         let over = now.as_micros() >> SLOT_BITS;
-        while let Some(slot) = self.next_occupied()
-            && slot < over
-        {
-            self.next_slot = slot + 1;
-            self.fire_slot(links, slot, fired);
+        while self.none_before < over {
+            self.none_before = self.next_occupied().unwrap_or(u64::MAX);
+            if self.none_before < over {
+                self.next_slot = self.none_before + 1;
+                self.fire_slot(links, self.none_before, fired);
+            }
         }
         self.next_slot = self.next_slot.max(over);
     }

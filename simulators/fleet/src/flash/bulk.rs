@@ -116,6 +116,9 @@ const CLEARED_AT_ONCE: usize = 64;
 fn operations_of(range: &Range<usize>, piece: usize, page_len: usize) -> u64 {
     let pieces = range.len().div_ceil(piece.max(1));
     let first_edge = range.start / page_len * page_len + page_len;
+    if range.end <= first_edge {
+        return pieces as u64;
+    }
     let edges = (first_edge..range.end).step_by(page_len);
     let straddled = edges.filter(|edge| !(edge - range.start).is_multiple_of(piece.max(1))).count();
     (pieces + straddled) as u64

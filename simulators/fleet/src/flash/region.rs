@@ -103,15 +103,19 @@ impl Region {
         if self.sectors.len() <= sector {
             self.sectors.resize_with(sector + 1, || Sector::Erased);
         }
-        let begins = match &self.sectors[sector] {
+        let end = from + len;
+        let whole = end == shared.bytes().len();
+        let begins = match &mut self.sectors[sector] {
             Sector::Erased => from == 0,
+            Sector::Begun(known, begun) if known.is(shared) && *begun as usize == from && !whole => {
+                *begun = end as u32;
+                return true;
+            }
             Sector::Begun(known, begun) => known.is(shared) && *begun as usize == from,
             Sector::Filling(filling) => shared.bytes().get(..from) == Some(&filling.bytes[..]),
             Sector::Full(_) => false,
         };
         if begins {
-            let end = from + len;
-            let whole = end == shared.bytes().len();
             self.sectors[sector] =
                 if whole { Sector::Full(shared.clone()) } else { Sector::Begun(shared.clone(), end as u32) };
         }

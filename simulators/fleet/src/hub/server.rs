@@ -477,7 +477,11 @@ impl Hub {
     }
 
     pub(super) fn served_under(&self, slot: usize, key: &ImageKey) -> Option<Served> {
-        self.sources(slot).filter_map(|source| self.served(source)).find(|served| served.key == *key)
+        // Nearly always the device's own.
+        let own = self.served(slot).filter(|served| served.key == *key);
+        own.or_else(|| {
+            self.sources(slot).filter_map(|source| self.served(source)).find(|served| served.key == *key)
+        })
     }
 
     fn served(&self, source: usize) -> Option<Served> {

@@ -261,18 +261,19 @@ impl Meter {
         if self.is_silent {
             return None;
         }
-        let query = self.may_query().then_some(self.next_query);
-        let falls_silent = (self.silent_from < Moment::MAX).then_some(self.silent_from);
-        let due = [self.timer, query, falls_silent].into_iter().flatten().min();
-        match self.config.kind {
+        let timer = self.timer.unwrap_or(Moment::MAX);
+        let query = if self.may_query() { self.next_query } else { Moment::MAX };
+        let due = timer.min(query).min(self.silent_from);
+        let due = match self.config.kind {
             MeterKind::Electricity | MeterKind::Display => due,
-            MeterKind::Gas { .. } if self.is_busy() => due.into_iter().chain([self.next_wake]).min(),
+            MeterKind::Gas { .. } if self.is_busy() => due.min(self.next_wake),
             // Awake but idle, or asleep: whatever is due is done at the next wake.
             MeterKind::Gas { .. } if matches!(self.stage, Stage::Verifying | Stage::CountDown) => {
-                self.timer.map(|timer| timer.min(self.next_wake))
+                timer.min(self.next_wake)
             }
-            MeterKind::Gas { .. } => Some(self.next_wake),
-        }
+            MeterKind::Gas { .. } => self.next_wake,
+        };
+        (due < Moment::MAX).then_some(due)
     }
 
     /// Returns whether the meter hears what is sent to it now.
