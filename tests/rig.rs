@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use campaign::{CampaignState, Conductor};
+use campaign::{BudgetBook, CampaignState, Conductor};
 use fleet::{Fleet, Rehearsal, WorldSpec, hub_address, hub_at};
 use ledger::{EntryIndex, Ledger, MemoryStore};
 use transfer_engine::Moment;
@@ -27,13 +27,21 @@ pub(crate) struct Rig {
     pub(crate) write_takes: Duration,
     /// Batches that are being written: when they are durable, and how many entries they have.
     writing: VecDeque<(Moment, usize)>,
+    /// What has been agreed with carriers.
+    budgets: BudgetBook,
     ledger: Ledger<MemoryStore>,
 }
 
 impl Rig {
     pub(crate) fn new(spec: &WorldSpec, set: Rehearsal) -> Rig {
+        Rig::with_budgets(spec, set, BudgetBook::default())
+    }
+
+    /// Makes one for which something has been agreed with carriers.
+    pub(crate) fn with_budgets(spec: &WorldSpec, set: Rehearsal, budgets: BudgetBook) -> Rig {
         let Rehearsal { fleet, desk, order, settings, images, .. } = set;
         let mut conductor = Conductor::new(settings, desk, spec.start);
+        conductor.set_budgets(budgets.clone());
         for image in images {
             conductor.add_image(image);
         }
@@ -46,6 +54,7 @@ impl Rig {
             acts: Vec::new(),
             write_takes: Duration::ZERO,
             writing: VecDeque::new(),
+            budgets,
             ledger: Ledger::open(MemoryStore::new()).expect("it is empty"),
         }
     }
@@ -74,6 +83,7 @@ impl Rig {
         self.now = until;
         let Rehearsal { desk, settings, images, .. } = set;
         self.conductor = Conductor::new(settings, desk, self.now);
+        self.conductor.set_budgets(self.budgets.clone());
         for image in images {
             self.conductor.add_image(image);
         }

@@ -1,13 +1,13 @@
 //! Several campaigns at once over one head-end: each gets its share of what is short, and nothing is left unused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use campaign::{CampaignId, CampaignOrder, CampaignState, Outcome, Stage, Windows};
+use campaign::{BudgetBook, CampaignId, CampaignOrder, CampaignState, Outcome, Stage, Windows};
 use firmware_image::Eui64;
-use fleet::{Rehearsal, Share, WorldSpec};
+use fleet::{EvidenceSpec, Rehearsal, Share, WorldSpec};
 use proptest::prelude::*;
-use transfer_engine::Moment;
+use transfer_engine::{ByteRate, CarrierPlan, DayCap, DayCount, Moment};
 
 use crate::rig::Rig;
 use crate::street::{STREET, rehearsal, rehearsal_with, world};
@@ -16,14 +16,34 @@ use crate::street::{STREET, rehearsal, rehearsal_with, world};
 const SHORT: u64 = 4_000;
 const PLENTY: u64 = 10_000_000;
 
-/// Homes without gas and trouble, in one wave; a cell or the head-end is short.
-fn crowd(homes: u32, cells: u32, cell_is_short: bool) -> WorldSpec {
+/// What is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Short {
+    /// Each cell.
+    Cell,
+    /// The carrier, which all homes have in common.
+    Carrier,
+    /// The head-end.
+    HeadEnd,
+}
+
+/// Homes without gas and trouble, in one wave.
+fn crowd(homes: u32, cells: u32, short: Short) -> WorldSpec {
     let mut spec = world(STREET, homes);
     spec.cells = cells.try_into().expect("positive");
     spec.gas_share = Share::NONE;
+    // All of them are of the one carrier then.
+    spec.evidence = EvidenceSpec {
+        epcl_share: Share::ALL,
+        mt_sit_share: Share::NONE,
+        dmct_report_share: Share::NONE,
+        equivalence_draft_share: Share::NONE,
+        none_share: Share::NONE,
+    };
     let campaign = &mut spec.campaign;
     (campaign.pilot_share, campaign.wave_shares) = (Share::ALL, Vec::new());
-    let (cell, head_end) = if cell_is_short { (SHORT, PLENTY) } else { (PLENTY, SHORT) };
+    let rate_if = |this: Short| if this == short { SHORT } else { PLENTY };
+    let (cell, head_end) = (rate_if(Short::Cell), rate_if(Short::HeadEnd));
     campaign.cell_rate_bytes_per_s = cell.try_into().expect("positive");
     campaign.global_rate_bytes_per_s = head_end.try_into().expect("positive");
     spec
@@ -47,12 +67,25 @@ fn part(set: &Rehearsal, name: &str, weight: u16, takes: impl Fn(usize) -> bool)
     order
 }
 
+/// A rig; where the carrier is short, all homes have the same, and it has agreed to no more.
+fn rig(spec: &WorldSpec, set: Rehearsal, short: Short) -> Rig {
+    let providers = set.desk.inventory.devices().map(|device| device.comms_provider.as_str().to_owned());
+    let plan =
+        CarrierPlan { budget: ByteRate(SHORT).into(), cap: DayCap::default(), before: DayCount::default() };
+    let carriers: BTreeMap<String, CarrierPlan> = providers.map(|name| (name, plan)).collect();
+    if short != Short::Carrier {
+        return Rig::new(spec, set);
+    }
+    assert_eq!(carriers.len(), 1, "the shares are looked at over all of it");
+    Rig::with_budgets(spec, set, BudgetBook { carriers, cells: BTreeMap::new() })
+}
+
 /// A rig whose campaign is `heavy`, and the order of `light`, each over half of the homes.
-fn two(spec: &WorldSpec, seed: u64, weights: (u16, u16)) -> (Rig, CampaignOrder) {
+fn two(spec: &WorldSpec, seed: u64, weights: (u16, u16), short: Short) -> (Rig, CampaignOrder) {
     let mut set = rehearsal(spec, seed);
     let light = part(&set, "light", weights.1, |home| home % 2 == 1);
     set.order = part(&set, "heavy", weights.0, |home| home % 2 == 0);
-    (Rig::new(spec, set), light)
+    (rig(spec, set, short), light)
 }
 
 fn campaign<'a>(rig: &'a Rig, name: &str) -> &'a CampaignState {
@@ -96,15 +129,18 @@ fn is_over(rig: &Rig) -> bool {
 
 #[test]
 fn of_what_is_short_a_campaign_of_three_times_the_weight_gets_three_times_as_much() {
-    for (cells, cell_is_short) in [(1, true), (4, false)] {
-        let spec = crowd(480, cells, cell_is_short);
-        let (mut rig, light) = two(&spec, 7, (300, 100));
+    for (cells, short) in [(1, Short::Cell), (4, Short::Carrier), (4, Short::HeadEnd)] {
+        let spec = crowd(480, cells, short);
+        let (mut rig, light) = two(&spec, 7, (300, 100), short);
         // The other comes when the first has everything under way.
         step_until(&mut rig, |rig| staged(rig, "heavy").1 < 225);
         rig.conductor.create(rig.now, &light).expect("it is accepted");
         let (heavy, light) = sent_while_both_have_work(&mut rig);
         let ratio = heavy / light;
-        assert!((ratio / 3.0 - 1.0).abs() < 0.1, "{heavy} and {light} bytes: {ratio:.2} in {cells} cells");
+        assert!(
+            (ratio / 3.0 - 1.0).abs() < 0.1,
+            "{heavy} and {light} bytes: {ratio:.2}, short is the {short:?}"
+        );
         step_until(&mut rig, is_over);
         let all = rig.conductor.campaigns().flat_map(CampaignState::rows);
         let done = all.filter(|row| matches!(row.outcome, Some((Outcome::Activated, _)))).count();
@@ -114,23 +150,26 @@ fn of_what_is_short_a_campaign_of_three_times_the_weight_gets_three_times_as_muc
 
 #[test]
 fn what_one_campaign_leaves_is_used_by_the_others() {
-    for (cells, cell_is_short) in [(1, true), (4, false)] {
-        let spec = crowd(200, cells, cell_is_short);
-        let mut alone = Rig::new(&spec, rehearsal(&spec, 7));
+    for (cells, short) in [(1, Short::Cell), (4, Short::Carrier), (4, Short::HeadEnd)] {
+        let spec = crowd(200, cells, short);
+        let mut alone = rig(&spec, rehearsal(&spec, 7), short);
         step_until(&mut alone, is_over);
-        let (mut rig, light) = two(&spec, 7, (900, 10));
+        let (mut rig, light) = two(&spec, 7, (900, 10), short);
         rig.conductor.create(rig.now, &light).expect("it is accepted");
         step_until(&mut rig, is_over);
         let took = |rig: &Rig| nearly_all_staged(rig).saturating_since(spec.start).as_secs_f64();
         let ratio = took(&rig) / took(&alone);
-        assert!(ratio < 1.05, "two campaigns take {ratio:.3} times as long as one, in {cells} cells");
+        assert!(
+            ratio < 1.05,
+            "two campaigns take {ratio:.3} times as long as one where the {short:?} is short"
+        );
     }
 }
 
 /// The two are in different cells, and neither is short: the one must not wait for the other.
 #[test]
 fn campaigns_that_share_nothing_do_not_wait_for_one_another() {
-    let spec = crowd(80, 2, true);
+    let spec = crowd(80, 2, Short::Cell);
     let set = rehearsal(&spec, 7);
     let cell_of = |home: usize| {
         let installation = set.desk.inventory.installations().nth(home).expect("a home");
@@ -155,18 +194,18 @@ fn campaigns_that_share_nothing_do_not_wait_for_one_another() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 9, ..ProptestConfig::default() })]
 
     #[test]
     fn shares_are_as_the_weights_whatever_they_are_and_whoever_dies(
         seed in 0u64..1_000,
         heavy in 100u16..=400,
         light in 50u16..=100,
-        cell_is_short in any::<bool>(),
+        short in prop::sample::select(vec![Short::Cell, Short::Carrier, Short::HeadEnd]),
         dies in any::<bool>(),
     ) {
-        let spec = crowd(300, if cell_is_short { 1 } else { 3 }, cell_is_short);
-        let (mut rig, order) = two(&spec, seed, (heavy, light));
+        let spec = crowd(300, if short == Short::Cell { 1 } else { 3 }, short);
+        let (mut rig, order) = two(&spec, seed, (heavy, light), short);
         rig.conductor.create(rig.now, &order).expect("it is accepted");
         if dies {
             let until = rig.now + Duration::from_secs(90);

@@ -91,8 +91,8 @@ pub struct CampaignPolicy {
     /// that wait for their wave: what is missing is brought forward into the wave that is open. It holds from the second
     /// wave on, because before nothing is known of the firmware; limits, windows and the gate come before it. 0 is none.
     pub floor_per_supplier_per_day: u32,
-    /// What the campaign gets of a head-end or a cell that is short while other campaigns have something to send there, too:
-    /// of 300 and 100 the one has three times as much. Dormant Meters come first whatever it says. 1 to 1000.
+    /// What the campaign gets of a head-end, a carrier or a cell that is short while other campaigns have something to send
+    /// there, too: of 300 and 100 the one has three times as much. Dormant Meters come first whatever it says. 1 to 1000.
     pub weight: u16,
     /// The next wave opens when this share of the devices of the open one has ended, one way or another …
     pub open_next_at: Permille,

@@ -304,6 +304,12 @@ impl Budgets {
         carrier.set_carried(lease, carried);
     }
 
+    /// Returns what blocks may take of a carrier's rate at the moment: that of the hour, and none when its cap is used up.
+    pub fn rate_of(&self, carrier: CarrierId, now: Moment) -> ByteRate {
+        let index = usize::from(carrier.0);
+        self.carriers[index].rate_now(self.carrier_leases[index], now)
+    }
+
     /// Returns what a carrier has carried since midnight.
     pub fn carried_today(&self, carrier: CarrierId) -> u64 {
         let index = usize::from(carrier.0);

@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use firmware_image::Eui64;
-use transfer_engine::{CellId, HubId, Moment};
+use transfer_engine::{CarrierId, CellId, HubId, Moment};
 
 use super::Conductor;
-use super::shares::{Flight, LOOK, Landing, Link, Load};
+use super::shares::{Flight, LOOK, Landing, Load};
 use crate::order::CampaignId;
 use crate::stage::Stage;
 
@@ -26,6 +26,7 @@ impl Conductor {
     /// Counts a device that is about to be given to the engine; `false` when it waits for its campaign's turn instead.
     pub(super) fn take_off(
         &mut self,
+        now: Moment,
         campaign: &CampaignId,
         device: Eui64,
         hub: HubId,
@@ -33,9 +34,10 @@ impl Conductor {
         has_turn: bool,
     ) -> bool {
         let Some(cell) = self.hub_named(hub).map(|hub| hub.cell) else { return false };
+        let carrier = self.engine.budgets().carrier_of(cell);
         if !self.shares.cells.contains_key(&cell) {
-            let link = Link::new(self.cell_rate_of(cell), self.shares.line);
-            self.shares.cells.insert(cell, link);
+            let carrier_rate = self.engine.budgets().rate_of(carrier, now);
+            self.shares.enter(cell, self.cell_rate_of(cell), carrier, carrier_rate);
         }
         let shares = &mut self.shares;
         let is_shared = shares.is_shared();
@@ -50,10 +52,10 @@ impl Conductor {
         let bytes = if is_shared { load.bytes } else { 0 };
         let cost = self.cost(campaign, bytes);
         if let Some(errand) = self.errands.get_mut(&device) {
-            errand.flight = Some(Flight { cell, bytes });
+            errand.flight = Some(Flight { cell, carrier, bytes });
         }
         let shares = &mut self.shares;
-        for link in shares.cells.get_mut(&cell).into_iter().chain([&mut shares.head_end]) {
+        for link in shares.links_of(cell) {
             link.take_slot();
             if is_shared {
                 link.charge(campaign, cost);
@@ -67,7 +69,7 @@ impl Conductor {
     /// Notes that the engine is done with a device, or was told to leave it.
     pub(super) fn land(&mut self, device: Eui64, landing: Landing) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
-        let Some((Flight { cell, bytes }, campaign)) = errand.flight.take().zip(errand.campaign.clone())
+        let Some((Flight { cell, bytes, .. }, campaign)) = errand.flight.take().zip(errand.campaign.clone())
         else {
             return;
         };
@@ -80,7 +82,7 @@ impl Conductor {
         };
         let (charged, used) = (self.cost(&campaign, bytes), self.cost(&campaign, used));
         let shares = &mut self.shares;
-        for link in shares.cells.get_mut(&cell).into_iter().chain([&mut shares.head_end]) {
+        for link in shares.links_of(cell) {
             link.in_flight -= 1;
             link.correct(&campaign, charged, used);
         }
@@ -114,7 +116,7 @@ impl Conductor {
     fn begin_sharing(&mut self, now: Moment) {
         self.shares.looked_at = Some(now);
         self.note_carried();
-        let mut flights: Vec<(u8, Reverse<u64>, Eui64, CellId)> = Vec::new();
+        let mut flights: Vec<(u8, Reverse<u64>, Eui64, Flight)> = Vec::new();
         for (device, errand) in &self.errands {
             let Some((flight, campaign)) = errand.flight.zip(errand.campaign.as_ref()) else { continue };
             let Some(row) = self.campaigns.get(campaign).and_then(|state| state.row(*device)) else {
@@ -124,17 +126,18 @@ impl Conductor {
             let tail = self.tail_behind(*device, row.image).as_secs();
             let path =
                 tail + bytes.map_or(0, |(image, _)| self.shares.line.time_for(image.bytes().len()).as_secs());
-            flights.push((row.priority, Reverse(path), *device, flight.cell));
+            flights.push((row.priority, Reverse(path), *device, flight));
         }
-        flights.sort_unstable();
-        let mut kept: BTreeMap<CellId, u64> = BTreeMap::new();
+        flights.sort_unstable_by_key(|(priority, path, device, _)| (*priority, *path, *device));
+        let mut in_cells: BTreeMap<CellId, u64> = BTreeMap::new();
+        let mut in_carriers: BTreeMap<CarrierId, u64> = BTreeMap::new();
         let mut all = 0;
         let mut hubs: BTreeSet<HubId> = BTreeSet::new();
-        for (_, _, device, cell) in flights {
-            let kept = kept.entry(cell).or_default();
-            let slots = self.shares.cells.get(&cell).map_or(0, |link| link.slots);
-            if *kept < slots && all < self.shares.head_end.slots {
-                (*kept, all) = (*kept + 1, all + 1);
+        for (_, _, device, Flight { cell, carrier, .. }) in flights {
+            let kept = [in_cells.entry(cell).or_default(), in_carriers.entry(carrier).or_default(), &mut all];
+            let links = self.shares.links_of(cell);
+            if links.zip(&kept).all(|(link, kept)| **kept < link.slots) {
+                kept.into_iter().for_each(|kept| *kept += 1);
             } else {
                 hubs.extend(self.known_hub_of(device));
             }
@@ -153,26 +156,49 @@ impl Conductor {
         self.shares.looked_at = Some(now);
         let over = now.saturating_since(before);
         let waiting: Vec<CellId> = self.shares.waiting.keys().copied().collect();
-        let someone_waits = !waiting.is_empty();
-        for cell in waiting {
-            let carried = self.engine.cell_traffic(cell).bytes_sent;
-            if let Some(link) = self.shares.cells.get_mut(&cell) {
+        let mut carriers: BTreeSet<CarrierId> = BTreeSet::new();
+        for cell in &waiting {
+            let carried = self.engine.cell_traffic(*cell).bytes_sent;
+            if let Some((carrier, link)) = self.shares.cells.get_mut(cell) {
                 link.look(carried, over);
+                carriers.insert(*carrier);
             }
-            self.shares.refresh(cell);
         }
-        if someone_waits {
-            self.shares.head_end.look(self.engine.counters().bytes_sent, over);
+        let line = self.shares.line;
+        for carrier in carriers {
+            let carried = self.carried_by(carrier);
+            if let Some(branch) = self.shares.carriers.get_mut(&carrier) {
+                branch.link.set_rate(self.engine.budgets().rate_of(carrier, now), line);
+                branch.link.look(carried, over);
+            }
+        }
+        if !waiting.is_empty() {
+            self.shares.head_end.link.look(self.engine.counters().bytes_sent, over);
+        }
+        for cell in waiting {
+            self.shares.refresh(cell);
         }
         self.note_carried();
     }
 
     fn note_carried(&mut self) {
-        let shares = &mut self.shares;
-        for (cell, link) in &mut shares.cells {
+        for (cell, (_, link)) in &mut self.shares.cells {
             link.carried = self.engine.cell_traffic(*cell).bytes_sent;
         }
-        shares.head_end.carried = self.engine.counters().bytes_sent;
+        let carriers: Vec<CarrierId> = self.shares.carriers.keys().copied().collect();
+        for carrier in carriers {
+            let carried = self.carried_by(carrier);
+            if let Some(branch) = self.shares.carriers.get_mut(&carrier) {
+                branch.link.carried = carried;
+            }
+        }
+        self.shares.head_end.link.carried = self.engine.counters().bytes_sent;
+    }
+
+    /// Returns what a carrier has carried towards hubs since the engine began.
+    fn carried_by(&self, carrier: CarrierId) -> u64 {
+        let cells = self.shares.cells.iter().filter(|(_, (of, _))| *of == carrier);
+        cells.map(|(cell, _)| self.engine.cell_traffic(*cell).bytes_sent).sum()
     }
 
     /// Counts again what campaigns have left to send, after a restart.

@@ -85,7 +85,7 @@ impl Conductor {
         let bytes =
             image.and_then(|image| self.images.get(&image)).map_or(0, |(image, _)| image.bytes().len());
         let load = Load { priority, bytes: bytes as u64, tail };
-        if !self.take_off(&campaign, device, hub, load, has_turn) {
+        if !self.take_off(now, &campaign, device, hub, load, has_turn) {
             return;
         }
         self.engine.set_tail(now, hub, tail);

@@ -7,7 +7,7 @@ use super::lease::Lease;
 use super::limit::EngineClock;
 use super::plan::{day_begins, day_of};
 use super::tier::Tier;
-use super::{BudgetRules, CarrierPlan, Use};
+use super::{BudgetRules, ByteRate, CarrierPlan, LARGEST_CHARGE, Use};
 use crate::Moment;
 
 #[derive(Clone, Debug)]
@@ -47,6 +47,12 @@ impl Carrier {
     /// Returns what blocks may still take today.
     pub(super) fn left_for_blocks(&self, lease: Lease) -> u64 {
         self.cap_for_blocks.saturating_sub(self.carried(lease))
+    }
+
+    /// Returns the rate of the hour, or none when nothing is left for blocks today.
+    pub(super) fn rate_now(&self, lease: Lease, now: Moment) -> ByteRate {
+        let has_ended = now < self.midnight && self.left_for_blocks(lease) < LARGEST_CHARGE;
+        if has_ended { ByteRate(0) } else { self.tier.rate_at(now) }
     }
 
     /// Says what was carried since midnight. The lease is cut to what that leaves for blocks.

@@ -148,6 +148,8 @@ fn a_pool_stops_at_its_cap_in_bytes_or_money_and_goes_on_at_midnight() {
             450_000,
             "a tenth is left to reads"
         );
+        assert_eq!(budgets.rate_of(pool, start + day / 2), ByteRate(0));
+        assert_eq!(budgets.rate_of(pool, start + day), ByteRate(10_000), "it is another day");
         budgets.received(start + day / 2, super::CellId(0), 20_000);
         let refusal =
             budgets.admit(start + day / 2, super::CellId(0), 40_000, Use::Requests).expect_err("too much");

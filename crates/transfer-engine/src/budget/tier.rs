@@ -49,6 +49,11 @@ impl Tier {
         Tier { spare: Spare::default(), ..self.clone() }
     }
 
+    /// Returns the rate of the hour.
+    pub(super) fn rate_at(&self, now: Moment) -> ByteRate {
+        self.plan.profile.at(self.plan.rate, hour_of(now))
+    }
+
     /// Returns the largest charge for blocks that can be granted at once.
     pub(super) fn most(&self) -> u64 {
         self.blocks.as_ref().unwrap_or(&self.all).most()

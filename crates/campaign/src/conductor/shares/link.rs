@@ -1,10 +1,11 @@
-//! One thing that may be short, the head-end or a cell: its slots, and where each campaign stands in it.
+//! One thing that may be short, the head-end, a carrier or a cell: its slots, and where each campaign stands in it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use transfer_engine::ByteRate;
 
+use super::{Party, Path};
 use crate::order::CampaignId;
 
 /// Slots for each line that the link could fill at its full rate: hubs that do not answer hold one for minutes, and a small
@@ -17,7 +18,7 @@ pub(in crate::conductor) const SLOTS_MIN: u64 = 8;
 /// What a full link carries at least of its rate, in percent: requests have a reserve of their own, of 5 % usually.
 const FULL_PERCENT: u64 = 92;
 
-/// The head-end or a cell.
+/// The head-end, a carrier or a cell.
 #[derive(Clone, Debug)]
 pub(in crate::conductor) struct Link {
     pub(in crate::conductor) rate: ByteRate,
@@ -35,7 +36,7 @@ pub(in crate::conductor) struct Link {
 
 impl Link {
     pub(in crate::conductor) fn new(rate: ByteRate, line: ByteRate) -> Link {
-        let slots = (rate.0 / line.0.max(1)).saturating_mul(SLOTS_PER_LINE).max(SLOTS_MIN);
+        let slots = slots_of(rate, line);
         Link { rate, slots, in_flight: 0, was_full: false, clock: 0, used: BTreeMap::new(), carried: 0 }
     }
 
@@ -65,6 +66,28 @@ impl Link {
         }
     }
 
+    /// Returns who may be next in it, of those who wait and their longest paths, by class: while all slots are used up
+    /// whoever has had least, else any of the first class; nobody when there is no slot.
+    pub(super) fn may_be_next(&self, waiting: impl Iterator<Item = (Party, Path)>) -> Vec<(Party, Path)> {
+        if !self.is_free() {
+            return Vec::new();
+        }
+        let mut waiting = waiting.peekable();
+        let first = waiting.peek().map(|((class, _), _)| *class);
+        let class = waiting.take_while(|((class, _), _)| Some(*class) == first);
+        if !self.was_full {
+            return class.collect();
+        }
+        class.min_by_key(|((_, campaign), _)| self.start(campaign)).into_iter().collect()
+    }
+
+    /// Notes that its rate is another one, as an hour has begun or a cap is used up.
+    pub(in crate::conductor) fn set_rate(&mut self, rate: ByteRate, line: ByteRate) {
+        if rate != self.rate {
+            (self.rate, self.slots) = (rate, slots_of(rate, line));
+        }
+    }
+
     /// Makes more slots when those in use did not fill the link for a while.
     pub(in crate::conductor) fn look(&mut self, carried: u64, over: Duration) {
         let full = u128::from(self.rate.0) * over.as_millis() * u128::from(FULL_PERCENT) / 100_000;
@@ -74,6 +97,10 @@ impl Link {
         }
         self.was_full = !self.is_free();
     }
+}
+
+fn slots_of(rate: ByteRate, line: ByteRate) -> u64 {
+    (rate.0 / line.0.max(1)).saturating_mul(SLOTS_PER_LINE).max(SLOTS_MIN)
 }
 
 #[cfg(test)]
