@@ -53,7 +53,7 @@ impl Session {
             return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
         let left = transfer.left() as usize * (transfer.encoded.stride() + self.block_overhead());
-        let path = pace.time_for(left) + Duration::from_secs(self.tail_s.into());
+        let path = pace.time_for(left) + Duration::from_secs(self.rest_s.into());
         Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
     }
 
