@@ -6,6 +6,8 @@
 //! images                                       ──► Dormant first, then the longest tail
 //! ```
 //!
+//! Confirmed blocks on a stream are let run out first: their answers and that of the word could not be told apart.
+//!
 //! An activation must not wait for the next image of its home: a device that sleeps would miss a wake for it, and who has the shorter path is served late. A hub that activates its own image reboots, so that blocks which flow
 //! meanwhile would be lost.
 
@@ -15,6 +17,7 @@ use std::time::Duration;
 use super::errand::Errand;
 use super::step::Step;
 use super::survey::Survey;
+use super::transfer::Transfer;
 use super::turn::Turn;
 use super::{Active, Session, channel_of, first_step};
 use crate::moment::{Moment, Stamp};
@@ -71,15 +74,24 @@ impl Session {
 
     /// Sets the image that flows aside if there is something to be said between its blocks.
     pub(super) fn let_words_in(&mut self, now: Moment) {
-        let is_flow = |active: &&Active| active.step == Step::SendBlocks;
-        let Some(image) = self.active.as_ref().filter(is_flow).filter(|_| self.window().is_none()) else {
-            return;
+        let pauses = |active: &&Active| {
+            let is_awaited = active.transfer.as_ref().is_some_and(Transfer::awaits_answers);
+            active.step == Step::SendBlocks && !is_awaited
         };
+        let Some(image) = self.active.as_ref().filter(pauses) else { return };
         let flowing = channel_of(&image.task);
         let Some(others) = self.others.as_mut().filter(|others| others.aside.is_none()) else { return };
         let Some((priority, word)) = others.take_next(Some(flowing)) else { return };
         others.aside = self.active.take().map(Box::new);
         self.start(now, word, priority);
+    }
+
+    /// Says whether confirmed blocks are held back, so that those in the air are answered and a word can pass.
+    pub(super) fn makes_room(&self, image: &Active) -> bool {
+        let flowing = channel_of(&image.task);
+        let waiting = self.others.as_ref().filter(|others| others.aside.is_none());
+        let waiting = waiting.map_or(&[][..], |others| &others.waiting);
+        waiting.iter().any(|(_, errand)| goes_between(errand, flowing))
     }
 
     /// Begins what is next, or goes on with the image that was set aside.
