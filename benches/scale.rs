@@ -293,7 +293,8 @@ fn flowing(hubs: &mut Hubs, rate: LineRate) -> (Engine, Moment) {
         for _ in 0..count.div_ceil(1_000).min(count - begun) {
             // A prime, so that every hub comes up once.
             let hub = (u64::from(begun) * 2_654_435_761 % u64::from(count)) as u32;
-            assert!(engine.assign(now, HubId(hub), Task::Stage { release, channel: 1 }, Priority(0)));
+            let image = Task::Stage { release, channel: 1, tail_s: 0 };
+            assert!(engine.assign(now, HubId(hub), image, Priority(0)));
             begun += 1;
         }
         while let Some(transmit) = engine.poll_transmit(now) {
@@ -389,11 +390,11 @@ fn order() {
     let line = LineRate::Fixed(ByteRate(1_000_000));
     let (mut engine, release) = engine_of(HUBS, CELL, line, ByteRate(CELL_RATE), start);
     // Up to five minutes, as sending to all hubs of a cell takes.
-    let tails: Vec<u64> = (0..HUBS).map(|hub| u64::from(hub * 37 % CELL) * 6).collect();
+    let tails: Vec<u32> = (0..HUBS).map(|hub| hub * 37 % CELL * 6).collect();
     for (hub, tail) in tails.iter().enumerate() {
         let hub = HubId(hub as u32);
-        engine.set_tail(start, hub, Duration::from_secs(*tail));
-        assert!(engine.assign(start, hub, Task::Stage { release, channel: 1 }, Priority(0)));
+        let task = Task::Stage { release, channel: 1, tail_s: *tail };
+        assert!(engine.assign(start, hub, task, Priority(0)));
     }
     let mut hubs = Hubs(vec![0; HUBS as usize]);
     let (mut now, mut staged, mut makespan) = (start, 0, 0.0f64);
@@ -403,7 +404,7 @@ fn order() {
         }
         while let Some(event) = engine.poll_event() {
             assert!(matches!(event.result, Ok(Answer::Staged(_))), "{:?}", event.result);
-            let tail = tails[event.hub.0 as usize] as f64;
+            let tail = f64::from(tails[event.hub.0 as usize]);
             makespan = makespan.max(now.saturating_since(start).as_secs_f64() + tail);
             staged += 1;
         }
@@ -415,7 +416,7 @@ fn order() {
     // Every cell has the same tails, in another order.
     let mut sorted = tails[..CELL as usize].to_vec();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
-    let bound = sorted.iter().zip(1..).map(|(tail, first)| f64::from(first) * demand + *tail as f64);
+    let bound = sorted.iter().zip(1..).map(|(tail, first)| f64::from(first) * demand + f64::from(*tail));
     let bound = bound.fold(0.0, f64::max);
     println!(
         "order, {HUBS} hubs in cells of {CELL}: makespan {makespan:.1} s, bound {bound:.1} s, ratio {:.3} (bar 1.05)",

@@ -66,7 +66,7 @@ fn ready_engine(hubs: u32) -> (Engine, Moment) {
         let cell = cells[(hub / 1_000) as usize];
         let link = HubLink { address, transport: Transport::Datagram, cell, rate: LineRate::Fixed(ample) };
         let id = engine.add_hub(now, link);
-        assert!(engine.assign(now, id, Task::Stage { release, channel: 1 }, Priority(0)));
+        assert!(engine.assign(now, id, Task::Stage { release, channel: 1, tail_s: 0 }, Priority(0)));
     }
     // Answer requests until only blocks are left to send.
     loop {

@@ -78,6 +78,27 @@ fn no_campaign_that_sends_in_windows_is_over_before_its_bound() {
     }
 }
 
+/// With hours of activation: an order waits for them, and for nothing that the bound does not know.
+#[test]
+fn no_campaign_that_activates_in_windows_is_over_before_its_bound() {
+    for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
+        (spec.trouble, spec.faults) = (no_trouble(), FaultSpec::default());
+        spec.start = Moment::from_micros(1_603_540_800_000_000);
+        let windows = ["20:00-21:00", "00:30-02:00"].map(str::to_owned).to_vec();
+        spec.campaign.activating = Windows::try_from(windows).expect("windows");
+        let mut simulation = simulation(&spec, seed);
+        let planned = lower_bound(&simulation.planned_network(&spec), open_next_at(&simulation));
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let took = took(&simulation);
+        let as_run = lower_bound(&simulation.network_as_run(&spec), open_next_at(&simulation));
+        let (planned, as_run) = planned.zip(as_run).expect("the gate allows somebody");
+        for bound in [planned, as_run] {
+            assert!(bound.time <= took + BURSTS, "{}: {took:?}, {bound:?}", spec.name);
+            assert!(bound.time >= Duration::from_secs(7 * 3_600), "{}: not yet eight: {bound:?}", spec.name);
+        }
+    }
+}
+
 fn open_next_at(simulation: &Simulation) -> Permille {
     simulation.state().order.policy.open_next_at
 }

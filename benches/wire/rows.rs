@@ -86,7 +86,7 @@ async fn stage_all(sender: &mut Sender, hubs: u32, name: u8, blocks: u32) -> Res
     let release = sender.add_image(name, blocks);
     sender.begin(u64::from(hubs) * u64::from(blocks));
     let before = sender.reading();
-    let mut entry = Entry::new(hubs, ENTRY, Task::Stage { release, channel: 1 });
+    let mut entry = Entry::new(hubs, ENTRY, Task::Stage { release, channel: 1, tail_s: 0 });
     let all = |sender: &mut Sender| {
         entry.advance(sender);
         sender.done + sender.failed == hubs as usize
@@ -225,7 +225,7 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     sender.begin(0);
     // Homes are not in step: hubs begin spread over whole periods of a block.
     let spread = Duration::from_secs_f64(f64::from(spread) / rate);
-    let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1 });
+    let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1, tail_s: 0 });
     let flowing = |sender: &mut Sender| {
         entry.advance(sender);
         sender.flowing == hubs as usize

@@ -124,7 +124,7 @@ impl Talk {
                 self.staged += usize::from(matches!(event.result, Ok(Answer::Staged(_))));
             }
             if self.engine.busy_hubs() == 0 {
-                let task = Task::Stage { release: self.release, channel: 1 };
+                let task = Task::Stage { release: self.release, channel: 1, tail_s: 0 };
                 self.engine.assign(self.now, self.hub, task, Priority(0));
             }
             let Some(transmit) = self.engine.poll_transmit(self.now) else { return };

@@ -23,8 +23,10 @@
 //! Bytes are on the wire, with headers and what is sent again; rates are bytes per second less what is reserved for
 //! requests; tails hold everything after the hub has the whole image: its way through the home, sleep, activation, and
 //! our looks. Where blocks may be sent in windows only, capacity is that of the open time: a rate times the seconds of the
-//! windows until then, in place of a rate times the time; `t_g` and `t_c` are tried at the same moments. Not in it: outages,
-//! requests beside blocks, and hours of activation. Waves: a later one cannot open before enough of the one
+//! windows until then, in place of a rate times the time; `t_g` and `t_c` are tried at the same moments. Where devices may be
+//! activated in windows only, or not before a day, an image must be at its hub early enough to be ordered in the last of
+//! them that leaves time for the rest: `T - q` becomes `min(T - q, last open moment before T - q_order - q_ready)`. Not in it:
+//! outages, and requests beside blocks. Waves: a later one cannot open before enough of the one
 //! before has ended, which [`cuts`] bounds from below by the shortest paths and the smallest images.
 //!
 //! Source: the parallel machines with release times and tails of Jackson (1955) and the max-flow formulation of
@@ -43,7 +45,7 @@ use std::time::Duration;
 use transfer_engine::{ByteRate, Moment};
 
 use crate::policy::Permille;
-use crate::window::Windows;
+use crate::window::{NotBefore, Windows};
 use open::OpenTime;
 use tree::Tree;
 
@@ -56,6 +58,10 @@ pub struct Network {
     pub cells: Vec<CellDemand>,
     /// The times of day at which blocks may be sent.
     pub sending: Windows,
+    /// The times of day at which devices may be ordered to activate.
+    pub activating: Windows,
+    /// The moment before which none is.
+    pub activate_not_before: NotBefore,
     /// When the campaign is ordered.
     pub ordered_at: Moment,
 }
@@ -89,12 +95,23 @@ pub struct Delivery {
     pub bytes: u64,
     /// From the moment the hub has the whole image until the device has its outcome, at least.
     pub tail: Duration,
+    /// The order to activate in it, which has hours of its own; none for a device that is never ordered to.
+    pub activation: Option<Activation>,
     /// How long it occupies the radio of its home, which carries one image at a time; part of the tail.
     pub air_time: Duration,
     /// Whether the device sleeps, so that its tail is mostly that.
     pub sleeps: bool,
     /// The wave it belongs to.
     pub wave: u16,
+}
+
+/// The parts of a tail before and after the order to activate. What the order waits for is in neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activation {
+    /// From the moment the hub has the whole image until the device can be ordered to activate it, at least.
+    pub ready: Duration,
+    /// From the order until the device has its outcome, at least.
+    pub rest: Duration,
 }
 
 /// A time that no order of sending can beat.
@@ -108,6 +125,8 @@ pub struct Bound {
     pub spans: Spans,
     /// How much of it lies outside the hours in which blocks may be sent, until the last image is at its hub.
     pub closed: Duration,
+    /// How much of it the device that decides waits for the hours of activation.
+    pub held: Duration,
 }
 
 /// What a campaign waits for.
@@ -123,6 +142,8 @@ pub enum Constraint {
     Home(String),
     /// A device that sleeps.
     Sleep(String),
+    /// The hours of activation.
+    Hours,
 }
 
 impl fmt::Display for Constraint {
@@ -133,6 +154,7 @@ impl fmt::Display for Constraint {
             Constraint::Line(name) => write!(f, "the line of {name}"),
             Constraint::Home(name) => write!(f, "the HAN of {name}"),
             Constraint::Sleep(name) => write!(f, "a device of {name} that sleeps"),
+            Constraint::Hours => f.write_str("the hours of activation"),
         }
     }
 }
@@ -171,10 +193,10 @@ fn bound_of(network: &Network, open_next_at: Permille, counts: impl Fn(&Delivery
     let mut opened = 0.0;
     let mut greatest: Option<(f64, cuts::Path)> = None;
     for wave in 0..=last {
-        let open = OpenTime::of(network, opened);
+        let (open, activating) = (OpenTime::sending(network, opened), OpenTime::activating(network, opened));
         let wave_counts = |one: &Delivery| counts(one) && one.wave == wave;
-        let opens = cuts::opening(network, wave_counts, open_next_at, &open);
-        let tree = Tree::of(network, open, |one| counts(one) && one.wave >= wave);
+        let opens = cuts::opening(network, wave_counts, open_next_at, &open, &activating);
+        let tree = Tree::of(network, open, activating, |one| counts(one) && one.wave >= wave);
         if let Some(path) = fluid::least_end(&tree)
             && greatest.is_none_or(|(before, best)| opened + path.time() > before + best.time())
         {

@@ -28,7 +28,8 @@ pub use conductor::{
     Conductor, Desk, Heeded, HubName, LinkDoubt, ReplayError, Ruling, Settings, Traffic,
 };
 pub use forecast::{
-    Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound, lower_bound_of_mains,
+    Activation, Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, Spans, lower_bound,
+    lower_bound_of_mains,
 };
 pub use order::{CampaignId, CampaignOrder, MAX_DEVICES, MAX_TARGETS, OrderError, Target, instructing_party};
 pub use papers::{ChainPapers, PapersError};

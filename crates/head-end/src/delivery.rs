@@ -147,7 +147,7 @@ pub async fn deliver(
     if let Err(refused) = line.write_papers(&delivery.papers, &mut progress).await? {
         return Err(line.failure(refused));
     }
-    let leg = match line.run(Task::Stage { release, channel }, &mut progress).await? {
+    let leg = match line.run(Task::Stage { release, channel, tail_s: 0 }, &mut progress).await? {
         Ok(Answer::Staged(leg)) => leg,
         Ok(_) => LegReport::default(),
         Err(refused) => return Err(line.failure(refused)),

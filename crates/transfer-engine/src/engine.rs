@@ -27,7 +27,6 @@ mod setup;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use wire::{Apdu, WanFrame};
 
@@ -189,22 +188,16 @@ impl Engine {
         self.releases.add(release)
     }
 
-    /// Says how long things take behind a hub once it has an image: hubs with a long tail are served first.
-    pub fn set_tail(&mut self, now: Moment, hub: HubId, tail: Duration) {
-        self.sessions[hub.0 as usize].set_tail(tail);
-        self.refresh(now, hub);
-    }
-
     /// Gives a hub something to do; `false` when too much waits there already or the release is unknown.
     pub fn assign(&mut self, now: Moment, hub: HubId, task: Task, priority: Priority) -> bool {
-        if let Task::Stage { release, .. } = task
-            && !self.releases.contains(release)
-        {
-            return false;
-        }
+        let bytes = match task {
+            Task::Stage { release, .. } if !self.releases.contains(release) => return false,
+            Task::Stage { release, .. } => self.releases.release(release).bytes.len(),
+            _ => 0,
+        };
         let session = &mut self.sessions[hub.0 as usize];
         let was_idle = session.is_idle();
-        let accepted = session.assign(now, task, priority);
+        let accepted = session.assign(now, task, priority, u32::try_from(bytes).unwrap_or(u32::MAX));
         self.busy += usize::from(was_idle && accepted);
         self.refresh(now, hub);
         accepted

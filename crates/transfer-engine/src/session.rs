@@ -1,17 +1,18 @@
 //! One hub: its association, the task at hand and those that wait, its link's pace.
 //!
 //! ```text
-//!   session 248 B   address 8 · transport, model, protection, association, tail 11 · line 48 · waiting tasks 8 (boxed)
+//!   session 248 B   address 8 · transport, model, protection, association, rest 11 · line 48 · waiting tasks 8 (boxed)
 //!                   └ task at hand 168   task 16 · started, asked, asked first, turn 26 · survey 6 · counts 10
 //!                      └ staging 104   blocks 8 (shared) · agenda 16 · probe 16 · next probe 6 · account 16
 //!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
 //! ```
 //!
-//! Boxed are what some sessions have some of the time: tasks that wait (a read that goes first), a bit per block
+//! Boxed are what some sessions have some of the time: tasks that wait (or an image, for a word that goes first), a bit per block
 //! once holes are known, confirmed blocks that are in the air, a probe that is late. Moments take 6 B.
 //!
 //! A session never sends by itself. It says *when* it wants to send and *how much*; the engine asks
-//! the budgets and then has it emit. What it makes of answers is in `answers`, how blocks flow in `blocks`.
+//! the budgets and then has it emit. What it makes of answers is in `answers`, how blocks flow in `blocks`,
+//! who is next in `waiting`.
 
 mod agenda;
 mod answers;
@@ -24,8 +25,8 @@ mod step;
 mod survey;
 mod transfer;
 mod turn;
+mod waiting;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ use step::Step;
 use survey::Survey;
 use transfer::Transfer;
 use turn::Turn;
+use waiting::Others;
+pub use waiting::TASKS_PER_HUB;
 
 /// How frames reach a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +80,6 @@ pub struct HubLink {
     pub rate: LineRate,
 }
 
-/// Tasks that may wait for one hub. A hub has a handful of HAN devices and one thing at a time happens
-/// to each; more than this is a fault of the caller.
-pub const TASKS_PER_HUB: usize = 32;
-
 /// How often the hub may lose its association within one task, or leave it unsaid what became of an activation.
 const RESTARTS: u8 = 16;
 
@@ -97,19 +96,11 @@ pub(crate) struct Session {
     pub(crate) protection: Protection,
     associated: bool,
     invoke: u8,
-    /// How long things take behind the hub once it has the image, seconds.
-    tail_s: u32,
+    /// How long all the rest takes once the hub has the image at hand, seconds.
+    rest_s: u32,
     line: Line,
     active: Option<Active>,
     others: Option<Box<Others>>,
-}
-
-/// What waits behind the task at hand.
-#[derive(Debug, Default)]
-struct Others {
-    /// A staging that was set aside for a read.
-    aside: Option<Box<Active>>,
-    queue: VecDeque<(Priority, Task)>,
 }
 
 /// The task at hand.
@@ -190,15 +181,11 @@ impl Session {
             protection: Protection::Clear,
             associated: false,
             invoke: first_invoke % 16,
-            tail_s: 0,
+            rest_s: 0,
             line: Line::new(link.rate),
             active: None,
             others: None,
         }
-    }
-
-    pub(crate) fn set_tail(&mut self, tail: Duration) {
-        self.tail_s = u32::try_from(tail.as_secs()).unwrap_or(u32::MAX);
     }
 
     /// Reads a little of everything that a look at a flowing session needs, so that it is at hand soon after.
@@ -219,38 +206,6 @@ impl Session {
         !self.line.is_probed()
     }
 
-    /// Queues a task; `false` when the queue is full. A read does not wait for an image: it is done between two
-    /// blocks.
-    pub(crate) fn assign(&mut self, now: Moment, task: Task, priority: Priority) -> bool {
-        let waiting = self.others.as_ref().map_or(0, |others| others.queue.len());
-        if waiting >= TASKS_PER_HUB {
-            return false;
-        }
-        if self.active.is_none() {
-            self.start(now, task, priority);
-        } else if task.is_read() && self.may_set_aside() {
-            self.others.get_or_insert_default().aside = self.active.take().map(Box::new);
-            self.start(now, task, priority);
-        } else {
-            self.others.get_or_insert_default().queue.push_back((priority, task));
-        }
-        true
-    }
-
-    /// Says whether the task at hand is a flow of unconfirmed blocks, which can pause at any point.
-    fn may_set_aside(&self) -> bool {
-        let flowing = self.active.as_ref().is_some_and(|active| active.step == Step::SendBlocks);
-        flowing && self.window().is_none() && self.others.as_ref().is_none_or(|others| others.aside.is_none())
-    }
-
-    /// Drops what waits and what is under way; says nothing to the hub, whose slot keeps its blocks.
-    pub(crate) fn abandon(&mut self) -> Vec<Task> {
-        let others = self.others.take().map(|others| *others).unwrap_or_default();
-        let active = self.active.take().into_iter().chain(others.aside.map(|active| *active));
-        let waiting = others.queue.into_iter().map(|(_, task)| task);
-        active.map(|active| Task::from(active.task)).chain(waiting).collect()
-    }
-
     /// Says what the session is at.
     pub(crate) fn state(&self) -> SessionState {
         self.active.as_ref().map_or(SessionState::Idle, |active| active.step.state())
@@ -258,27 +213,6 @@ impl Session {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.active.is_none()
-    }
-
-    fn start(&mut self, now: Moment, task: Task, priority: Priority) {
-        let task = Errand::from(task);
-        let step = if self.associated { first_step(&task) } else { Step::Associate };
-        self.active = Some(Active {
-            task,
-            priority,
-            step,
-            started: Stamp::of(now),
-            attempts: 0,
-            asked: Stamp::of(now),
-            asked_sent: 0,
-            asked_first: Stamp::of(now),
-            turn: Turn::ours(now),
-            restarts: 0,
-            misfits: 0,
-            refused_before: false,
-            survey: Survey::default(),
-            transfer: None,
-        });
     }
 
     /// Acts on time that has passed: repeats or gives up what was not answered.
@@ -440,6 +374,7 @@ impl Session {
         active.turn = Turn::ours(now);
         if step == Step::SendBlocks {
             self.line.begin_stream(now);
+            self.let_words_in(now);
         }
     }
 
@@ -474,15 +409,7 @@ impl Session {
             return None;
         }
         let active = self.active.take()?;
-        let others = self.others.as_mut();
-        if let Some(aside) = others.and_then(|others| others.aside.take()) {
-            self.active = Some(*aside);
-            self.line.begin_stream(now);
-        } else if let Some((priority, task)) =
-            self.others.as_mut().and_then(|others| others.queue.pop_front())
-        {
-            self.start(now, task, priority);
-        }
+        self.go_on(now);
         Some((active.task.into(), result))
     }
 }

@@ -19,6 +19,9 @@ pub enum Task {
         release: ReleaseId,
         /// The slot: 0 is the hub itself, the others its HAN devices.
         channel: u8,
+        /// How long things take behind the hub once it has the image, seconds. It only orders: what has long to go on
+        /// by itself is sent first.
+        tail_s: u32,
     },
     /// Hand over the signed activation order, then activate the slot.
     Activate {
@@ -41,13 +44,6 @@ pub enum Task {
         /// The papers in the order in which they follow from one another; at least one.
         documents: Arc<[Bytes]>,
     },
-}
-
-impl Task {
-    /// Says whether the task only reads: one answer, and nothing at the hub changes.
-    pub fn is_read(&self) -> bool {
-        matches!(self, Task::ReadHanStatus | Task::ReadVersion { .. })
-    }
 }
 
 /// What a task brought.

@@ -7,16 +7,18 @@
 //! | | as planned | as it went |
 //! |---|---|---|
 //! | bytes | blocks with headers, divided by the part of them that arrives on average | sent, headers and repairs included |
-//! | tail | blocks over the radio, verification and our next look, or the wakes of a device that sleeps | from staged to ended |
+//! | tail | blocks over the radio, verification and our next look, or the wakes of a device that sleeps | from staged to ended, without what the order to activate waited for its hours |
 //! | devices without end | | left out: the campaign was halted |
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use campaign::{CampaignState, CellDemand, Delivery, DeviceRow, HomeDemand, Network, Outcome, Stage};
+use campaign::{
+    Activation, CampaignState, CellDemand, Delivery, DeviceRow, HomeDemand, Network, Outcome, Stage, Windows,
+};
 use eligibility::DeviceType;
 use firmware_image::FileDigest;
-use transfer_engine::{ByteRate, EngineConfig};
+use transfer_engine::{ByteRate, EngineConfig, Moment};
 use wire::block_frame_len;
 
 use crate::board::verify_time;
@@ -40,7 +42,10 @@ impl Simulation {
 
     /// Returns what the campaign brought to whom, once it is over.
     pub fn network_as_run(&self, spec: &WorldSpec) -> Network {
-        network(spec, self.fleet().homes(), self.state(), |_, row, kind| as_run(row, kind))
+        let policy = &self.state().order.policy;
+        let has_hours =
+            policy.activating != Windows::default() || policy.activate_not_before.moment().is_some();
+        network(spec, self.fleet().homes(), self.state(), |_, row, kind| as_run(row, kind, has_hours))
     }
 
     /// Returns when the last device that lives on the mains had its outcome, counted from the order.
@@ -88,8 +93,15 @@ fn network<'a>(
         });
     }
     let head_end = for_blocks(spec.campaign.global_rate_bytes_per_s.get());
-    let sending = state.order.policy.sending.clone();
-    Network { head_end, cells: cells.into_values().collect(), sending, ordered_at: state.ordered_at }
+    let policy = &state.order.policy;
+    Network {
+        head_end,
+        cells: cells.into_values().collect(),
+        sending: policy.sending.clone(),
+        activating: policy.activating.clone(),
+        activate_not_before: policy.activate_not_before,
+        ordered_at: state.ordered_at,
+    }
 }
 
 /// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve.
@@ -106,9 +118,10 @@ fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: 
     let look = Duration::from_secs(spec.campaign.poll_interval_s.get().into());
     // A hub says at once what it holds; of a device behind it we hear at one look that it holds the image, and at the
     // earliest at the next that it runs it.
-    let heard = if kind == DeviceKind::Hub { held } else { held + look };
-    let (tail, sleeps) = (heard.max(asleep), kind == DeviceKind::Gas);
-    Delivery { bytes: bytes as u64, tail, air_time, sleeps, wave }
+    let rest = if kind == DeviceKind::Hub { Duration::ZERO } else { look };
+    let (tail, sleeps) = ((held + rest).max(asleep), kind == DeviceKind::Gas);
+    let activation = Some(Activation { ready: held, rest });
+    Delivery { bytes: bytes as u64, tail, activation, air_time, sleeps, wave }
 }
 
 /// Returns the bytes of all blocks of an image, each in a frame and a datagram of its own.
@@ -149,17 +162,23 @@ fn over_the_radio(spec: &WorldSpec, kind: DeviceKind, len: u32) -> (Duration, Du
     (each * blocks, Duration::from_secs(device.gas.wake_interval_s.get().into()) * wakes)
 }
 
-/// A device whose image never came to its hub has no bytes; what it took until it was given up is its tail.
-fn as_run(row: &DeviceRow, kind: DeviceKind) -> Option<Delivery> {
+/// A device whose image never came to its hub has no bytes; what it took until it was given up is its tail. With hours of
+/// activation, what lies between its being ready and the order is no part of it: sent at another time, it waits otherwise.
+fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery> {
     let wave = row.wave?;
     if matches!(row.outcome, Some((Outcome::Halted, _))) {
         return None;
     }
     let ended = row.reached(Stage::Ended)?;
     let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(ended);
+    let since = |from: Stage, until: Moment| row.reached(from).map(|from| until.saturating_since(from));
+    let ready = row.reached(Stage::Delivered).map_or(Duration::ZERO, |at| at.saturating_since(from));
+    let activation =
+        since(Stage::Ordered, ended).filter(|_| has_hours).map(|rest| Activation { ready, rest });
     Some(Delivery {
         bytes: row.wan_bytes,
-        tail: ended.saturating_since(from),
+        tail: activation.map_or(ended.saturating_since(from), |parts| parts.ready + parts.rest),
+        activation,
         air_time: Duration::ZERO,
         sleeps: kind == DeviceKind::Gas,
         wave,

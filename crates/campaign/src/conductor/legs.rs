@@ -88,8 +88,8 @@ impl Conductor {
         if !self.take_off(now, &campaign, device, hub, load, has_turn) {
             return;
         }
-        self.engine.set_tail(now, hub, tail);
-        if !self.assign(now, hub, Task::Stage { release, channel }, priority) {
+        let tail_s = u32::try_from(tail.as_secs()).unwrap_or(u32::MAX);
+        if !self.assign(now, hub, Task::Stage { release, channel, tail_s }, priority) {
             self.land(device, Landing::Unused);
             // The hub's queue is full, which a hub with a handful of devices never brings about.
             self.after(now, Duration::from_secs(60), Due::Stage(device));

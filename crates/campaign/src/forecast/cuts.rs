@@ -14,6 +14,8 @@ pub(super) struct Path {
     pub(super) cell: f64,
     pub(super) line: f64,
     pub(super) home: f64,
+    /// How much of `home` is waiting for the hours of activation.
+    pub(super) held: f64,
     pub(super) sleeps: bool,
     /// Places of the cell and of the home in the network.
     pub(super) place: (usize, usize),
@@ -39,13 +41,16 @@ impl Path {
             line: span(self.line),
             home: span(self.home),
         };
-        let open = OpenTime::of(network, before);
+        let open = OpenTime::sending(network, before);
         let sending = self.head_end + self.cell + self.line;
         let closed = span(sending - open.until(sending));
         let cell = &network.cells[self.place.0];
         let home = &cell.homes[self.place.1].name;
         let rest = self.head_end.max(self.cell).max(self.line);
-        let constraint = if self.home >= rest {
+        let at_home = self.home - self.held;
+        let constraint = if self.held >= rest.max(at_home) && self.held > 0.0 {
+            Constraint::Hours
+        } else if at_home >= rest {
             if self.sleeps { Constraint::Sleep(home.clone()) } else { Constraint::Home(home.clone()) }
         } else if self.head_end >= rest {
             Constraint::HeadEnd
@@ -56,7 +61,7 @@ impl Path {
         };
         let parts = [spans.earlier_waves, spans.head_end, spans.cell, spans.line, spans.home];
         let time = parts.into_iter().fold(Duration::ZERO, Duration::saturating_add);
-        Bound { time, constraint, spans, closed }
+        Bound { time, constraint, spans, closed, held: span(self.held) }
     }
 }
 
@@ -147,6 +152,7 @@ pub(super) fn opening(
     counts: impl Fn(&Delivery) -> bool,
     share: Permille,
     open: &OpenTime,
+    activating: &OpenTime,
 ) -> f64 {
     let mut paths = Vec::new();
     let mut sizes = Vec::new();
@@ -156,10 +162,10 @@ pub(super) fn opening(
         cells_rate += per_second(cell.rate);
         for home in &cell.homes {
             for one in home.deliveries.iter().filter(|one| counts(one)) {
-                let (bytes, tail) = (one.bytes as f64, one.tail.as_secs_f64());
-                paths.push(open.when(bytes / per_second(home.rate)) + tail);
-                sizes.push(bytes);
-                shortest_tail = shortest_tail.min(tail);
+                let job = Job::of(one);
+                paths.push(job.ends(open.when(job.bytes / per_second(home.rate)), activating));
+                sizes.push(job.bytes);
+                shortest_tail = shortest_tail.min(job.tail);
             }
         }
     }

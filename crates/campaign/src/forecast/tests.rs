@@ -7,16 +7,17 @@ use proptest::prelude::*;
 use transfer_engine::{ByteRate, Moment};
 
 use super::{
-    Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, lower_bound, lower_bound_of_mains,
+    Activation, Bound, CellDemand, Constraint, Delivery, HomeDemand, Network, lower_bound,
+    lower_bound_of_mains,
 };
 use crate::policy::Permille;
-use crate::window::Windows;
+use crate::window::{NotBefore, Windows};
 
 const ALL: Permille = Permille(1_000);
 
 fn delivery(bytes: u64, tail_s: u64) -> Delivery {
     let tail = Duration::from_secs(tail_s);
-    Delivery { bytes, tail, air_time: Duration::ZERO, sleeps: false, wave: 0 }
+    Delivery { bytes, tail, activation: None, air_time: Duration::ZERO, sleeps: false, wave: 0 }
 }
 
 fn home(rate: u64, deliveries: &[(u64, u64)]) -> HomeDemand {
@@ -36,8 +37,9 @@ fn network(head_end: u64, cells: Vec<(u64, Vec<HomeDemand>)>) -> Network {
             .collect(),
     };
     let cells = cells.into_iter().enumerate().map(named).collect();
-    let (sending, ordered_at) = (Windows::default(), Moment::default());
-    Network { head_end: ByteRate(head_end), cells, sending, ordered_at }
+    let (sending, activating) = (Windows::default(), Windows::default());
+    let (activate_not_before, ordered_at) = (NotBefore::default(), Moment::default());
+    Network { head_end: ByteRate(head_end), cells, sending, activating, activate_not_before, ordered_at }
 }
 
 fn bound(network: &Network) -> Bound {
@@ -123,6 +125,62 @@ fn a_wave_waits_for_the_window_in_which_the_one_before_can_be_sent() {
     two.cells[0].homes[0].deliveries[1].wave = 1;
     // The first takes the rest of its window, and its tail goes beyond: the second is sent on the next day.
     check(&two, 30.0 + 86_400.0 + 60.0 + 5.0, &Constraint::Line("C0-H0".to_owned()));
+}
+
+/// Gives every device an order of its own in its tail, and the campaign hours for it.
+fn activated(network: Network, ready_s: u64, rest_s: u64, window: &str) -> Network {
+    let (ready, rest) = (Duration::from_secs(ready_s), Duration::from_secs(rest_s));
+    let mut network = Network {
+        activating: Windows::try_from(vec![window.to_owned()]).expect("a window"),
+        ordered_at: Moment::from_micros(1_601_931_570_000_000),
+        ..network
+    };
+    for delivery in
+        network.cells.iter_mut().flat_map(|cell| &mut cell.homes).flat_map(|home| &mut home.deliveries)
+    {
+        (delivery.tail, delivery.activation) = (ready + rest, Some(Activation { ready, rest }));
+    }
+    network
+}
+
+#[test]
+fn an_order_to_activate_waits_for_its_hours_and_nothing_else_does() {
+    let one = || network(1_000, vec![(1_000, vec![home(10, &[(600, 0)])])]);
+    let morning = activated(one(), 600, 60, "10:00-12:00");
+    // Ordered at 21:59:30, ready eleven minutes later, told at ten o'clock.
+    let opens = 12.0 * 3_600.0 + 30.0;
+    check(&morning, opens + 60.0, &Constraint::Hours);
+    let held = bound(&morning).held.as_secs_f64();
+    assert!((held - (opens - 660.0)).abs() < 0.01, "{held}");
+    // Whoever is ready within the hours, or takes longer than until then, does not wait.
+    check(&activated(one(), 600, 60, "22:00-23:00"), 720.0, &Constraint::Home("C0-H0".to_owned()));
+    let late = activated(one(), 50_000, 60, "10:00-12:00");
+    check(&late, 50_120.0, &Constraint::Home("C0-H0".to_owned()));
+    assert_eq!(bound(&late).held, Duration::ZERO);
+    // A window that closes before the device is ready is that of the next day.
+    let closes = activated(one(), 600, 60, "21:00-22:00");
+    check(&closes, 23.0 * 3_600.0 + 30.0 + 60.0, &Constraint::Hours);
+    let day = NotBefore::from(closes.ordered_at + Duration::from_secs(100_000));
+    // That day comes after the window, and so the next one's is meant.
+    check(&Network { activate_not_before: day, ..closes }, 47.0 * 3_600.0 + 30.0 + 60.0, &Constraint::Hours);
+}
+
+#[test]
+fn what_does_not_fit_before_the_hours_end_is_activated_on_the_next_day() {
+    // Sixty images of a minute each over the cell, and an hour less ten minutes to be told in.
+    let homes = vec![home(100, &[(600, 0)]); 60];
+    let many = activated(network(1_000, vec![(10, homes)]), 600, 60, "21:00-23:00");
+    check(&many, 23.0 * 3_600.0 + 30.0 + 60.0, &Constraint::Hours);
+}
+
+#[test]
+fn a_wave_waits_for_the_hours_in_which_the_one_before_can_be_activated() {
+    let mut two = network(1_000, vec![(1_000, vec![home(10, &[(600, 0), (600, 0)])])]);
+    two.cells[0].homes[0].deliveries[1].wave = 1;
+    let two = activated(two, 600, 60, "10:00-12:00");
+    let opens = 12.0 * 3_600.0 + 30.0;
+    check(&two, opens + 60.0 + 720.0, &Constraint::Home("C0-H0".to_owned()));
+    assert_eq!(bound(&two).spans.earlier_waves, Duration::from_secs(12 * 3_600 + 90), "it is no bisection");
 }
 
 #[test]
@@ -223,9 +281,21 @@ impl Flow {
     }
 }
 
+/// Says for how many of the first seconds an image may be sent to be in force after `seconds`; `opens`: when orders to
+/// activate may be given.
+fn due(delivery: &Delivery, opens: u64, seconds: u64) -> u64 {
+    let ends = |staged: u64| {
+        let order = delivery
+            .activation
+            .map_or(0, |parts| (staged + parts.ready.as_secs()).max(opens) + parts.rest.as_secs());
+        order.max(staged + delivery.tail.as_secs())
+    };
+    (1..=seconds).rev().find(|staged| ends(*staged) <= seconds).unwrap_or(0)
+}
+
 /// Says whether everything can be over after so many seconds: the network unrolled second by second. As all tails are
 /// whole seconds, nothing changes within one, and steps lose nothing.
-fn fits(network: &Network, seconds: u64) -> bool {
+fn fits(network: &Network, opens: u64, seconds: u64) -> bool {
     let steps = seconds as usize;
     let homes: usize = network.cells.iter().map(|cell| cell.homes.len()).sum();
     let (source, sink) = (0, 1);
@@ -253,7 +323,7 @@ fn fits(network: &Network, seconds: u64) -> bool {
                 next += 1;
                 needed += delivery.bytes;
                 flow.arc(source, image, delivery.bytes);
-                for step in 0..seconds.saturating_sub(delivery.tail.as_secs()) as usize {
+                for step in 0..due(delivery, opens, seconds) as usize {
                     flow.arc(image, at(line, step), u64::MAX / 4);
                 }
             }
@@ -277,8 +347,27 @@ proptest! {
         let time = bound(&network).time.as_secs_f64();
         // What the bisection leaves open.
         let least = (time - 1e-4).ceil() as u64;
-        prop_assert!(fits(&network, least), "{} s do not fit, bound {}", least, time);
-        prop_assert!(!fits(&network, least - 1), "{} s fit, bound {}", least - 1, time);
+        prop_assert!(fits(&network, 0, least), "{} s do not fit, bound {}", least, time);
+        prop_assert!(!fits(&network, 0, least - 1), "{} s fit, bound {}", least - 1, time);
+    }
+
+    #[test]
+    fn so_it_is_with_hours_of_activation(
+        network in tiny(), opens in 0u64..60, parts in prop::collection::vec((0u64..9, 0u64..9, 0u64..9), 12),
+    ) {
+        let mut network = activated(network, 0, 0, "22:00-23:00");
+        network.ordered_at = network.ordered_at + Duration::from_secs(30);
+        network.activate_not_before = NotBefore::from(network.ordered_at + Duration::from_secs(opens));
+        let deliveries = network.cells.iter_mut().flat_map(|cell| &mut cell.homes).flat_map(|home| &mut home.deliveries);
+        for (delivery, (ready, rest, sleep)) in deliveries.zip(parts) {
+            let (ready, rest) = (Duration::from_secs(ready), Duration::from_secs(rest));
+            delivery.tail = ready + rest + Duration::from_secs(sleep);
+            delivery.activation = (sleep != 8).then_some(Activation { ready, rest });
+        }
+        let time = bound(&network).time.as_secs_f64();
+        let least = (time - 1e-4).ceil() as u64;
+        prop_assert!(fits(&network, opens, least), "{} s do not fit, bound {}", least, time);
+        prop_assert!(!fits(&network, opens, least - 1), "{} s fit, bound {}", least - 1, time);
     }
 
     #[test]

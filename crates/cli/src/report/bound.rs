@@ -13,7 +13,7 @@ use super::units;
 pub(crate) struct BoundLine {
     /// From the order to the last outcome, at least, milliseconds.
     pub(crate) time_ms: u64,
-    /// What takes the longest part of it: `head-end`, `cell`, `line`, `home` or `sleep`.
+    /// What takes the longest part of it: `head-end`, `cell`, `line`, `home`, `sleep` or `hours`.
     pub(crate) binding: &'static str,
     /// Which cell or home that is.
     pub(crate) binding_name: Option<String>,
@@ -21,6 +21,8 @@ pub(crate) struct BoundLine {
     pub(crate) parts_ms: Parts,
     /// How much of it lies outside the hours in which blocks may be sent, milliseconds.
     pub(crate) closed_ms: u64,
+    /// How much of it the device that decides waits for the hours of activation, milliseconds.
+    pub(crate) held_ms: u64,
     #[serde(skip)]
     constraint: Constraint,
 }
@@ -53,6 +55,7 @@ impl BoundLine {
             Constraint::Line(name) => ("line", Some(name)),
             Constraint::Home(name) => ("home", Some(name)),
             Constraint::Sleep(name) => ("sleep", Some(name)),
+            Constraint::Hours => ("hours", None),
         };
         let spans = bound.spans;
         BoundLine {
@@ -67,6 +70,7 @@ impl BoundLine {
                 home: millis(spans.home),
             },
             closed_ms: millis(bound.closed),
+            held_ms: millis(bound.held),
             constraint: bound.constraint.clone(),
         }
     }
@@ -102,14 +106,14 @@ impl fmt::Display for BoundLine {
             units::span(Duration::from_millis(self.time_ms)),
             self.constraint
         )?;
-        match self.closed_ms {
-            0 => Ok(()),
-            closed => write!(
-                formatter,
-                ", {} of it outside the hours of sending",
-                units::span(Duration::from_millis(closed))
-            ),
+        let spans = [
+            (self.closed_ms, "outside the hours of sending"),
+            (self.held_ms, "waiting for the hours of activation"),
+        ];
+        for (millis, what) in spans.into_iter().filter(|(millis, _)| *millis > 0) {
+            write!(formatter, ", {} of it {what}", units::span(Duration::from_millis(millis)))?;
         }
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
 //! The order of sending: requests first, then by class, then whoever has the longest path ahead of it.
 //!
-//! A path is what remains to be sent at the line's pace plus the tail behind the hub. Serving the longest first
-//! comes within a few percent of the best possible end of a campaign (performance page, section 6), where equal
-//! shares lose up to 92 %. Paths are sorted into buckets 3 to 6 % of their length apart, a bucket serves in turn, and so
-//! every act here takes the same time, whatever the number of hubs. The members of a bucket finish together, so that its
-//! width is what the order may lose: buckets four times as wide lost 10 % where every hub of a cell is critical.
+//! A path is what remains to be sent at the line's pace plus the tail behind the hub, or the images that wait for the
+//! same line with theirs. Serving the longest first comes within a few percent of the best possible end of a campaign
+//! (performance page, section 6), where equal shares lose up to 92 %. Paths are sorted into buckets 3 to 6 % of their
+//! length apart, a bucket serves in turn, and so every act here takes the same time, whatever the number of hubs. The
+//! members of a bucket finish together, so that its width is what the order may lose: buckets four times as wide lost
+//! 10 % where every hub of a cell is critical.
 //!
 //! Nobody starves: every [`SWEEP`]-th turn goes round all buckets, so that each of them moves on.
 

@@ -43,7 +43,8 @@ impl Session {
         // A block that is a probe goes alone, and when it is its turn.
         let limit = if is_due { 1 } else { limit };
         let probe_due = probe.map(|(due, _)| due).filter(|_| !asks_by_block);
-        let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !deaf) else {
+        let held_back = deaf || (self.window().is_some() && self.makes_room(active));
+        let Some(run) = transfer.next_train(limit, self.window()).filter(|_| !held_back) else {
             return Want::Wait(probe_due.or(active.turn.deadline(now)).unwrap_or(Moment::MAX));
         };
         let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * self.block_overhead();
@@ -53,7 +54,7 @@ impl Session {
             return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
         let left = transfer.left() as usize * (transfer.encoded.stride() + self.block_overhead());
-        let path = pace.time_for(left) + Duration::from_secs(self.tail_s.into());
+        let path = pace.time_for(left) + Duration::from_secs(self.rest_s.into());
         Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
     }
 
@@ -233,6 +234,7 @@ impl Session {
                         true => Turn::theirs(now, around.patience.longest_timeout),
                         false => Turn::ours(now),
                     };
+                    self.let_words_in(now);
                 }
                 Heard::Moved
             }

@@ -7,10 +7,17 @@ use bytes::Bytes;
 use crate::ReleaseId;
 use crate::task::Task;
 
+/// What an image is to the order of sending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image {
+    pub(crate) bytes: u32,
+    pub(crate) tail_s: u32,
+}
+
 /// A [`Task`] whose rare order or papers are boxed.
 #[derive(Debug)]
 pub(crate) enum Errand {
-    Stage { release: ReleaseId, channel: u8 },
+    Stage { release: ReleaseId, channel: u8, image: Image },
     Activate { channel: u8, order: Option<Box<Bytes>> },
     ReadHanStatus,
     ReadVersion { channel: u8 },
@@ -38,10 +45,13 @@ impl Papers {
     }
 }
 
-impl From<Task> for Errand {
-    fn from(task: Task) -> Errand {
+impl Errand {
+    /// Makes one of a task; `bytes`: of the image, if it is one.
+    pub(crate) fn new(task: Task, bytes: u32) -> Errand {
         match task {
-            Task::Stage { release, channel } => Errand::Stage { release, channel },
+            Task::Stage { release, channel, tail_s } => {
+                Errand::Stage { release, channel, image: Image { bytes, tail_s } }
+            }
             Task::Activate { channel, order } => Errand::Activate { channel, order: order.map(Box::new) },
             Task::ReadHanStatus => Errand::ReadHanStatus,
             Task::ReadVersion { channel } => Errand::ReadVersion { channel },
@@ -50,12 +60,22 @@ impl From<Task> for Errand {
             }
         }
     }
+
+    /// Returns the image that it brings.
+    pub(crate) fn image(&self) -> Option<Image> {
+        match self {
+            Errand::Stage { image, .. } => Some(*image),
+            _ => None,
+        }
+    }
 }
 
 impl From<Errand> for Task {
     fn from(errand: Errand) -> Task {
         match errand {
-            Errand::Stage { release, channel } => Task::Stage { release, channel },
+            Errand::Stage { release, channel, image } => {
+                Task::Stage { release, channel, tail_s: image.tail_s }
+            }
             Errand::Activate { channel, order } => {
                 Task::Activate { channel, order: order.map(|order| *order) }
             }

@@ -149,7 +149,7 @@ impl Session {
             return Err(Fault::Disabled);
         }
         let size = u32::from(survey.block_size);
-        if let Errand::Stage { release, channel } = active.task {
+        if let Errand::Stage { release, channel, .. } = active.task {
             let encoded = around.releases.encoding(release, channel, size, service);
             let encoded = encoded.ok_or(Fault::NoRoom(size))?;
             if encoded.count() > MAX_BLOCKS {

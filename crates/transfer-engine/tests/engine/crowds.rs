@@ -112,27 +112,27 @@ fn reads_are_answered_in_time_while_a_campaign_fills_the_budgets() {
 /// One cell binds, tails differ: the end of it all against the bound that no order can beat.
 #[test]
 fn the_longest_path_first_comes_close_to_the_bound() {
-    const HUBS: u64 = 30;
+    const HUBS: u32 = 30;
     const IMAGE: usize = 60_000;
     let mut rig = Rig::new(EngineConfig { reserve_permille: 0, ..ample() }, IMAGE, 5);
     let cell = rig.engine.add_cell(ByteRate(20_000));
-    let tails: Vec<u64> = (0..HUBS).map(|hub| (hub * 37 % HUBS) * 20).collect();
+    let tails: Vec<u32> = (0..HUBS).map(|hub| (hub * 37 % HUBS) * 20).collect();
     for tail in &tails {
         let hub = rig.add(cell, Transport::Datagram, UNKNOWN, fast(), 1_024);
-        rig.engine.set_tail(START, hub, Duration::from_secs(*tail));
-        rig.stage(hub);
+        rig.stage_before(hub, *tail);
     }
     rig.run_to_events(HUBS as usize);
     let ends = rig
         .events
         .iter()
-        .map(|(at, event)| at.saturating_since(START).as_secs_f64() + tails[event.hub.0 as usize] as f64);
+        .map(|(at, event)| at.saturating_since(START).as_secs_f64() + f64::from(tails[event.hub.0 as usize]));
     let makespan = ends.fold(0.0, f64::max);
     let demand = IMAGE as f64 * (1_024.0 + 60.0) / 1_024.0 / 20_000.0;
     let mut sorted = tails.clone();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
-    let bound =
-        (1..=HUBS as usize).map(|first| first as f64 * demand + sorted[first - 1] as f64).fold(0.0, f64::max);
+    let bound = (1..=HUBS as usize)
+        .map(|first| first as f64 * demand + f64::from(sorted[first - 1]))
+        .fold(0.0, f64::max);
     println!("makespan {makespan:.1} s, bound {bound:.1} s, ratio {:.3}", makespan / bound);
     assert!(makespan <= 1.05 * bound, "{makespan:.1} s against {bound:.1} s");
 }
@@ -143,7 +143,7 @@ fn dormant_meters_go_first_and_nobody_starves() {
     let cell = rig.engine.add_cell(ByteRate(10_000));
     for _ in 0..12 {
         let hub = rig.add(cell, Transport::Datagram, UNKNOWN, fast(), 1_024);
-        let task = Task::Stage { release: rig.release, channel: 0 };
+        let task = Task::Stage { release: rig.release, channel: 0, tail_s: 0 };
         let priority = Priority(u8::from(hub.0 % 2 == 1));
         assert!(rig.engine.assign(rig.now, hub, task, priority));
     }

@@ -10,3 +10,4 @@ mod lines;
 mod properties;
 mod sessions;
 mod shards;
+mod waiting;

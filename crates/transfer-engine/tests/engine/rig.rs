@@ -116,7 +116,12 @@ impl Rig {
     }
 
     pub(crate) fn stage(&mut self, hub: HubId) {
-        let task = Task::Stage { release: self.release, channel: 0 };
+        self.stage_before(hub, 0);
+    }
+
+    /// Stages an image behind which things take so long.
+    pub(crate) fn stage_before(&mut self, hub: HubId, tail_s: u32) {
+        let task = Task::Stage { release: self.release, channel: 0, tail_s };
         assert!(self.engine.assign(self.now, hub, task, Priority(0)));
     }
 

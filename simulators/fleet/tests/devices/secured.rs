@@ -354,7 +354,7 @@ fn stage_with_engine(
     let hub = engine.add_hub(home.now, HubLink { address, transport, cell, rate: LineRate::Fixed(rate) });
     let identification = firmware_image::FileDigest::of(file).as_bytes().to_vec().into();
     let release = engine.add_release(Release { identification, bytes: file.to_vec().into() });
-    assert!(engine.assign(home.now, hub, Task::Stage { release, channel: 1 }, Priority(0)));
+    assert!(engine.assign(home.now, hub, Task::Stage { release, channel: 1, tail_s: 0 }, Priority(0)));
     let (mut sent, mut challenges) = (0u32, 0u64);
     for _ in 0..20_000 {
         if let Some(event) = engine.poll_event() {

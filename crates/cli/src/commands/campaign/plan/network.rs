@@ -1,12 +1,12 @@
 //! What an order is to bring to whom, as far as lists say: bytes for each home, and the rates of what they pass.
 //!
-//! Nothing is known of what happens behind a hub, so that tails are nothing, and of losses, so that every block is sent
-//! once: the bound that follows holds all the more in any real home. Budgets of carriers and shares by the hour are not in
+//! Nothing is known of what happens behind a hub, so that tails are nothing but the hours of activation, and of losses, so
+//! that every block is sent once: the bound that follows holds all the more in any real home. Budgets of carriers and shares by the hour are not in
 //! it either.
 
 use std::collections::BTreeMap;
 
-use campaign::{BudgetBook, CampaignState, CellDemand, Conductor, Delivery, HomeDemand, Network};
+use campaign::{Activation, BudgetBook, CampaignState, CellDemand, Conductor, Delivery, HomeDemand, Network};
 use eligibility::DeviceType;
 use firmware_image::FileDigest;
 use fleet::wire_len;
@@ -37,6 +37,7 @@ pub(super) fn of_lists(
         let delivery = Delivery {
             bytes: wire_len(*len, BLOCK),
             tail: std::time::Duration::ZERO,
+            activation: Some(Activation::default()),
             air_time: std::time::Duration::ZERO,
             sleeps: device.device_type == DeviceType::Gsme,
             wave,
@@ -54,6 +55,13 @@ pub(super) fn of_lists(
         };
         CellDemand { name: name.to_owned(), rate, homes: homes.into_iter().map(home).collect() }
     });
-    let sending = state.order.policy.sending.clone();
-    Network { head_end: terms.head_end_rate(), cells: cells.collect(), sending, ordered_at: state.ordered_at }
+    let policy = &state.order.policy;
+    Network {
+        head_end: terms.head_end_rate(),
+        cells: cells.collect(),
+        sending: policy.sending.clone(),
+        activating: policy.activating.clone(),
+        activate_not_before: policy.activate_not_before,
+        ordered_at: state.ordered_at,
+    }
 }
