@@ -145,7 +145,8 @@ struct Errand {
     campaign: Option<CampaignId>,
     /// Where the engine was last told something for it; the inventory may name another hub since.
     hub: Option<HubId>,
-    attempts: u8,
+    /// Until when it rests after a try that failed before the head-end died.
+    rests_until: Option<Moment>,
     /// Its hub could not be talked to for want of keys when it was tried last.
     lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
@@ -199,8 +200,6 @@ pub struct Conductor {
     turns: Turns,
     /// Who gets how much of what is short.
     shares: Shares,
-    /// Retries made for each campaign, since this conductor was made.
-    retries: BTreeMap<CampaignId, u64>,
     /// What the times of day allow campaigns that have such windows.
     hours: BTreeMap<CampaignId, Hours>,
     /// Campaigns that go on as soon as that is durable.
@@ -241,7 +240,6 @@ impl Conductor {
             unsettled: BTreeSet::new(),
             turns: Turns::default(),
             shares: Shares::new(settings.engine.global_rate, settings.link_rate.ceiling()),
-            retries: BTreeMap::new(),
             hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
             operators: None,
