@@ -57,8 +57,7 @@ impl Patience {
     pub fn with_silence(self, silence: Duration) -> Patience {
         let shares = (0..self.attempts).map(backed_off).fold(0, u32::saturating_add);
         let first_timeout = silence / shares.max(1);
-        let longest_timeout = first_timeout * backed_off(self.attempts.saturating_sub(1));
-        Patience { first_timeout, longest_timeout, ..self }
+        Patience { first_timeout, longest_timeout: silence, ..self }
     }
 
     /// Returns how long a hub may stay silent: as long as all attempts take when nothing is known of its line.
