@@ -397,9 +397,14 @@ impl Conductor {
     /// Writes a record: applies it to the state, and queues it for the ledger with the act it allows.
     fn record(&mut self, now: Moment, campaign: &CampaignId, record: &Record, act: Option<Act>) {
         let state = self.campaigns.get_mut(campaign).expect("a campaign is known before its records");
-        let before = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
+        // Only these bring a device to where its campaign shares, or away from there.
+        let (before, after) = match record {
+            Record::Instructed(_) => (None, Some(Stage::Instructed)),
+            Record::Staged(_) => (Some(Stage::Instructed), Some(Stage::Staged)),
+            Record::Outcome(body) => (state.row(body.device).map(|row| row.stage), Some(Stage::Ended)),
+            _ => (None, None),
+        };
         state.apply(now, record).expect("the conductor records only what the table of stages allows");
-        let after = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
         self.shares.note_stages(campaign, before, after);
         self.outbox.push(record.to_entry(now, campaign));
         self.recorded += 1;

@@ -349,30 +349,6 @@ impl Record {
         }
     }
 
-    /// Returns the device that it is about; none when it is about the campaign.
-    pub(crate) fn device(&self) -> Option<Eui64> {
-        match self {
-            Record::Verdict(body) => Some(body.device),
-            Record::BroughtForward(body) => Some(body.device),
-            Record::Instructed(body) => Some(body.device),
-            Record::StagingFailed(body) => Some(body.device),
-            Record::Staged(body) => Some(body.device),
-            Record::Delivered(body) => Some(body.device),
-            Record::Ordered(body) => Some(body.device),
-            Record::Soaking(body) => Some(body.device),
-            Record::Stepped(body) => Some(body.device),
-            Record::Outcome(body) => Some(body.device),
-            Record::Order(_)
-            | Record::WaveOpened(_)
-            | Record::Halted(_)
-            | Record::Approved(_)
-            | Record::Paused(_)
-            | Record::Resumed(_)
-            | Record::Aborted(_)
-            | Record::Finished(_) => None,
-        }
-    }
-
     /// Makes the ledger entry.
     pub fn to_entry(&self, now: Moment, campaign: &CampaignId) -> NewEntry {
         let body = match self {
