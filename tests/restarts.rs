@@ -1,10 +1,12 @@
 //! A head-end that dies and starts again from its ledger.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use campaign::{Outcome, Phase, Stage};
+use campaign::{Outcome, Phase, Record, Stage};
 use fleet::Rehearsal;
 use proptest::prelude::*;
+use transfer_engine::Moment;
 
 use crate::rig::Rig;
 use crate::street::{DEMO, STREET, rehearsal, simulation, world};
@@ -83,4 +85,65 @@ fn nobody_is_late_before_a_head_end_that_was_down_has_looked() {
 #[test]
 fn who_was_never_told_because_the_head_end_died_is_told_and_has_its_time_from_there() {
     is_down_for_longer_than_the_deadlines(false);
+}
+
+/// A street without WAN: whoever is instructed is tried in vain. After a restart tries were counted from nothing, and the
+/// next was made at once: a head-end that died now and then tried for ever.
+fn out_of_reach(retries_per_device: u8) -> (Rig, impl Fn() -> Rehearsal) {
+    let spec = world(STREET, 10);
+    let set = move || {
+        let mut set = rehearsal(&spec, 7);
+        let policy = &mut set.order.policy;
+        (policy.retry_after_s, policy.retries_per_device) = (600, retries_per_device);
+        set
+    };
+    let mut rig = Rig::new(&world(STREET, 10), set());
+    rig.cut = true;
+    (rig, set)
+}
+
+#[test]
+fn tries_are_counted_on_where_a_head_end_died_and_the_next_is_not_made_before_its_time() {
+    let (mut rig, set) = out_of_reach(0);
+    for attempts in 1..=4 {
+        rig.run_until("tried", |state| state.rows().any(|row| row.failed_attempts == attempts));
+        // What was decided at this moment is written at the next.
+        rig.step();
+        rig.is_down_for(Duration::from_secs(1), set());
+        assert!(rig.state().rows().any(|row| row.failed_attempts == attempts), "it has forgotten");
+    }
+    rig.run_until("over", |state| state.tally().pending == 0);
+    rig.step();
+    let mut tries: BTreeMap<_, (u8, Option<Moment>)> = BTreeMap::new();
+    for (at, record) in rig.records() {
+        let Record::StagingFailed(body) = record else { continue };
+        let (made, not_before) = tries.entry(body.device).or_default();
+        *made += 1;
+        assert_eq!(body.attempt, *made, "{}: {}", body.device, body.fault);
+        assert!(not_before.is_none_or(|not_before| not_before < at), "{} was tried too early", body.device);
+        *not_before = body.retry_after_ms.map(|wait_ms| at + Duration::from_millis(wait_ms));
+        assert_eq!(not_before.is_some(), body.attempt < 5, "{body:?}");
+    }
+    let given_up = rig.state().rows().filter(|row| matches!(row.outcome, Some((Outcome::NoWan, _))));
+    for row in given_up {
+        assert_eq!(tries.remove(&row.device), Some((5, None)), "{}", row.device);
+    }
+    assert!(tries.is_empty() && rig.state().progress().failed > 0, "{tries:?} ended otherwise");
+}
+
+#[test]
+fn retries_that_a_campaign_has_used_up_do_not_come_back_with_a_head_end_that_starts_again() {
+    let retries = |dies: bool| {
+        let (mut rig, set) = out_of_reach(1);
+        while rig.state().tally().pending > 0 {
+            let before = rig.state().retries;
+            rig.run_until("tried", |state| state.retries > before + 2 || state.tally().pending == 0);
+            rig.step();
+            if dies {
+                rig.is_down_for(Duration::from_secs(60), set());
+            }
+        }
+        rig.state().retries
+    };
+    assert_eq!(retries(true), retries(false));
 }

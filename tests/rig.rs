@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use campaign::{BudgetBook, CampaignState, Conductor};
+use campaign::{BudgetBook, CampaignState, Conductor, Record};
 use fleet::{Fleet, Rehearsal, WorldSpec, hub_address, hub_at};
 use ledger::{EntryIndex, Ledger, MemoryStore};
 use transfer_engine::Moment;
@@ -92,6 +92,14 @@ impl Rig {
         }
         self.writing.clear();
         self.conductor.resume(self.now).expect("it is taken up");
+    }
+
+    /// Returns what is in the ledger, and when it was written.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (Moment, Record)> {
+        self.ledger.entries(EntryIndex(0)).map(|entry| {
+            let entry = entry.expect("it reads");
+            (Moment::from_micros(entry.recorded_at_us), Record::from_entry(&entry).expect("it is a record"))
+        })
     }
 
     pub(crate) fn state(&self) -> &CampaignState {

@@ -138,7 +138,8 @@ struct Errand {
     campaign: Option<CampaignId>,
     /// Where the engine was last told something for it; the inventory may name another hub since.
     hub: Option<HubId>,
-    attempts: u8,
+    /// Until when it rests after a try that failed before the head-end died.
+    rests_until: Option<Moment>,
     /// Its hub could not be talked to for want of keys when it was tried last.
     lacks_keys: bool,
     /// Looks at the HAN that showed the device verified although its activation was accepted.
@@ -192,8 +193,6 @@ pub struct Conductor {
     turns: Turns,
     /// Who gets how much of what is short.
     shares: Shares,
-    /// Retries made for each campaign, since this conductor was made.
-    retries: BTreeMap<CampaignId, u64>,
     /// What the times of day allow campaigns that have such windows.
     hours: BTreeMap<CampaignId, Hours>,
     /// Campaigns that go on as soon as that is durable.
@@ -234,7 +233,6 @@ impl Conductor {
             unsettled: BTreeSet::new(),
             turns: Turns::default(),
             shares: Shares::new(settings.engine.global_rate, settings.link_rate.ceiling()),
-            retries: BTreeMap::new(),
             hours: BTreeMap::new(),
             resuming: BTreeSet::new(),
             operators: None,
@@ -388,9 +386,14 @@ impl Conductor {
     /// Writes a record: applies it to the state, and queues it for the ledger with the act it allows.
     fn record(&mut self, now: Moment, campaign: &CampaignId, record: &Record, act: Option<Act>) {
         let state = self.campaigns.get_mut(campaign).expect("a campaign is known before its records");
-        let before = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
+        // Only these bring a device to where its campaign shares, or away from there.
+        let (before, after) = match record {
+            Record::Instructed(_) => (None, Some(Stage::Instructed)),
+            Record::Staged(_) => (Some(Stage::Instructed), Some(Stage::Staged)),
+            Record::Outcome(body) => (state.row(body.device).map(|row| row.stage), Some(Stage::Ended)),
+            _ => (None, None),
+        };
         state.apply(now, record).expect("the conductor records only what the table of stages allows");
-        let after = record.device().and_then(|device| state.row(device)).map(|row| row.stage);
         self.shares.note_stages(campaign, before, after);
         self.outbox.push(record.to_entry(now, campaign));
         self.recorded += 1;

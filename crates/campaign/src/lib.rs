@@ -38,7 +38,7 @@ pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, ForwardRecord, HaltedRecord,
     InstructedRecord, Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError,
-    SoakingRecord, StagedRecord, SteppedRecord, WaveRecord,
+    SoakingRecord, StagedRecord, StagingFailedRecord, SteppedRecord, WaveRecord,
 };
 pub use risk::RiskGroup;
 pub use stage::{Outcome, OutcomeClass, Stage};

@@ -4,6 +4,8 @@
 //! beside it in the entry, so that `ledger show` can be read by people and by any program. The formats are
 //! ours. Records are only ever added to: a new field must have a default.
 
+mod staging;
+
 use std::fmt;
 
 use eligibility::{SmsoId, Verdict};
@@ -12,12 +14,13 @@ use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use transfer_engine::{LegReport, Moment};
+use transfer_engine::Moment;
 
 use crate::order::{CampaignId, Target};
 use crate::policy::CampaignPolicy;
 use crate::risk::RiskGroup;
 use crate::stage::Outcome;
+pub use staging::{StagedRecord, StagingFailedRecord};
 
 /// One decision or outcome of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Record {
     BroughtForward(ForwardRecord),
     /// The image may be sent to the device's hub.
     Instructed(InstructedRecord),
+    /// A try to bring the image to the hub failed.
+    StagingFailed(StagingFailedRecord),
     /// The hub holds and verified the image.
     Staged(StagedRecord),
     /// The device holds and verified the image.
@@ -188,39 +193,6 @@ pub struct InstructedRecord {
     pub groups: Option<Vec<RiskGroup>>,
 }
 
-/// See [`Record::Staged`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StagedRecord {
-    /// The device whose slot it is.
-    pub device: Eui64,
-    /// Blocks of the image.
-    pub blocks: u32,
-    /// Blocks sent, repairs included.
-    pub blocks_sent: u32,
-    /// Blocks sent more than once.
-    pub blocks_repaired: u32,
-    /// Blocks the hub held before.
-    pub blocks_held: u32,
-    /// Bytes sent, headers included.
-    pub bytes_sent: u64,
-    /// How long it took, milliseconds.
-    pub elapsed_ms: u64,
-}
-
-impl StagedRecord {
-    pub(crate) fn new(device: Eui64, report: &LegReport) -> StagedRecord {
-        StagedRecord {
-            device,
-            blocks: report.blocks,
-            blocks_sent: report.blocks_sent,
-            blocks_repaired: report.blocks_repaired,
-            blocks_held: report.blocks_held,
-            bytes_sent: report.bytes_sent,
-            elapsed_ms: report.elapsed.as_millis() as u64,
-        }
-    }
-}
-
 /// See [`Record::Delivered`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveredRecord {
@@ -361,6 +333,7 @@ impl Record {
             Record::WaveOpened(_) => "wave-opened",
             Record::BroughtForward(_) => "brought-forward",
             Record::Instructed(_) => "instructed",
+            Record::StagingFailed(_) => "staging-failed",
             Record::Staged(_) => "staged",
             Record::Delivered(_) => "delivered",
             Record::Ordered(_) => "activation-ordered",
@@ -376,29 +349,6 @@ impl Record {
         }
     }
 
-    /// Returns the device that it is about; none when it is about the campaign.
-    pub(crate) fn device(&self) -> Option<Eui64> {
-        match self {
-            Record::Verdict(body) => Some(body.device),
-            Record::BroughtForward(body) => Some(body.device),
-            Record::Instructed(body) => Some(body.device),
-            Record::Staged(body) => Some(body.device),
-            Record::Delivered(body) => Some(body.device),
-            Record::Ordered(body) => Some(body.device),
-            Record::Soaking(body) => Some(body.device),
-            Record::Stepped(body) => Some(body.device),
-            Record::Outcome(body) => Some(body.device),
-            Record::Order(_)
-            | Record::WaveOpened(_)
-            | Record::Halted(_)
-            | Record::Approved(_)
-            | Record::Paused(_)
-            | Record::Resumed(_)
-            | Record::Aborted(_)
-            | Record::Finished(_) => None,
-        }
-    }
-
     /// Makes the ledger entry.
     pub fn to_entry(&self, now: Moment, campaign: &CampaignId) -> NewEntry {
         let body = match self {
@@ -407,6 +357,7 @@ impl Record {
             Record::WaveOpened(body) => serde_json::to_vec(body),
             Record::BroughtForward(body) => serde_json::to_vec(body),
             Record::Instructed(body) => serde_json::to_vec(body),
+            Record::StagingFailed(body) => serde_json::to_vec(body),
             Record::Staged(body) => serde_json::to_vec(body),
             Record::Delivered(body) => serde_json::to_vec(body),
             Record::Ordered(body) => serde_json::to_vec(body),
@@ -441,6 +392,7 @@ impl Record {
             "wave-opened" => Record::WaveOpened(body(entry)?),
             "brought-forward" => Record::BroughtForward(body(entry)?),
             "instructed" => Record::Instructed(body(entry)?),
+            "staging-failed" => Record::StagingFailed(body(entry)?),
             "staged" => Record::Staged(body(entry)?),
             "delivered" => Record::Delivered(body(entry)?),
             "activation-ordered" => Record::Ordered(body(entry)?),

@@ -4,6 +4,7 @@
 //! copy of what happened.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use firmware_image::{CounterEpoch, Eui64, FileDigest, Nonce};
 use thiserror::Error;
@@ -40,6 +41,10 @@ pub struct DeviceRow {
     pub groups: Option<Vec<RiskGroup>>,
     /// How far it has come.
     pub stage: Stage,
+    /// How often it was tried in vain to bring its image to its hub; with the next image of its way it begins again.
+    pub failed_attempts: u8,
+    /// When that is tried again, after a try that failed.
+    pub retry_at: Option<Moment>,
     /// How it ended.
     pub outcome: Option<(Outcome, String)>,
     /// Why nothing more should be tried with it: a word of `exclusions.csv`.
@@ -76,6 +81,8 @@ impl DeviceRow {
             priority: plan.priority,
             groups: None,
             stage: Stage::Planned,
+            failed_attempts: 0,
+            retry_at: None,
             outcome: None,
             exclusion: None,
             running: None,
@@ -102,6 +109,7 @@ impl DeviceRow {
             });
         }
         self.stage = stage;
+        self.retry_at = None;
         self.reached[stage as usize] = Some(at);
         Ok(())
     }
@@ -130,6 +138,8 @@ pub struct CampaignState {
     pub waves_opened: u16,
     /// When each wave opened.
     pub waves_opened_at: Vec<Moment>,
+    /// Tries to bring an image to a hub that were followed by another.
+    pub retries: u64,
     rows: BTreeMap<Eui64, DeviceRow>,
     /// Counts of the rows, kept as they change: a campaign of a million devices is asked after each end.
     waves: BTreeMap<Option<u16>, WaveTally>,
@@ -183,6 +193,7 @@ impl CampaignState {
             approved: None,
             waves_opened: 0,
             waves_opened_at: Vec::new(),
+            retries: 0,
             rows: BTreeMap::new(),
             waves: BTreeMap::new(),
         }
@@ -216,6 +227,12 @@ impl CampaignState {
                 row.image = Some(body.image);
                 row.groups.clone_from(&body.groups);
             }
+            Record::StagingFailed(body) => {
+                let row = self.row_mut(body.device)?;
+                row.failed_attempts = body.attempt;
+                row.retry_at = body.retry_after_ms.map(|wait_ms| at + Duration::from_millis(wait_ms));
+                self.retries += u64::from(body.retry_after_ms.is_some());
+            }
             Record::Staged(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Staged)?;
@@ -238,6 +255,7 @@ impl CampaignState {
             Record::Stepped(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Planned)?;
+                row.failed_attempts = 0;
                 row.running = Some(body.running.clone());
                 row.image = Some(body.image);
             }

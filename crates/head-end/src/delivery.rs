@@ -9,8 +9,8 @@ use campaign::ChainPapers;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{
-    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, LineRate, Patience, Priority, Release,
-    Task, Transmit, Transport,
+    Answer, ByteRate, Engine, EngineConfig, Fault, HubLink, LegReport, LineRate, Moment, Patience, Priority,
+    Release, Task, Transmit, Transport,
 };
 use wire::{HanDeviceStatus, LinkError, OrderChallenge, WanFrame};
 
@@ -49,6 +49,20 @@ pub struct Progress {
     pub blocks_sent: u64,
     /// Bytes sent so far, headers included.
     pub bytes_sent: u64,
+    /// The device does not answer; none while it does, or was asked only once.
+    pub silence: Option<Silence>,
+}
+
+/// What is seen of a device that does not answer, long before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Since the first request that was not answered.
+    pub since: Duration,
+    /// How much longer it is asked, as far as one can say.
+    pub left: Duration,
+    /// Why the last of what it said was not believed, if it says anything. Whoever is on the line could have said that: it
+    /// ends nothing.
+    pub doubt: Option<LinkError>,
 }
 
 /// What came of a delivery.
@@ -143,6 +157,10 @@ pub async fn deliver(
         transport: delivery.transport,
         link,
         replies: Vec::new(),
+        given_up_after: delivery.patience.silence(),
+        asked_at: None,
+        asked: 0,
+        requests_seen: 0,
     };
     if let Err(refused) = line.write_papers(&delivery.papers, &mut progress).await? {
         return Err(line.failure(refused));
@@ -179,6 +197,14 @@ struct Line<'a> {
     link: Option<OneLink>,
     /// Second passes that wait to be sent.
     replies: Vec<Transmit>,
+    /// How long the device may be silent.
+    given_up_after: Duration,
+    /// When it was first asked what it has not answered since.
+    asked_at: Option<Moment>,
+    /// How often it was asked since then.
+    asked: u64,
+    /// What the engine has counted of requests.
+    requests_seen: u64,
 }
 
 impl Line<'_> {
@@ -265,8 +291,42 @@ impl Line<'_> {
         Ok(Ok(()))
     }
 
+    /// Tells how far it has come, and whether the device answers.
+    fn progress(&mut self) -> Progress {
+        let (now, counters) = (self.clock.now(), self.engine.counters());
+        let more = counters.requests_sent - self.requests_seen;
+        self.requests_seen = counters.requests_sent;
+        if more > 0 {
+            self.asked += more;
+            self.asked_at.get_or_insert(now);
+        }
+        // What was asked once may be on its way still.
+        let asked_at = self.asked_at.filter(|_| self.asked > 1);
+        let silence = asked_at.map(|asked_at| {
+            let since = now.saturating_since(asked_at);
+            let left = self.given_up_after.saturating_sub(since);
+            Silence { since, left, doubt: self.link.as_ref().and_then(OneLink::doubt) }
+        });
+        Progress { blocks_sent: counters.blocks_sent, bytes_sent: counters.bytes_sent, silence }
+    }
+
     /// Takes in what is there.
     fn hear(&mut self) {
+        let before = self.believed();
+        self.take_in();
+        if self.believed() > before {
+            (self.asked_at, self.asked) = (None, 0);
+        }
+    }
+
+    /// Returns how many frames of the device were believed.
+    fn believed(&self) -> u64 {
+        let counters = self.engine.counters();
+        let unread = counters.shed + counters.malformed;
+        self.link.as_ref().map_or(counters.frames_heard.saturating_sub(unread), OneLink::believed)
+    }
+
+    fn take_in(&mut self) {
         let (now, engine) = (self.clock.now(), &mut self.engine);
         if let Some(link) = &mut self.link {
             let (transport, address, replies) = (self.transport, self.address, &mut self.replies);
@@ -318,8 +378,7 @@ impl Line<'_> {
                 self.send(&transmit).await?;
                 tokio::task::yield_now().await;
             }
-            let counters = self.engine.counters();
-            progress(Progress { blocks_sent: counters.blocks_sent, bytes_sent: counters.bytes_sent });
+            progress(self.progress());
             let wait =
                 self.engine.poll_timeout().map_or(Duration::from_millis(100), |at| self.clock.wait_until(at));
             tokio::select! {

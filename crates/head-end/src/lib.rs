@@ -26,7 +26,7 @@ pub use clock::{Clock, WallClock};
 pub use counter_disk::{CounterFile, Disk};
 pub use counters::{CounterError, Counters, KeyName};
 pub use day_counts::{DayCountError, DayCounts};
-pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, deliver};
+pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, Silence, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
 pub use links::{HubKeys, Keyring, SecuredLinks};
 pub use one_link::OneLink;

@@ -14,6 +14,8 @@ pub struct OneLink {
     name: KeyName,
     counters: Counters,
     security: LinkSecurity,
+    /// Frames that the engine heard.
+    believed: u64,
     /// Why the last frame was not believed, or could not be sealed.
     doubt: Option<LinkError>,
     plain: Vec<u8>,
@@ -29,7 +31,8 @@ impl OneLink {
     /// Joins a hub's keys and the counters that everybody who uses them shares; `title` is our own name in every nonce.
     pub fn new(title: SystemTitle, HubKeys { name, keys }: HubKeys, counters: Counters) -> OneLink {
         let client = SecureClient::new(keys, title, counters.lease(name));
-        OneLink { name, counters, security: LinkSecurity::new(client), doubt: None, plain: Vec::new() }
+        let security = LinkSecurity::new(client);
+        OneLink { name, counters, security, believed: 0, doubt: None, plain: Vec::new() }
     }
 
     /// Has an engine reckon with what ciphering costs on the line.
@@ -76,6 +79,7 @@ impl OneLink {
             Ok(()) if self.plain.is_empty() => {}
             Ok(()) => {
                 self.doubt = None;
+                self.believed += 1;
                 engine.hear_frame(now, hub, &self.plain);
             }
             Err(doubt) => {
@@ -84,6 +88,11 @@ impl OneLink {
             }
         }
         (!reply.is_empty()).then_some(reply)
+    }
+
+    /// Returns how many frames of the hub the engine heard.
+    pub(crate) fn believed(&self) -> u64 {
+        self.believed
     }
 
     /// Returns why the hub was asked in vain, if there is a reason.

@@ -139,6 +139,11 @@ impl Line {
         !self.is_fixed()
     }
 
+    /// Returns the rate that is never exceeded.
+    pub(crate) fn ceiling(&self) -> ByteRate {
+        ByteRate(u64::from(self.ceiling))
+    }
+
     /// Returns the rate at which to send now.
     pub(crate) fn pace(&self) -> ByteRate {
         ByteRate(u64::from(if self.opening_left() > 0 { self.ceiling } else { self.pace }))

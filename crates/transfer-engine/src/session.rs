@@ -196,9 +196,10 @@ impl Session {
         self.line.sent_so_far().wrapping_add(left)
     }
 
-    /// Returns the rate at which the line is filled now.
+    /// Returns the rate at which the line is filled now. A stream is not probed: its window bounds what is on the way, and
+    /// TCP itself finds out what the line carries.
     pub(crate) fn pace(&self) -> ByteRate {
-        self.line.pace()
+        if self.window().is_some() { self.line.ceiling() } else { self.line.pace() }
     }
 
     /// Says whether somebody has told us the line's rate.

@@ -32,6 +32,8 @@ pub struct CarrierTraffic {
 pub(super) struct Agreed {
     book: BudgetBook,
     carriers: BTreeMap<String, CarrierId>,
+    /// The rates of cells with a budget of their own.
+    cell_rates: BTreeMap<CellId, ByteRate>,
 }
 
 impl Conductor {
@@ -42,7 +44,7 @@ impl Conductor {
 
     /// Returns the cell of a carrier, entering both in the engine at their first use.
     pub(super) fn cell_of(&mut self, now: Moment, carrier: &str, cell: &str) -> CellId {
-        let Agreed { book, carriers } = &mut self.agreed;
+        let Agreed { book, carriers, cell_rates } = &mut self.agreed;
         let carrier = match (carriers.get(carrier), book.carriers.get(carrier)) {
             (Some(known), _) => *known,
             (None, Some(plan)) => {
@@ -53,17 +55,20 @@ impl Conductor {
             // It is there from the beginning and never binds.
             (None, None) => CarrierId(0),
         };
-        let plan = book.cells.get(cell).copied().unwrap_or_else(|| self.settings.cell_rate.into());
+        let own = book.cells.get(cell).copied();
+        let plan = own.unwrap_or_else(|| self.settings.cell_rate.into());
         let engine = &mut self.engine;
         let known = self.cells.entry((cell.to_owned(), carrier));
-        *known.or_insert_with(|| engine.add_cell_of(now, carrier, plan))
+        let id = *known.or_insert_with(|| engine.add_cell_of(now, carrier, plan));
+        if let Some(own) = own {
+            cell_rates.insert(id, own.rate);
+        }
+        id
     }
 
     /// Returns the rate of a cell at the best of hours.
     pub(super) fn cell_rate_of(&self, cell: CellId) -> ByteRate {
-        let name = self.cells.iter().find(|(_, id)| **id == cell).map(|((name, _), _)| name.as_str());
-        let plan = name.and_then(|name| self.agreed.book.cells.get(name));
-        plan.map_or(self.settings.cell_rate, |plan| plan.rate)
+        self.agreed.cell_rates.get(&cell).copied().unwrap_or(self.settings.cell_rate)
     }
 
     /// Returns what the carriers of the book have carried today.

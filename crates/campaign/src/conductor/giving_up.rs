@@ -24,17 +24,12 @@ use crate::stage::Outcome;
 const FIVE: u8 = 5;
 
 impl Conductor {
-    /// Takes one of the retries that a campaign may make; false when none is left.
-    pub(super) fn take_retry(&mut self, campaign: &CampaignId) -> bool {
+    /// Says whether a campaign has a retry left.
+    pub(super) fn may_retry(&self, campaign: &CampaignId) -> bool {
         let Some(state) = self.campaigns.get(campaign) else { return false };
         let planned = state.progress().size - state.wave(None).size;
         let mean = u64::from(state.order.policy.retries_per_device);
-        let made = self.retries.entry(campaign.clone()).or_default();
-        if mean > 0 && *made >= mean * planned as u64 {
-            return false;
-        }
-        *made += 1;
-        true
+        mean == 0 || state.retries < mean * planned as u64
     }
 
     /// Returns the category of a device that is about to end, if it has one. Asked before its errand is forgotten.
@@ -42,11 +37,10 @@ impl Conductor {
         let found = self.desk.inventory.device(device);
         let was_heard = found.and_then(|found| self.hubs.get(&found.hub)).is_some_and(|hub| hub.was_heard);
         let errand = self.errands.get(&device);
-        let policy = self.errands.get(&device).and_then(|errand| errand.campaign.as_ref());
-        let policy =
-            policy.and_then(|campaign| self.campaigns.get(campaign)).map(|state| &state.order.policy);
+        let campaign = errand.and_then(|errand| self.campaigns.get(errand.campaign.as_ref()?));
+        let attempts = campaign.and_then(|state| state.row(device)).map_or(0, |row| row.failed_attempts);
         // Where the campaign as a whole ran out of retries, little is known of this one.
-        let was_tried = errand.zip(policy).is_some_and(|(errand, policy)| errand.attempts >= policy.attempts);
+        let was_tried = campaign.is_some_and(|state| attempts >= state.order.policy.attempts);
         match outcome {
             Outcome::NoWan if !was_tried => None,
             Outcome::NoWan if was_heard => Some(Exclusion::NoWanDuringMigration),
@@ -54,9 +48,7 @@ impl Conductor {
             Outcome::TransferFailed if errand.is_some_and(|errand| errand.lacks_keys) => {
                 Some(Exclusion::MissingMasterKeys)
             }
-            Outcome::TransferFailed if errand.is_some_and(|errand| errand.attempts >= FIVE) => {
-                Some(Exclusion::FiveFailedAttempts)
-            }
+            Outcome::TransferFailed if attempts >= FIVE => Some(Exclusion::FiveFailedAttempts),
             Outcome::HanTimeout
                 if was_heard && found.is_some_and(|found| found.device_type == DeviceType::Gsme) =>
             {

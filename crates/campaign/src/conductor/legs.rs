@@ -8,7 +8,7 @@ use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
 
 use super::shares::{Landing, Load};
 use super::{Conductor, Due, LinkDoubt};
-use crate::record::{DeliveredRecord, Record, StagedRecord};
+use crate::record::{DeliveredRecord, Record, StagedRecord, StagingFailedRecord};
 use crate::stage::{Outcome, Stage};
 
 /// Bytes of an image that one HAN frame carries (wire page, section 6.2).
@@ -135,16 +135,9 @@ impl Conductor {
 
     pub(super) fn on_staging_fault(&mut self, now: Moment, device: Eui64, fault: &Fault) {
         let Some((campaign, Stage::Instructed)) = self.under_way(device) else { return };
-        let Some(policy) = self.campaigns.get(&campaign).map(|state| state.order.policy.clone()) else {
-            return;
-        };
-        let attempts = match self.errands.get_mut(&device) {
-            Some(errand) => {
-                errand.attempts = errand.attempts.saturating_add(1);
-                errand.attempts
-            }
-            None => return,
-        };
+        let Some(state) = self.campaigns.get(&campaign) else { return };
+        let policy = state.order.policy.clone();
+        let attempt = state.row(device).map_or(0, |row| row.failed_attempts).saturating_add(1);
         if let (Fault::Refused { .. }, Some((hub, _))) = (fault, self.hub_of(now, device)) {
             // Its papers may have expired since they were written.
             self.restart_papers(hub);
@@ -155,9 +148,15 @@ impl Conductor {
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.lacks_keys = doubt == Some(LinkDoubt::NoKeys);
         }
-        if !hopeless && attempts < policy.attempts && self.take_retry(&campaign) {
-            let wait = policy.retry_after(attempts) + spread(device, attempts, policy.retry_after_s);
-            tracing::debug!(%campaign, %device, attempts, %fault, wait_s = wait.as_secs(), "staging will be retried");
+        let is_tried_again = !hopeless && attempt < policy.attempts && self.may_retry(&campaign);
+        let wait = is_tried_again
+            .then(|| policy.retry_after(attempt) + spread(device, attempt, policy.retry_after_s));
+        let reason = doubt.map_or_else(|| fault.to_string(), |doubt| format!("{fault}: {doubt}"));
+        let retry_after_ms = wait.map(|wait| wait.as_millis() as u64);
+        let record = StagingFailedRecord { device, attempt, fault: reason.clone(), retry_after_ms };
+        self.record(now, &campaign, &Record::StagingFailed(record), None);
+        if let Some(wait) = wait {
+            tracing::debug!(%campaign, %device, attempt, %fault, wait_s = wait.as_secs(), "staging will be retried");
             self.after(now, wait, Due::Stage(device));
             return;
         }
@@ -166,7 +165,6 @@ impl Conductor {
             Fault::Unreachable { .. } if doubt.is_none() => Outcome::NoWan,
             _ => Outcome::TransferFailed,
         };
-        let reason = doubt.map_or_else(|| fault.to_string(), |doubt| format!("{fault}: {doubt}"));
         self.end(now, &campaign, device, outcome, reason, None);
     }
 }

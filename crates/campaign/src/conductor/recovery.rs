@@ -1,11 +1,13 @@
 //! Recovery: the only way a conductor starts. An empty ledger is a ledger with nothing to fold.
 
+use std::time::Duration;
+
 use firmware_image::{CounterEpoch, Eui64, FileDigest, OrderCounter, OrderMemory};
 use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
 
-use super::Conductor;
+use super::{Conductor, Due};
 use crate::order::CampaignId;
 use crate::phase::Phase;
 use crate::record::{Record, RecordError};
@@ -72,6 +74,12 @@ impl Conductor {
                         // It may have been sent before the crash: look before anything is repeated.
                         errand.activation_sent = true;
                         errand.sent_in_doubt = true;
+                    }
+                }
+                Record::StagingFailed(body) => {
+                    let wait = body.retry_after_ms.map(Duration::from_millis);
+                    if let Some(errand) = self.errands.get_mut(&body.device) {
+                        errand.rests_until = wait.map(|wait| at + wait);
                     }
                 }
                 Record::Stepped(body) => {
@@ -165,11 +173,21 @@ impl Conductor {
         match (stage, hub) {
             (Stage::Planned | Stage::Ended, _) => {}
             (_, None) => self.end_unlisted(now, device),
-            (Stage::Instructed, Some(_)) => self.stage(now, device),
+            (Stage::Instructed, Some(_)) => match self.rest_of(now, device) {
+                Some(until) => self.timers.insert(until, Due::Stage(device)),
+                None => self.stage(now, device),
+            },
             // What the order must carry was not recorded: the hub is asked for it again.
             (Stage::Staged | Stage::Delivered | Stage::Ordered | Stage::Soaking, Some((hub, _))) => {
                 self.watch(now, hub);
             }
         }
+    }
+
+    /// Returns until when a device still rests after a try that failed before the head-end died. Told once: who is taken up
+    /// again later than that is not waiting for a crash to be over.
+    fn rest_of(&mut self, now: Moment, device: Eui64) -> Option<Moment> {
+        let until = self.errands.get_mut(&device)?.rests_until.take()?;
+        (until > now).then_some(until)
     }
 }

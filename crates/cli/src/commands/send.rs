@@ -13,7 +13,7 @@ use firmware_image::{
     ActivationOrder, CounterEpoch, Eui64, FileDigest, FileVersion, ImageDigest, MAX_FILE_LEN,
     MAX_RELEASE_LEN, Nonce, OrderCounter, OtaFile, SigningKey,
 };
-use head_end::{Delivery, DeliveryError, OneLink, Progress, SignOrder, WallClock, Wires, deliver};
+use head_end::{Delivery, DeliveryError, OneLink, Progress, SignOrder, Silence, WallClock, Wires, deliver};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::{ByteRate, Fault, Patience, Transport};
@@ -44,6 +44,9 @@ pub(crate) struct SendArguments {
     /// Fill the line at this many bits per second, headers included.
     #[arg(long, value_name = "BITS", default_value_t = 8_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     rate: u64,
+    /// Give a device up that has not answered, or not under our keys, for this long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    patience: u64,
     /// Activate the image once the device has verified it.
     #[arg(long)]
     activate: bool,
@@ -139,14 +142,17 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         channel: arguments.channel,
         papers,
         activate: arguments.activate,
-        patience: Patience { first_timeout: Duration::from_secs(2), ..Patience::default() },
+        patience: Patience::default().with_silence(Duration::from_secs(arguments.patience)),
     };
     let blocks = image.len().div_ceil(1_024);
     let mut teller = Teller::new(blocks, output);
     let began = Instant::now();
     let told = |progress: Progress| {
         let seconds = began.elapsed().as_secs_f64().max(0.001);
-        let message = format!("blocks · {:.0} kB/s", progress.bytes_sent as f64 / 1_000.0 / seconds);
+        let message = match progress.silence {
+            Some(silence) if silence.since >= SOON => told_of(&silence, arguments.link_keys.is_some()),
+            _ => format!("blocks · {:.0} kB/s", progress.bytes_sent as f64 / 1_000.0 / seconds),
+        };
         teller.tell((progress.blocks_sent as usize).min(blocks), &message, output);
     };
     let link = open_link(arguments)?;
@@ -167,6 +173,15 @@ pub(crate) fn run(arguments: &SendArguments, output: &Output) -> Result<(), Fail
         activated: report.activated,
         running_version: report.running.map(|version| FileVersion(version).to_string()),
     })
+}
+
+/// Says what is seen of a device that does not answer. Keys of another hub are the usual reason, and nobody should have to
+/// wait for the end to be told.
+fn told_of(silence: &Silence, is_ciphered: bool) -> String {
+    let what = if is_ciphered { "no answer that our keys open" } else { "no answer" };
+    let doubt = silence.doubt.map(|doubt| format!(": {doubt}")).unwrap_or_default();
+    let (since, left) = (silence.since.as_secs(), silence.left.as_secs());
+    format!("blocks · {what} for {since} s{doubt}; still trying, for {left} s more")
 }
 
 fn order_key(arguments: &SendArguments, output: &Output) -> Result<SigningKey, Failure> {
@@ -287,6 +302,9 @@ fn failure(error: DeliveryError, arguments: &SendArguments) -> Failure {
     };
     Failure::new(code, error).hint(hint)
 }
+
+/// How long a device may be silent before somebody is told. Most answer within two seconds, on the slowest radio too.
+const SOON: Duration = Duration::from_secs(3);
 
 /// The most files read from a folder of roots: weekly rotations for twenty years.
 const MAX_CHAIN: usize = 1_024;

@@ -58,6 +58,43 @@ fn an_image_reaches_a_hub_over_ciphered_udp_and_tcp_and_never_crosses_in_the_cle
     }
 }
 
+/// Nothing was said for a minute, and then that nobody had answered.
+#[test]
+fn send_says_within_seconds_that_a_hub_does_not_speak_under_these_keys_and_ends_when_its_patience_does() {
+    let desk = keyed_desk();
+    let refused = "the association was refused: authentication failure, as with other link keys than ours";
+    let wrong = KEYS.replace("000102030405", "ffffff030405");
+    desk.write_private("wrong.keys", wrong.as_bytes());
+    for (transport, flag) in [("udp", ""), ("tcp", "--tcp")] {
+        let hub = "hub --listen 127.0.0.1:0 --trust release.pub.pem --speed 10 --link-keys link.keys --store";
+        let mut hub = Speaker::device(&desk, &format!("{hub} {transport}"));
+        let address = hub.event("listening", "address");
+        let send = format!("send signed.ota --to {address} {flag} --patience 6 --link-counters run/counters");
+        let ended = desk.run(&format!("{send} --link-keys wrong.keys"));
+        let told: Vec<&str> =
+            ended.stderr.lines().filter(|line| line.contains("still trying, for ")).collect();
+        let first = *told.first().unwrap_or_else(|| panic!("it waits and says nothing: {ended:?}"));
+        let seen = format!("blocks · no answer that our keys open for 3 s: {refused}");
+        assert!(first.contains(&seen) || first.contains(&seen.replace("3 s", "4 s")), "{first}");
+        ended.failed_last(4, &format!("{address} does not speak under these link keys: {refused}"));
+        let errors = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert!(errors == 1 && ended.stderr.contains("--link-keys and --hub"), "{ended:?}");
+        desk.run(&format!("{send} --link-keys link.keys")).succeeded();
+        hub.stop();
+    }
+}
+
+#[test]
+fn send_says_within_seconds_that_nobody_answers() {
+    let desk = keyed_desk();
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    let ended = desk.run(&format!("send signed.ota --to {address} --patience 5"));
+    assert!(ended.stderr.contains("blocks · no answer for "), "{ended:?}");
+    assert!(ended.stderr.contains(" s; still trying, for "), "{ended:?}");
+    ended.failed_last(6, "no answer");
+}
+
 #[test]
 fn send_names_what_is_missing_before_it_speaks_ciphered() {
     let desk = keyed_desk();

@@ -34,21 +34,29 @@ impl Batch {
         self.waiting.first()
     }
 
-    /// Hands over to a socket as many as it takes, and returns how many those were; an error is that of the first.
+    /// Hands over to a socket as many as it takes, and returns how many those were; an error is that of the first. What the
+    /// kernel is told lies on the stack, 16 KiB: it borrows from one another, so that it cannot be kept between calls, and
+    /// nothing is to be allocated for blocks.
     #[cfg(target_os = "linux")]
     pub(super) fn send(&self, socket: impl std::os::fd::AsFd) -> std::io::Result<usize> {
         use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
         use std::io::IoSlice;
 
-        let addresses: Vec<SocketAddrAny> = self.waiting.iter().map(|(to, _)| (*to).into()).collect();
-        let contents: Vec<[IoSlice<'_>; 1]> =
-            self.waiting.iter().map(|(_, datagram)| [IoSlice::new(datagram)]).collect();
-        let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
-            self.waiting.iter().map(|_| SendAncillaryBuffer::default()).collect();
-        let parts = addresses.iter().zip(&contents).zip(&mut controls);
-        let mut messages: Vec<MMsgHdr<'_>> = parts
-            .map(|((address, contents), control)| MMsgHdr::new_with_addr(address, contents, control))
-            .collect();
-        Ok(sendmmsg(socket, &mut messages, SendFlags::DONTWAIT)?)
+        let Some((first, _)) = self.waiting.first() else { return Ok(0) };
+        let place = |at: usize| self.waiting.get(at);
+        // Whatever lies behind the last one is not handed over.
+        let addresses: [SocketAddrAny; TOGETHER] =
+            std::array::from_fn(|at| place(at).map_or(*first, |(to, _)| *to).into());
+        let contents: [[IoSlice<'_>; 1]; TOGETHER] =
+            std::array::from_fn(|at| [IoSlice::new(place(at).map_or(&[], |(_, datagram)| datagram))]);
+        let mut controls: [SendAncillaryBuffer<'_, '_, '_>; TOGETHER] =
+            std::array::from_fn(|_| SendAncillaryBuffer::default());
+        let mut parts = addresses.iter().zip(&contents).zip(&mut controls);
+        let mut messages: [MMsgHdr<'_>; TOGETHER] = std::array::from_fn(|_| {
+            let ((address, contents), control) = parts.next().expect("there are as many of each");
+            MMsgHdr::new_with_addr(address, contents, control)
+        });
+        let count = self.waiting.len().min(TOGETHER);
+        Ok(sendmmsg(socket, &mut messages[..count], SendFlags::DONTWAIT)?)
     }
 }

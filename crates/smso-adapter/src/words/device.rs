@@ -31,6 +31,10 @@ pub struct DeviceView {
     pub stage: Stage,
     /// When each stage was reached.
     pub reached: BTreeMap<String, String>,
+    /// How often it was tried in vain to bring its image to its hub.
+    pub failed_attempts: u8,
+    /// When that is tried again, after a try that failed.
+    pub retry_at: Option<String>,
     /// How it ended; none while it is pending.
     pub outcome: Option<Outcome>,
     /// Whether that is done, failed or excluded.
@@ -166,6 +170,8 @@ impl From<&DeviceRow> for DeviceView {
             wave: row.wave,
             stage: row.stage,
             reached: reached.collect(),
+            failed_attempts: row.failed_attempts,
+            retry_at: row.retry_at.map(|at| rfc3339(at.as_micros())),
             outcome: row.outcome.as_ref().map(|(outcome, _)| *outcome),
             class: row.outcome.as_ref().map(|(outcome, _)| outcome.class()),
             reason: row.outcome.as_ref().map(|(_, reason)| reason.clone()),

@@ -4,7 +4,7 @@
 //! one block every few seconds is to be confirmed, which takes not a byte more. At the beginning and before the end the
 //! hub is asked instead what it holds (GET of attribute 4, or of 3 where holes are known or the bitmap is small), and what that
 //! shows to be lost is sent again behind what is new, so that the line never waits for a round to end. Confirmed blocks
-//! on a stream (TCP) are bounded by a window, and their answers say enough.
+//! on a stream (TCP) are bounded by a window, and TCP itself finds out what the line carries.
 
 use std::time::Duration;
 

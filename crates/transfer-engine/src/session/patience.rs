@@ -53,9 +53,16 @@ impl Patience {
         (first * backed_off(attempts.saturating_sub(2))).min(self.longest_timeout)
     }
 
+    /// Returns patience with a hub that may stay silent for so long, spent on as many attempts as ever.
+    pub fn with_silence(self, silence: Duration) -> Patience {
+        let shares = (0..self.attempts).map(backed_off).fold(0, u32::saturating_add);
+        let first_timeout = silence / shares.max(1);
+        Patience { first_timeout, longest_timeout: silence, ..self }
+    }
+
     /// Returns how long a hub may stay silent: as long as all attempts take when nothing is known of its line.
     /// Lines that are known are asked more often in that time, as losing a few requests says little.
-    pub(crate) fn silence(&self) -> Duration {
+    pub fn silence(&self) -> Duration {
         let waits = (0..self.attempts).map(|attempt| self.first_timeout * backed_off(attempt));
         waits.map(|wait| wait.min(self.longest_timeout)).sum()
     }

@@ -53,6 +53,18 @@ fn a_quiet_line_takes_every_block_once_in_both_modes() {
     }
 }
 
+/// Nothing raised the pace of a stream above what is tried first on a line that nobody knows: 2 kB/s, on any line.
+#[test]
+fn a_stream_is_as_fast_as_its_line() {
+    for bits_per_s in [40_000, 400_000] {
+        let profile = Profile { bits_per_s, latency: Duration::from_millis(20), ..Profile::gprs(0.0) };
+        let (mut rig, _) = rig(ample(), TCP, profile);
+        let report = result(&mut rig).expect("it is staged");
+        let at_best = Duration::from_secs_f64(report.bytes_sent as f64 * 8.0 / bits_per_s as f64);
+        assert!(report.elapsed < at_best + at_best / 4 + Duration::from_secs(1), "{report:?}, {at_best:?}");
+    }
+}
+
 #[test]
 fn blocks_that_verification_finds_bad_are_sent_again_and_no_others() {
     for transport in [UDP, TCP] {

@@ -24,6 +24,8 @@ const BLOCK_HEADERS: u64 = 61;
 pub struct Checker {
     next_entry: u64,
     orders: BTreeMap<Eui64, OrderedRecord>,
+    /// Of each device, the last try that failed.
+    tries: BTreeMap<Eui64, u8>,
     halted: bool,
     withdrawn: Vec<FileDigest>,
     letters: Letters,
@@ -72,6 +74,7 @@ impl Checker {
         Checker {
             next_entry: 0,
             orders: BTreeMap::new(),
+            tries: BTreeMap::new(),
             halted: false,
             withdrawn: Vec::new(),
             letters: Letters::default(),
@@ -109,6 +112,13 @@ impl Checker {
                 }
                 Record::Instructed(_) => {
                     invariants::nothing_is_ordered_after_a_halt(self.halted, &record)?;
+                }
+                Record::StagingFailed(body) => {
+                    let before = self.tries.insert(body.device, body.attempt).unwrap_or(0);
+                    invariants::tries_are_counted_one_by_one(simulation, before, body)?;
+                }
+                Record::Stepped(body) => {
+                    self.tries.remove(&body.device);
                 }
                 Record::Staged(_) | Record::Delivered(_) | Record::Outcome(_) => {
                     invariants::what_is_recorded_did_happen(simulation, &record)?;

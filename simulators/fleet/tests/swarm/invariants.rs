@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage};
+use campaign::{Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage, StagingFailedRecord};
 use eligibility::MeterStatus;
 use firmware_image::Eui64;
 use fleet::{DeviceCensus, DeviceKind, FaultKind, Simulation};
@@ -43,6 +43,22 @@ pub fn a_device_is_ordered_once(orders: &BTreeMap<Eui64, OrderedRecord>, order: 
     match orders.get(&order.device) {
         None => Ok(()),
         Some(_) => Err(format!("a device is ordered once at most: {} was ordered twice", order.device)),
+    }
+}
+
+/// A device is tried as often as its campaign says and no more, however often the head-end dies.
+pub fn tries_are_counted_one_by_one(
+    simulation: &Simulation,
+    before: u8,
+    body: &StagingFailedRecord,
+) -> Judged {
+    let most = simulation.state().order.policy.attempts;
+    match body.attempt {
+        attempt if attempt == before + 1 && attempt <= most => Ok(()),
+        attempt => {
+            let device = body.device;
+            Err(format!("tries are counted one by one: {device} has {attempt} after {before}, of {most}"))
+        }
     }
 }
 
