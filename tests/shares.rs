@@ -107,10 +107,14 @@ fn step_until(rig: &mut Rig, is_so: impl Fn(&Rig) -> bool) {
     }
 }
 
+/// More than there are slots in these crowds, where twenty have been seen. Of a campaign with fewer devices all are on their
+/// way, and the other fills the rest: it has more than its share then, and ought to.
+const FEW: usize = 24;
+
 /// Runs until one of the two has few devices left, and returns what both sent from now on.
 fn sent_while_both_have_work(rig: &mut Rig) -> (f64, f64) {
     let before = (staged(rig, "heavy").0, staged(rig, "light").0);
-    step_until(rig, |rig| staged(rig, "heavy").1.min(staged(rig, "light").1) < 8);
+    step_until(rig, |rig| staged(rig, "heavy").1.min(staged(rig, "light").1) < FEW);
     let sent = |name: &str, before: u64| (staged(rig, name).0 - before) as f64;
     (sent("heavy", before.0), sent("light", before.1))
 }
