@@ -7,8 +7,8 @@
 //!                                      floor 16 · missing 4 · verification 4 · flags 6 · unheard 8 (boxed)
 //! ```
 //!
-//! Boxed are what some sessions have some of the time: tasks that wait (or an image, for a word that goes first), a bit per block
-//! once holes are known, confirmed blocks that are in the air, a probe that is late. Moments take 6 B.
+//! Boxed are what some sessions have some of the time: tasks that wait (or an image, for a word that goes first), a bit per
+//! block once holes are known, confirmed blocks that are in the air, a probe that is late. Moments take 6 B.
 //!
 //! A session never sends by itself. It says *when* it wants to send and *how much*; the engine asks
 //! the budgets and then has it emit. What it makes of answers is in `answers`, how blocks flow in `blocks`,

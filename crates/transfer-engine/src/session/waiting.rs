@@ -8,7 +8,8 @@
 //!
 //! Confirmed blocks on a stream are let run out first: their answers and that of the word could not be told apart.
 //!
-//! An activation must not wait for the next image of its home: a device that sleeps would miss a wake for it, and who has the shorter path is served late. A hub that activates its own image reboots, so that blocks which flow
+//! An activation must not wait for the next image of its home: a device that sleeps would miss a wake for it, and that image
+//! is served late where paths are long elsewhere. A hub that activates its own image reboots, so that blocks which flow
 //! meanwhile would be lost.
 
 use std::cmp::Reverse;

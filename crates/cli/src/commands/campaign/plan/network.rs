@@ -1,8 +1,8 @@
 //! What an order is to bring to whom, as far as lists say: bytes for each home, and the rates of what they pass.
 //!
 //! Nothing is known of what happens behind a hub, so that tails are nothing but the hours of activation, and of losses, so
-//! that every block is sent once: the bound that follows holds all the more in any real home. Budgets of carriers and shares by the hour are not in
-//! it either.
+//! that every block is sent once: the bound that follows holds all the more in any real home. Budgets of carriers and shares
+//! by the hour are not in it either.
 
 use std::collections::BTreeMap;
 
