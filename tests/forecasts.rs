@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use campaign::{Permille, Windows, lower_bound, lower_bound_of_mains};
+use campaign::{Bound, Permille, Windows, lower_bound, lower_bound_of_mains};
 use fleet::{FaultSpec, Share, Simulation, TroubleSpec, WorldSpec};
 use transfer_engine::Moment;
 
@@ -54,27 +54,34 @@ fn no_campaign_is_over_before_the_bound_of_what_it_really_carried() {
     }
 }
 
+/// At noon of the day on whose night clocks go back.
+const START: Moment = Moment::from_micros(1_603_540_800_000_000);
+
+fn windows() -> Windows {
+    Windows::try_from(["20:00-21:00", "00:30-02:00"].map(str::to_owned).to_vec()).expect("windows")
+}
+
+/// Runs a campaign to its end: how long it took, and its bounds as planned and as it went.
+fn run_to_its_end(spec: &WorldSpec, seed: u64) -> (Duration, Bound, Bound) {
+    let mut simulation = simulation(spec, seed);
+    let planned = lower_bound(&simulation.planned_network(spec), open_next_at(&simulation));
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    let as_run = lower_bound(&simulation.network_as_run(spec), open_next_at(&simulation));
+    let (planned, as_run) = planned.zip(as_run).expect("the gate allows somebody");
+    (took(&simulation), planned, as_run)
+}
+
 /// The same in windows, on the night on which clocks go back: the bound waits for them, too, and is met late rather than
 /// early.
 #[test]
 fn no_campaign_that_sends_in_windows_is_over_before_its_bound() {
     for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
-        spec.start = Moment::from_micros(1_603_540_800_000_000);
-        let windows = ["20:00-21:00", "00:30-02:00"].map(str::to_owned).to_vec();
-        spec.campaign.sending = Windows::try_from(windows).expect("windows");
-        let mut simulation = simulation(&spec, seed);
-        let planned = lower_bound(&simulation.planned_network(&spec), open_next_at(&simulation));
-        simulation.run(LIMIT, |_, _| {}).expect("it ends");
-        let took = took(&simulation);
-        let as_run = lower_bound(&simulation.network_as_run(&spec), open_next_at(&simulation));
-        let (planned, as_run) = planned.zip(as_run).expect("the gate allows somebody");
+        (spec.start, spec.campaign.sending) = (START, windows());
+        let (took, planned, as_run) = run_to_its_end(&spec, seed);
         assert!(as_run.time <= took + BURSTS, "{}: {took:?}, {as_run:?}", spec.name);
-        assert!(
-            as_run.time >= Duration::from_secs(7 * 3_600),
-            "{}: it is not yet eight: {as_run:?}",
-            spec.name
-        );
-        assert!(planned.time >= Duration::from_secs(7 * 3_600), "{}: {planned:?}", spec.name);
+        for bound in [planned, as_run] {
+            assert!(bound.time >= Duration::from_secs(7 * 3_600), "{}: not yet eight: {bound:?}", spec.name);
+        }
     }
 }
 
@@ -83,15 +90,8 @@ fn no_campaign_that_sends_in_windows_is_over_before_its_bound() {
 fn no_campaign_that_activates_in_windows_is_over_before_its_bound() {
     for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
         (spec.trouble, spec.faults) = (no_trouble(), FaultSpec::default());
-        spec.start = Moment::from_micros(1_603_540_800_000_000);
-        let windows = ["20:00-21:00", "00:30-02:00"].map(str::to_owned).to_vec();
-        spec.campaign.activating = Windows::try_from(windows).expect("windows");
-        let mut simulation = simulation(&spec, seed);
-        let planned = lower_bound(&simulation.planned_network(&spec), open_next_at(&simulation));
-        simulation.run(LIMIT, |_, _| {}).expect("it ends");
-        let took = took(&simulation);
-        let as_run = lower_bound(&simulation.network_as_run(&spec), open_next_at(&simulation));
-        let (planned, as_run) = planned.zip(as_run).expect("the gate allows somebody");
+        (spec.start, spec.campaign.activating) = (START, windows());
+        let (took, planned, as_run) = run_to_its_end(&spec, seed);
         for bound in [planned, as_run] {
             assert!(bound.time <= took + BURSTS, "{}: {took:?}, {bound:?}", spec.name);
             assert!(bound.time >= Duration::from_secs(7 * 3_600), "{}: not yet eight: {bound:?}", spec.name);

@@ -34,8 +34,8 @@ impl Conductor {
         has_turn: bool,
     ) -> bool {
         let Some(cell) = self.hub_named(hub).map(|hub| hub.cell) else { return false };
-        let carrier = self.engine.budgets().carrier_of(cell);
         if !self.shares.cells.contains_key(&cell) {
+            let carrier = self.engine.budgets().carrier_of(cell);
             let carrier_rate = self.engine.budgets().rate_of(carrier, now);
             self.shares.enter(cell, self.cell_rate_of(cell), carrier, carrier_rate);
         }
@@ -52,7 +52,7 @@ impl Conductor {
         let bytes = if is_shared { load.bytes } else { 0 };
         let cost = self.cost(campaign, bytes);
         if let Some(errand) = self.errands.get_mut(&device) {
-            errand.flight = Some(Flight { cell, carrier, bytes });
+            errand.flight = Some(Flight { cell, bytes });
         }
         let shares = &mut self.shares;
         for link in shares.links_of(cell) {
@@ -69,7 +69,7 @@ impl Conductor {
     /// Notes that the engine is done with a device, or was told to leave it.
     pub(super) fn land(&mut self, device: Eui64, landing: Landing) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
-        let Some((Flight { cell, bytes, .. }, campaign)) = errand.flight.take().zip(errand.campaign.clone())
+        let Some((Flight { cell, bytes }, campaign)) = errand.flight.take().zip(errand.campaign.clone())
         else {
             return;
         };
@@ -116,7 +116,7 @@ impl Conductor {
     fn begin_sharing(&mut self, now: Moment) {
         self.shares.looked_at = Some(now);
         self.note_carried();
-        let mut flights: Vec<(u8, Reverse<u64>, Eui64, Flight)> = Vec::new();
+        let mut flights: Vec<(u8, Reverse<u64>, Eui64, CellId)> = Vec::new();
         for (device, errand) in &self.errands {
             let Some((flight, campaign)) = errand.flight.zip(errand.campaign.as_ref()) else { continue };
             let Some(row) = self.campaigns.get(campaign).and_then(|state| state.row(*device)) else {
@@ -126,14 +126,15 @@ impl Conductor {
             let tail = self.tail_behind(*device, row.image).as_secs();
             let path =
                 tail + bytes.map_or(0, |(image, _)| self.shares.line.time_for(image.bytes().len()).as_secs());
-            flights.push((row.priority, Reverse(path), *device, flight));
+            flights.push((row.priority, Reverse(path), *device, flight.cell));
         }
-        flights.sort_unstable_by_key(|(priority, path, device, _)| (*priority, *path, *device));
+        flights.sort_unstable();
         let mut in_cells: BTreeMap<CellId, u64> = BTreeMap::new();
         let mut in_carriers: BTreeMap<CarrierId, u64> = BTreeMap::new();
         let mut all = 0;
         let mut hubs: BTreeSet<HubId> = BTreeSet::new();
-        for (_, _, device, Flight { cell, carrier, .. }) in flights {
+        for (_, _, device, cell) in flights {
+            let carrier = self.engine.budgets().carrier_of(cell);
             let kept = [in_cells.entry(cell).or_default(), in_carriers.entry(carrier).or_default(), &mut all];
             let links = self.shares.links_of(cell);
             if links.zip(&kept).all(|(link, kept)| **kept < link.slots) {
@@ -182,17 +183,15 @@ impl Conductor {
     }
 
     fn note_carried(&mut self) {
-        for (cell, (_, link)) in &mut self.shares.cells {
+        let shares = &mut self.shares;
+        shares.carriers.values_mut().for_each(|branch| branch.link.carried = 0);
+        for (cell, (carrier, link)) in &mut shares.cells {
             link.carried = self.engine.cell_traffic(*cell).bytes_sent;
-        }
-        let carriers: Vec<CarrierId> = self.shares.carriers.keys().copied().collect();
-        for carrier in carriers {
-            let carried = self.carried_by(carrier);
-            if let Some(branch) = self.shares.carriers.get_mut(&carrier) {
-                branch.link.carried = carried;
+            if let Some(branch) = shares.carriers.get_mut(carrier) {
+                branch.link.carried += link.carried;
             }
         }
-        self.shares.head_end.link.carried = self.engine.counters().bytes_sent;
+        shares.head_end.link.carried = self.engine.counters().bytes_sent;
     }
 
     /// Returns what a carrier has carried towards hubs since the engine began.

@@ -40,7 +40,6 @@ pub(super) const LOOK: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) cell: CellId,
-    pub(super) carrier: CarrierId,
     /// What its campaign was charged.
     pub(super) bytes: u64,
 }
