@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use transfer_engine::{
-    Answer, BudgetRules, Budgets, ByteRate, CarrierId, CellId, Engine, EngineConfig, HubId, HubLink,
+    AirTime, Answer, BudgetRules, Budgets, ByteRate, CarrierId, CellId, Engine, EngineConfig, HubId, HubLink,
     LineRate, Moment, Pacer, Priority, Release, ReleaseId, Task, Transmit, Transport, Use,
 };
 use wire::{
@@ -153,14 +153,15 @@ fn decisions(links: u32, acts: u64) {
     for _ in 0..cells {
         budgets.add_cell(start, CarrierId(0), ByteRate(global / u64::from(cells)).into());
     }
-    let mut pacer = Pacer::new(start, Duration::from_millis(50));
+    let mut pacer = Pacer::new(start);
+    let burst = AirTime::lasting(Duration::from_millis(50));
     (0..links).for_each(|link| {
         pacer.add(CellId(link / PER_CELL));
     });
     // Random links are asked unevenly: a rate at which few of them must wait.
     let rate = ByteRate(global.div_ceil(u64::from(links)) * 16);
     let (mut now, mut granted, mut asked) = (start, 0, 0);
-    let mut batch = ([0; BATCH], [start; BATCH]);
+    let mut batch = ([0; BATCH], [(burst, start); BATCH]);
     let cost = cost_of(acts, |acts| {
         let (links_of, ready) = &mut batch;
         for _ in 0..acts / BATCH as u64 {
@@ -169,12 +170,13 @@ fn decisions(links: u32, acts: u64) {
             links_of.iter_mut().for_each(|link| *link = random.below(links));
             pacer.fetch(links_of);
             for (link, ready) in links_of.iter().zip(ready.iter_mut()) {
-                *ready = pacer.ready_at(*link, CHARGE, black_box(rate));
+                let charge = AirTime::of(CHARGE, black_box(rate));
+                *ready = (charge, pacer.ready_at(*link, charge, burst));
             }
-            for (link, ready) in links_of.iter().zip(ready.iter()) {
+            for (link, (charge, ready)) in links_of.iter().zip(ready.iter()) {
                 let cell = pacer.beside(*link);
                 if *ready <= now && budgets.admit(now, cell, CHARGE, Use::Blocks).is_ok() {
-                    pacer.charge(*link, now, CHARGE, black_box(rate));
+                    pacer.charge(*link, now, *charge);
                     granted += 1;
                 }
             }

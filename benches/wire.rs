@@ -85,7 +85,8 @@ fn main() {
         finish(runtime.block_on(rows::tcp(wish.full, limit)));
     }
     if wish.wants("pacing") {
-        finish(runtime.block_on(rows::pacing(wish.full)));
+        finish(runtime.block_on(rows::pacing(wish.full, rows::ALONE)));
+        finish(runtime.block_on(rows::pacing(wish.full, rows::ROUND_TRIP)));
     }
     if wish.peers {
         finish(Ok(runtime.block_on(peers::all())));

@@ -1,6 +1,6 @@
 //! The child process: many hubs behind one UDP socket or one TCP listener; and the parent's handle on it.
 //!
-//! The parent writes `mark` or `report RATE` to its input and reads JSON, one line each. When the input ends, or after
+//! The parent writes `mark` or `report RATE TRAIN` to its input and reads JSON, one line each. When the input ends, or after
 //! its longest life, the child is gone.
 
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
@@ -71,9 +71,9 @@ impl FleetProcess {
         self.line().map(|_| ())
     }
 
-    /// Asks what came, against a rate in blocks per second and hub.
-    pub fn report(&mut self, rate: f64) -> io::Result<Value> {
-        self.say(&format!("report {rate}"))?;
+    /// Asks what came, against a rate in blocks per second and hub, in trains of so many.
+    pub fn report(&mut self, rate: f64, train: u32) -> io::Result<Value> {
+        self.say(&format!("report {rate} {train}"))?;
         self.line()
     }
 
@@ -129,8 +129,9 @@ pub fn run(transport: &str, hubs: u32) {
 fn obey(hubs: &mut Hubs, orders: &Receiver<String>, born: Instant) -> bool {
     match orders.try_recv() {
         Ok(order) => {
-            let answer = match order.strip_prefix("report ") {
-                Some(rate) => hubs.report(rate.parse().unwrap_or(1.0)),
+            let wanted = order.strip_prefix("report ").and_then(|wanted| wanted.split_once(' '));
+            let answer = match wanted {
+                Some((rate, train)) => hubs.report(rate.parse().unwrap_or(1.0), train.parse().unwrap_or(1)),
                 None => {
                     hubs.mark(wall());
                     json!({})

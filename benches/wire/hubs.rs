@@ -15,6 +15,9 @@ use wire::{
 /// The block size every hub asks for, bytes.
 pub const BLOCK: u32 = 1_024;
 
+/// Blocks that come closer together than this are of one train: a twentieth of what a block takes on a line of 40 kbit/s.
+const APART: Duration = Duration::from_millis(10);
+
 /// Seconds of arrivals that are kept apart, at most: twice the long form.
 const SECONDS: usize = 120;
 
@@ -24,9 +27,11 @@ struct Hub {
     size: u32,
     held: BlockBitmap,
     verified: bool,
-    /// The first and the last block since the mark, and when the kernel received them.
+    /// The first blocks of the first and of the last train since the mark, and when the kernel received them.
     first: Option<(Duration, u32)>,
     last: (Duration, u32),
+    /// When the kernel received the last block of all.
+    heard: Duration,
 }
 
 /// All hubs of the fleet.
@@ -50,6 +55,7 @@ impl Hubs {
             verified: false,
             first: None,
             last: (Duration::ZERO, 0),
+            heard: Duration::ZERO,
         };
         let hubs = (0..count).map(hub).collect();
         Hubs { hubs, blocks: 0, news: 0, answers: 0, odd: 0, marked: None, seconds: vec![0; SECONDS] }
@@ -96,8 +102,8 @@ impl Hubs {
         self.answers += 1;
     }
 
-    /// Says what came, and how far each hub's rate was from `rate` blocks per second since the mark.
-    pub fn report(&self, rate: f64) -> Value {
+    /// Says what came, and how far each hub's rate was from `rate` blocks per second since the mark, in trains of so many.
+    pub fn report(&self, rate: f64, train: u32) -> Value {
         let mut errors: Vec<f64> = self.hubs.iter().filter_map(|hub| hub.rate()).collect();
         errors.iter_mut().for_each(|found| *found = (*found / rate - 1.0).abs());
         errors.sort_unstable_by(f64::total_cmp);
@@ -111,20 +117,20 @@ impl Hubs {
             "median_error": quantile(50),
             "p99_error": quantile(99),
             "seconds": self.seconds,
-            "ideal_seconds": self.ideal_seconds(rate),
+            "ideal_seconds": self.ideal_seconds(rate, train),
         })
     }
 
     /// Returns how many blocks each second since the mark would have brought, had every hub been sent `rate` blocks a
-    /// second from its first one on. So what is judged is the pacing, and not how evenly the hubs happened to begin.
-    fn ideal_seconds(&self, rate: f64) -> Vec<u64> {
+    /// second from its first train on. So what is judged is the pacing, and not how evenly the hubs happened to begin.
+    fn ideal_seconds(&self, rate: f64, train: u32) -> Vec<u64> {
         let mut seconds = vec![0; SECONDS];
         for hub in &self.hubs {
             let begun = hub.first.and_then(|(at, _)| at.checked_sub(self.marked?));
             let Some(begun) = begun else { continue };
-            let times = (0..).map(|block| begun.as_secs_f64() + f64::from(block) / rate);
+            let times = (0..).map(|number| begun.as_secs_f64() + f64::from(number * train) / rate);
             for time in times.take_while(|time| *time < SECONDS as f64) {
-                seconds[time as usize] += 1;
+                seconds[time as usize] += u64::from(train);
             }
         }
         seconds
@@ -132,7 +138,7 @@ impl Hubs {
 }
 
 impl Hub {
-    /// Returns blocks per second between the first and the last arrival. Numbers are counted, not datagrams: what
+    /// Returns blocks per second between the first and the last train. Numbers are counted, not datagrams: what
     /// got lost on the way was sent all the same.
     fn rate(&self) -> Option<f64> {
         let (first_at, first) = self.first?;
@@ -149,7 +155,9 @@ impl Hub {
         out: &mut Vec<u8>,
     ) -> bool {
         let Some(Ok(block)) = action.parameter.map(ImageBlock::parse_parameter) else { return false };
-        if marked.is_some_and(|marked| at >= marked) {
+        let begins_train = at.saturating_sub(self.heard) >= APART;
+        self.heard = at;
+        if begins_train && marked.is_some_and(|marked| at >= marked) {
             self.last = (at, block.number);
             self.first.get_or_insert(self.last);
         }

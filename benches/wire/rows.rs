@@ -8,7 +8,7 @@ use crate::bare;
 use crate::fleet_process::FleetProcess;
 use crate::hubs::BLOCK;
 use crate::report::{Row, median};
-use crate::sender::{Sender, Spent};
+use crate::sender::{Lines, Sender, Spent};
 
 /// Blocks of one train, the engine's own default.
 const TRAIN: u32 = 16;
@@ -16,8 +16,13 @@ const TRAIN: u32 = 16;
 /// Confirmed blocks in flight on a stream.
 const WINDOW: u8 = 15;
 
-/// A line so fast that its 50 ms hold a whole train, bytes per second.
-const FAST_LINE: ByteRate = ByteRate(1_000_000);
+/// Lines so fast that their 50 ms hold a whole train.
+const FAST_LINES: Lines = Lines { rate: ByteRate(1_000_000), burst: Duration::from_millis(50) };
+
+/// What trains may take of a line of 40 kbit/s: one block, which is longer than the usual burst, or what is on its way within
+/// the round trip of 2G.
+pub const ALONE: Duration = FAST_LINES.burst;
+pub const ROUND_TRIP: Duration = Duration::from_millis(760);
 
 /// Blocks a second of all hubs together where the cost of a block is measured. Faster, and the receiver's buffer overflows whenever it is off the
 /// processor for some milliseconds; slower, and the sender's turns are short.
@@ -151,7 +156,7 @@ impl Rounds {
 pub async fn udp(full: bool) -> Result<Row, String> {
     let (hubs, blocks) = if full { (10_000, 512) } else { (10_000, 120) };
     let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
-    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, FAST_LINE, global(STEADY))
+    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, FAST_LINES, global(STEADY))
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
     let mut rounds = Rounds::default();
@@ -161,7 +166,7 @@ pub async fn udp(full: bool) -> Result<Row, String> {
         rounds.bare.push(without.map_err(|error| format!("bare loop: {error}"))?);
         rounds.stage_all(&mut sender, hubs, round, blocks).await?;
     }
-    let arrived = fleet.report(1.0).map_err(|error| format!("the fleet is gone: {error}"))?;
+    let arrived = fleet.report(1.0, TRAIN).map_err(|error| format!("the fleet is gone: {error}"))?;
     let mut row =
         Row::new(format!("UDP, 1 KiB blocks, trains of {TRAIN}, {hubs} hubs, sender's processor time"));
     let (engine, alone) = rounds.ns_per_block();
@@ -180,7 +185,7 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
     let (hubs, blocks) = (10_000.min(room), if full { 512 } else { 120 });
     let fleet = FleetProcess::start("tcp", hubs).map_err(|error| format!("no fleet: {error}"))?;
     let transport = Transport::Stream { window: WINDOW };
-    let mut sender = Sender::open(hubs, fleet.port, transport, FAST_LINE, global(STEADY))
+    let mut sender = Sender::open(hubs, fleet.port, transport, FAST_LINES, global(STEADY))
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
     // Beside those of the engine, in the same two processes: fewer, if no more may be open.
@@ -210,20 +215,21 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
     Ok(row)
 }
 
-/// Many hubs, each with its own address, each at 40 kbit/s of image, one datagram a block.
-pub async fn pacing(full: bool) -> Result<Row, String> {
-    let (hubs, seconds, spread) = if full { (40_000, 60, 41) } else { (4_000, 5, 10) };
+/// Many hubs, each with its own address, each at 40 kbit/s of image.
+pub async fn pacing(full: bool, burst: Duration) -> Result<Row, String> {
+    let (hubs, seconds, spread) = if full { (40_000, 60, 42) } else { (4_000, 5, 12) };
     // 5,000 B of image a second: what travels with them comes on top.
     let line = ByteRate(5_000 * ON_THE_LINE / u64::from(BLOCK));
     let rate = line.0 as f64 / ON_THE_LINE as f64;
+    let train = (rate * burst.as_secs_f64()).max(1.0) as u32;
     let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
     let gone = |error: std::io::Error| format!("the fleet is gone: {error}");
     let ample = ByteRate(line.0 * u64::from(hubs) * 2);
-    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, line, ample)
+    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, Lines { rate: line, burst }, ample)
         .map_err(|error| format!("no wires: {error}"))?;
     let release = sender.add_image(1, 512);
     sender.begin(0);
-    // Homes are not in step: hubs begin spread over whole periods of a block.
+    // Homes are not in step: hubs begin spread over whole periods of a train.
     let spread = Duration::from_secs_f64(f64::from(spread) / rate);
     let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1, tail_s: 0 });
     let flowing = |sender: &mut Sender| {
@@ -237,13 +243,15 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     let before = sender.reading();
     sender.run(Duration::from_secs(seconds) + Duration::from_millis(50), |_| false).await;
     let spent = before.until(&sender.reading()).ok_or("no block was sent")?;
-    let seen = fleet.report(rate).map_err(gone)?;
+    let seen = fleet.report(rate, train).map_err(gone)?;
     sender.abandon_all();
     let wanted = rate * f64::from(hubs);
     let failed = |error: std::io::Error| format!("bare loop: {error}");
     let (blocks, pace) = (wanted as u64 * BARE_SECONDS, wanted as u64);
-    let together = bare::singles(hubs, fleet.port, blocks, pace).map_err(failed)?;
-    let alone = bare::datagrams(hubs, fleet.port, 1, blocks, pace).map_err(failed)?;
+    let bare = match train {
+        1 => bare::singles(hubs, fleet.port, blocks, pace).map_err(failed)?,
+        _ => bare::datagrams(hubs, fleet.port, train, blocks, pace).map_err(failed)?,
+    };
     let counts = |what: &str| -> Vec<f64> {
         let values = seen[what].as_array().into_iter().flatten();
         values.filter_map(serde_json::Value::as_f64).take(seconds as usize).collect()
@@ -253,7 +261,7 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     let errors: Vec<f64> = pairs.map(|(count, ideal)| (count / ideal - 1.0).abs() * 100.0).collect();
     let percent = |what: &str| seen[what].as_f64().unwrap_or(f64::NAN) * 100.0;
     let mut row = Row::new(format!(
-        "{hubs} hubs, an address each, 40 kbit/s each over sockets from one core for {seconds} s"
+        "{hubs} hubs, an address each, 40 kbit/s each over sockets from one core for {seconds} s, trains of {train}"
     ));
     row.bar("pacing error of a hub, median", percent("median_error"), "%", 1.0);
     row.figure("pacing error of a hub, 99th of 100", percent("p99_error"), "%");
@@ -261,9 +269,9 @@ pub async fn pacing(full: bool) -> Result<Row, String> {
     row.figure("error of all together, median second", median(errors), "%");
     row.figure("sent", spent.blocks_per_second, "blocks/s");
     row.figure("wanted", wanted, "blocks/s");
-    row.figure("a block alone, sender's processor time", spent.ns_per_block / 1e3, "µs");
-    row.figure("a block alone, bare loop of 64 a call, same addresses and rate", together / 1e3, "µs");
-    row.figure("a block alone, bare loop of one a call", alone / 1e3, "µs");
+    row.figure("a block, sender's processor time", spent.ns_per_block / 1e3, "µs");
+    let loop_of = if train == 1 { "64 a call" } else { "a train a call" };
+    row.figure(format!("a block, bare loop of {loop_of}, same addresses and rate"), bare / 1e3, "µs");
     row.note(format!("{} hubs watched at the receiver, by the kernel's time stamps", seen["watched"]));
     Ok(row)
 }

@@ -55,6 +55,14 @@ impl Reading {
     }
 }
 
+/// The lines to all hubs.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    pub rate: ByteRate,
+    /// What a train may take of it.
+    pub burst: Duration,
+}
+
 /// An engine with its hubs, on real wires.
 pub struct Sender {
     engine: Engine,
@@ -83,15 +91,16 @@ impl Sender {
         hubs: u32,
         port: u16,
         transport: Transport,
-        line: ByteRate,
+        lines: Lines,
         global: ByteRate,
     ) -> std::io::Result<Sender> {
         let clock = WallClock::start();
-        let mut engine = Engine::new(EngineConfig { global_rate: global, ..Default::default() }, clock.now());
+        let config = EngineConfig { global_rate: global, line_burst: lines.burst, ..Default::default() };
+        let mut engine = Engine::new(config, clock.now());
         let cells: Vec<CellId> = (0..hubs.div_ceil(PER_CELL)).map(|_| engine.add_cell(global)).collect();
         for hub in 0..hubs {
             let address = SocketAddr::from((hub_address(HubId(hub)), port));
-            let (cell, rate) = (cells[(hub / PER_CELL) as usize], LineRate::Fixed(line));
+            let (cell, rate) = (cells[(hub / PER_CELL) as usize], LineRate::Fixed(lines.rate));
             engine.add_hub(clock.now(), HubLink { address, transport, cell, rate });
         }
         Ok(Sender {

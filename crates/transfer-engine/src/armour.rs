@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Moment;
-use crate::budget::{ByteRate, Pacer};
+use crate::budget::{AirTime, ByteRate, Pacer};
 
 /// A hub model, for the breaker: an index below [`MODELS`], chosen by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -91,7 +91,7 @@ pub(crate) struct Armour {
 impl Armour {
     pub(crate) fn new(rules: ArmourRules, start: Moment) -> Armour {
         let breakers = vec![Breaker::default(); usize::from(MODELS)];
-        Armour { rules, allowances: Pacer::new(start, rules.hub_burst), breakers, devices: BTreeMap::new() }
+        Armour { rules, allowances: Pacer::new(start), breakers, devices: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self) {
@@ -104,15 +104,16 @@ impl Armour {
             // Blocks that nobody answers: the hub's allowance stays where it is, in memory that is not at hand.
             return;
         }
-        self.allowances.credit(hub, u64::from(answers) * ANSWER, self.rules.hub_rate);
+        self.allowances.credit(hub, AirTime::of(u64::from(answers) * ANSWER, self.rules.hub_rate));
     }
 
     /// Decides, before anything is parsed, whether a frame of so many bytes is read.
     pub(crate) fn admits(&mut self, now: Moment, hub: u32, model: ModelId, bytes: u64) -> bool {
-        let rate = self.rules.hub_rate;
-        let within = self.allowances.ready_at(hub, bytes, rate) <= now;
+        let frame = AirTime::of(bytes, self.rules.hub_rate);
+        let burst = AirTime::lasting(self.rules.hub_burst);
+        let within = self.allowances.ready_at(hub, frame, burst) <= now;
         if within {
-            self.allowances.charge(hub, now, bytes, rate);
+            self.allowances.charge(hub, now, frame);
         }
         self.count(now, model, within);
         within

@@ -25,7 +25,7 @@ use std::time::Duration;
 use carrier::Carrier;
 use lease::Lease;
 use limit::EngineClock;
-pub use pacer::Pacer;
+pub use pacer::{AirTime, Pacer};
 pub use plan::{BudgetPlan, CarrierPlan, DayCap, DayCount, DayProfile};
 use tier::Tier;
 

@@ -100,7 +100,7 @@ impl Engine {
         let mut engine = Engine {
             config,
             start: now,
-            pacer: Pacer::new(now, config.burst),
+            pacer: Pacer::new(now),
             armour: Armour::new(config.armour, now),
             global_door: Door::default(),
             carriers: Vec::new(),

@@ -34,8 +34,8 @@ mod task;
 
 pub use armour::{ArmourRules, MODELS, ModelId};
 pub use budget::{
-    BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayCount, DayProfile,
-    Level, Pacer, Refusal, Use,
+    AirTime, BudgetPlan, BudgetRules, Budgets, ByteRate, CarrierId, CarrierPlan, CellId, DayCap, DayCount,
+    DayProfile, Level, Pacer, Refusal, Use,
 };
 pub use engine::{CellTraffic, Counters, Engine, EngineConfig, SessionState, Transmit};
 pub use line::LineRate;

@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use crate::budget::ByteRate;
+use crate::budget::{AirTime, ByteRate};
 use crate::moment::{Moment, Stamp};
 
 /// How fast a hub's line is filled, headers included.
@@ -156,10 +156,9 @@ impl Line {
 
     /// Returns how many bytes a train may hold: what the line carries in `burst`, where its rate is agreed; else 50 ms
     /// of the pace, for a longer train would hide what probes are to show, or what is left of the opening.
-    pub(crate) fn train_bytes(&self, burst: Duration) -> u64 {
+    pub(crate) fn train_bytes(&self, burst: AirTime) -> u64 {
         if self.is_fixed() {
-            let micros = u64::try_from(burst.as_micros()).unwrap_or(u64::MAX);
-            return self.pace().0.saturating_mul(micros) / 1_000_000;
+            return burst.bytes_at(self.pace());
         }
         match self.opening_left() {
             0 => self.pace().0 / 20,

@@ -34,7 +34,7 @@ use bytes::Bytes;
 
 use crate::HubId;
 use crate::armour::ModelId;
-use crate::budget::{ByteRate, CellId, Pacer};
+use crate::budget::{AirTime, ByteRate, CellId, Pacer};
 use crate::engine::Address;
 use crate::engine::SessionState;
 use crate::line::{Line, LineRate};
@@ -132,8 +132,10 @@ struct Active {
 pub(crate) struct Trains {
     /// Blocks.
     pub(crate) blocks: u32,
-    /// Time of a line whose rate is agreed.
-    pub(crate) burst: Duration,
+    /// How far a line may run ahead.
+    pub(crate) burst: AirTime,
+    /// The same for a line whose rate is agreed.
+    pub(crate) agreed: AirTime,
 }
 
 /// What a session wants next.
@@ -145,6 +147,8 @@ pub(crate) enum Want {
     /// Send this many bytes, headers included.
     Send {
         bytes: usize,
+        /// What they cost on the line.
+        charge: AirTime,
         blocks: bool,
         bucket: Bucket,
     },
@@ -207,6 +211,11 @@ impl Session {
         !self.line.is_probed()
     }
 
+    /// Returns how far the line may run ahead.
+    fn burst(&self, trains: Trains) -> AirTime {
+        if self.has_known_rate() { trains.agreed } else { trains.burst }
+    }
+
     /// Says what the session is at.
     pub(crate) fn state(&self) -> SessionState {
         self.active.as_ref().map_or(SessionState::Idle, |active| active.step.state())
@@ -256,17 +265,19 @@ impl Session {
     ) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            return self.want_blocks(now, hub, pacer, self.train_limit(active, trains, most), patience);
+            let limit = self.train_limit(active, trains, most);
+            return self.want_blocks(now, hub, pacer, (limit, self.burst(trains)), patience);
         }
         if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
         }
         let bytes = request_allowance(&active.task, active.step);
-        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, bytes as u64, self.pace()));
+        let charge = AirTime::of(bytes as u64, self.pace());
+        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, charge, self.burst(trains)));
         if ready > now {
             return Want::Wait(ready);
         }
-        Want::Send { bytes, blocks: false, bucket: 0 }
+        Want::Send { bytes, charge, blocks: false, bucket: 0 }
     }
 
     /// Emits what [`Session::want`] announced.
@@ -291,7 +302,7 @@ impl Session {
     /// Trains hold what the line may burst and what the budgets can grant at once; at least one block.
     fn train_limit(&self, active: &Active, trains: Trains, most: u64) -> u32 {
         let stride = active.transfer.as_ref().map_or(1, |transfer| transfer.encoded.stride());
-        let blocks = self.line.train_bytes(trains.burst).min(most) / (stride + self.block_overhead()) as u64;
+        let blocks = self.line.train_bytes(trains.agreed).min(most) / (stride + self.block_overhead()) as u64;
         u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, trains.blocks)
     }
 

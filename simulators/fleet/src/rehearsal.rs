@@ -159,11 +159,13 @@ fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
     let campaign = &spec.campaign;
     let round_trip = Duration::from_millis(u64::from(campaign.link_round_trip_ms.get()));
     let link_rate = ByteRate(campaign.link_rate_bytes_per_s.get());
+    let burst = Duration::from_millis(campaign.burst_ms.get().into());
     let patience = Patience { first_timeout: round_trip * 4, ..Patience::default() };
     Settings {
         engine: EngineConfig {
             global_rate: ByteRate(campaign.global_rate_bytes_per_s.get()),
-            burst: Duration::from_millis(campaign.burst_ms.get().into()),
+            burst,
+            line_burst: burst,
             patience,
             ..EngineConfig::default()
         },

@@ -108,6 +108,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Fail
     })
     .or_fail(ExitCode::BadInput, "the demo world")?;
     rehearsal.settings.engine.burst = engine::BURST;
+    rehearsal.settings.engine.line_burst = engine::BURST;
     let stage = engine::Stage { spec: &spec, speed, folder: &folder, hub_port };
     let ending = engine::run(rehearsal, &stage, output)?;
     story::ending(arguments, &folder, signer, &ending, output)

@@ -28,12 +28,15 @@ const LATENESS_US: u32 = 20_000;
 /// A link of rate zero that has sent once.
 const NEVER: u32 = u32::MAX;
 
+/// Time on a line, in whole microseconds: what a charge costs there, and how far it may run ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AirTime(u32);
+
 /// The paces of links, by dense index, and what is wanted whenever one is looked at.
 #[derive(Debug)]
 pub struct Pacer<Beside = ()> {
     /// µs since the epoch.
     base: u64,
-    burst_us: u32,
     links: Vec<Link<Beside>>,
 }
 
@@ -45,9 +48,8 @@ struct Link<Beside> {
 
 impl<Beside: Copy> Pacer<Beside> {
     /// Makes a pacer without links.
-    pub fn new(start: Moment, burst: Duration) -> Pacer<Beside> {
-        let burst_us = u32::try_from(burst.as_micros()).unwrap_or(u32::MAX);
-        Pacer { base: start.as_micros(), burst_us, links: Vec::new() }
+    pub fn new(start: Moment) -> Pacer<Beside> {
+        Pacer { base: start.as_micros(), links: Vec::new() }
     }
 
     /// Adds a link and returns its index.
@@ -71,50 +73,49 @@ impl<Beside: Copy> Pacer<Beside> {
         black_box(sum);
     }
 
-    /// Returns when a charge of `bytes` at `rate` may be made on a link: never more than the burst ahead of its
-    /// rate, except that a charge larger than the burst may be made whenever the link is paid up.
+    /// Returns when a charge may be made on a link: never more than the burst ahead of its rate, except that a charge
+    /// larger than the burst may be made whenever the link is paid up.
     #[inline]
-    pub fn ready_at(&self, link: u32, bytes: u64, rate: ByteRate) -> Moment {
+    pub fn ready_at(&self, link: u32, charge: AirTime, burst: AirTime) -> Moment {
         let paid_until = self.links[link as usize].paid_until;
         if paid_until == NEVER {
             return Moment::MAX;
         }
-        let slack = self.burst_us.saturating_sub(air_time(bytes, rate));
+        let slack = burst.0.saturating_sub(charge.0);
         Moment::from_micros(self.base + u64::from(paid_until.saturating_sub(slack)))
     }
 
     /// Charges a link.
     #[inline]
-    pub fn charge(&mut self, link: u32, now: Moment, bytes: u64, rate: ByteRate) {
-        self.charge_late(link, now, bytes, rate, 0);
+    pub fn charge(&mut self, link: u32, now: Moment, charge: AirTime) {
+        self.charge_late(link, now, charge, 0);
     }
 
     /// Charges a link whose rate is known: what is sent a little late does not move what follows. Where the rate is an
     /// estimate there is nothing to be on time for, and only queues would grow.
     #[inline]
-    pub fn charge_on_schedule(&mut self, link: u32, now: Moment, bytes: u64, rate: ByteRate) {
+    pub fn charge_on_schedule(&mut self, link: u32, now: Moment, charge: AirTime, burst: AirTime) {
         // Below the burst, the burst makes up for it.
-        let late = if air_time(bytes, rate) > self.burst_us { LATENESS_US } else { 0 };
-        self.charge_late(link, now, bytes, rate, late);
+        let late = if charge > burst { LATENESS_US } else { 0 };
+        self.charge_late(link, now, charge, late);
     }
 
     #[inline]
-    fn charge_late(&mut self, link: u32, now: Moment, bytes: u64, rate: ByteRate, late: u32) {
+    fn charge_late(&mut self, link: u32, now: Moment, charge: AirTime, late: u32) {
         let mut since = now.as_micros().saturating_sub(self.base);
         if since > REBASE_AFTER {
             self.rebase(now);
             since = u64::from(LATENESS_US);
         }
         let paid_until = &mut self.links[link as usize].paid_until;
-        let air_time = air_time(bytes, rate);
-        let least = (*paid_until).max((since as u32).saturating_sub(late)).saturating_add(air_time);
-        *paid_until = if air_time == NEVER { NEVER } else { least.min(NEVER - 1) };
+        let least = (*paid_until).max((since as u32).saturating_sub(late)).saturating_add(charge.0);
+        *paid_until = if charge.0 == NEVER { NEVER } else { least.min(NEVER - 1) };
     }
 
     /// Takes a charge back, as far as the link is not paid up.
-    pub(crate) fn credit(&mut self, link: u32, bytes: u64, rate: ByteRate) {
+    pub(crate) fn credit(&mut self, link: u32, charge: AirTime) {
         let paid_until = &mut self.links[link as usize].paid_until;
-        *paid_until = paid_until.saturating_sub(air_time(bytes, rate));
+        *paid_until = paid_until.saturating_sub(charge.0);
     }
 
     /// Counts from now on, less what may be made up for. Whoever was paid up before stays paid up.
@@ -129,12 +130,26 @@ impl<Beside: Copy> Pacer<Beside> {
     }
 }
 
-/// Microseconds that bytes take at a rate, rounded up.
-#[inline]
-fn air_time(bytes: u64, rate: ByteRate) -> u32 {
-    match rate.0 {
-        0 => NEVER,
-        rate => u32::try_from(bytes.saturating_mul(1_000_000).div_ceil(rate)).unwrap_or(NEVER - 1),
+impl AirTime {
+    /// Returns what bytes take at a rate, rounded up. It is a division, and so the dearest part of a decision about a
+    /// link that is at hand: made once for each charge.
+    #[inline]
+    pub fn of(bytes: u64, rate: ByteRate) -> AirTime {
+        AirTime(match rate.0 {
+            0 => NEVER,
+            rate => u32::try_from(bytes.saturating_mul(1_000_000).div_ceil(rate)).unwrap_or(NEVER - 1),
+        })
+    }
+
+    /// Returns so much time, as a burst; 71 min at most.
+    #[inline]
+    pub fn lasting(time: Duration) -> AirTime {
+        AirTime(u32::try_from(time.as_micros()).unwrap_or(NEVER - 1))
+    }
+
+    /// Returns how many bytes pass in that time at a rate.
+    pub(crate) fn bytes_at(self, rate: ByteRate) -> u64 {
+        rate.0.saturating_mul(u64::from(self.0)) / 1_000_000
     }
 }
 
@@ -143,41 +158,48 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn burst() -> AirTime {
+        AirTime::lasting(Duration::from_millis(50))
+    }
+
     #[test]
     fn a_pace_outlives_its_base_and_a_rate_of_zero_sends_once() {
         let mut now = Moment::from_micros(3);
-        let mut pacer = Pacer::new(now, Duration::from_millis(50));
+        let mut pacer = Pacer::new(now);
         let (link, mute, late) = (pacer.add(()), pacer.add(()), pacer.add(()));
-        let rate = ByteRate(1_000);
-        pacer.charge(mute, now, 1, ByteRate(0));
+        let of = |bytes| AirTime::of(bytes, ByteRate(1_000));
+        pacer.charge(mute, now, AirTime::of(1, ByteRate(0)));
         for _ in 0..10 {
             now = now + Duration::from_micros(REBASE_AFTER - 1_000_000);
-            pacer.charge(link, now, 5_000, rate);
+            pacer.charge(link, now, of(5_000));
             // The second charge moves the base, while the first is still being paid for.
             let soon = now + Duration::from_secs(3);
-            pacer.charge(late, soon, 5_000, rate);
+            pacer.charge(late, soon, of(5_000));
             let unpaid = Duration::from_millis(5_000 - 50);
-            assert_eq!(pacer.ready_at(link, 10, rate), now + unpaid + Duration::from_millis(10));
-            assert_eq!(pacer.ready_at(late, 10, rate), soon + unpaid + Duration::from_millis(10));
-            assert_eq!(pacer.ready_at(mute, 1, ByteRate(0)), Moment::MAX);
+            assert_eq!(pacer.ready_at(link, of(10), burst()), now + unpaid + Duration::from_millis(10));
+            assert_eq!(pacer.ready_at(late, of(10), burst()), soon + unpaid + Duration::from_millis(10));
+            assert_eq!(pacer.ready_at(mute, AirTime::of(1, ByteRate(0)), burst()), Moment::MAX);
         }
     }
 
     #[test]
     fn a_block_longer_than_the_burst_is_late_once_and_not_every_time_after() {
         let start = Moment::from_micros(77);
-        let (rate, late) = (ByteRate(5_000), Duration::from_millis(2));
-        let sent = |charge: fn(&mut Pacer<()>, u32, Moment, u64, ByteRate)| {
-            let mut pacer = Pacer::new(start, Duration::from_millis(50));
+        let (block, late) = (AirTime::of(1_000, ByteRate(5_000)), Duration::from_millis(2));
+        let sent = |charge: fn(&mut Pacer<()>, u32, Moment, AirTime)| {
+            let mut pacer = Pacer::new(start);
             let link = pacer.add(());
             let mut now = start;
             for _ in 0..100 {
-                now = pacer.ready_at(link, 1_000, rate).max(now) + late;
-                charge(&mut pacer, link, now, 1_000, rate);
+                now = pacer.ready_at(link, block, burst()).max(now) + late;
+                charge(&mut pacer, link, now, block);
             }
             now.saturating_since(start)
         };
-        assert_eq!(sent(Pacer::charge_on_schedule), Duration::from_millis(99 * 200) + late);
+        let on_schedule = |pacer: &mut Pacer<()>, link, now, block| {
+            pacer.charge_on_schedule(link, now, block, burst());
+        };
+        assert_eq!(sent(on_schedule), Duration::from_millis(99 * 200) + late);
         assert_eq!(sent(Pacer::charge), Duration::from_millis(99 * 200) + 100 * late);
     }
 
@@ -189,17 +211,18 @@ mod tests {
             steps in proptest::collection::vec((0u64..400_000, 40u64..1_500), 1..300),
         ) {
             let start = Moment::from_micros(77);
-            let mut pacer = Pacer::new(start, Duration::from_millis(50));
+            let mut pacer = Pacer::new(start);
             let link = pacer.add(());
             let mut now = start;
             let mut sent: Vec<(u64, u64)> = Vec::new();
             for (wait, bytes) in steps {
                 now = now + Duration::from_micros(wait);
-                if pacer.ready_at(link, bytes, ByteRate(rate)) <= now {
+                let charge = AirTime::of(bytes, ByteRate(rate));
+                if pacer.ready_at(link, charge, burst()) <= now {
                     if on_schedule {
-                        pacer.charge_on_schedule(link, now, bytes, ByteRate(rate));
+                        pacer.charge_on_schedule(link, now, charge, burst());
                     } else {
-                        pacer.charge(link, now, bytes, ByteRate(rate));
+                        pacer.charge(link, now, charge);
                     }
                     sent.push((now.as_micros(), bytes));
                 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::{Engine, Transmit};
-use crate::budget::{CarrierId, CellId, Level, Use};
+use crate::budget::{AirTime, CarrierId, CellId, Level, Use};
 use crate::queue::{Bucket, Place};
 use crate::session::{Surroundings, Transport, Want};
 use crate::{HubId, Moment};
@@ -102,7 +102,7 @@ impl Engine {
                 self.refresh(now, hub);
                 continue;
             }
-            let Want::Send { bytes, blocks, .. } =
+            let Want::Send { bytes, charge, blocks, .. } =
                 session.want(now, hub, &self.pacer, self.config.trains(), most, &self.config.patience)
             else {
                 self.refresh(now, hub);
@@ -115,7 +115,7 @@ impl Engine {
                         self.carriers[usize::from(picked.carrier.0)].cells.took_turn(picked.cell_bucket);
                         self.cells[cell.0 as usize].ready.took_turn(picked.bucket);
                     }
-                    return Some(self.transmit(now, hub, most, bytes, purpose));
+                    return Some(self.transmit(now, hub, most, (bytes, charge), purpose));
                 }
                 Err(refusal) => {
                     self.due.scarce = true;
@@ -158,19 +158,27 @@ impl Engine {
         }
     }
 
-    fn transmit(&mut self, now: Moment, hub: HubId, most: u64, admitted: usize, purpose: Use) -> Transmit {
+    fn transmit(
+        &mut self,
+        now: Moment,
+        hub: HubId,
+        most: u64,
+        (admitted, charge): (usize, AirTime),
+        purpose: Use,
+    ) -> Transmit {
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         let session = &mut self.sessions[hub.0 as usize];
-        let (pace, known) = (session.pace(), session.has_known_rate());
-        let emission = session.emit(now, self.config.trains(), most, &mut around);
+        let (pace, known, trains) = (session.pace(), session.has_known_rate(), self.config.trains());
+        let emission = session.emit(now, trains, most, &mut around);
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
         let cell = self.pacer.beside(hub.0);
         self.budgets.give_back(cell, spare, purpose);
+        let charge = if spare == 0 { charge } else { AirTime::of(emission.bytes as u64, pace) };
         match known {
-            true => self.pacer.charge_on_schedule(hub.0, now, emission.bytes as u64, pace),
-            false => self.pacer.charge(hub.0, now, emission.bytes as u64, pace),
+            true => self.pacer.charge_on_schedule(hub.0, now, charge, trains.agreed),
+            false => self.pacer.charge(hub.0, now, charge),
         }
         self.armour.expects(hub.0, emission.answers);
         let traffic = &mut self.cells[cell.0 as usize].traffic;

@@ -19,7 +19,7 @@ use super::{
     emit_step, requests,
 };
 use crate::HubId;
-use crate::budget::{CellId, Pacer};
+use crate::budget::{AirTime, CellId, Pacer};
 use crate::moment::{Moment, Stamp};
 use crate::task::Fault;
 
@@ -29,7 +29,7 @@ impl Session {
         now: Moment,
         hub: HubId,
         pacer: &Pacer<CellId>,
-        limit: u32,
+        (limit, burst): (u32, AirTime),
         patience: &Patience,
     ) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
@@ -38,7 +38,8 @@ impl Session {
         let is_due = probe.is_some_and(|(due, _)| due <= now);
         let asks_by_block = probe.is_some_and(|(_, question)| question == Question::Block);
         if is_due && !asks_by_block {
-            return Want::Send { bytes: CONTROL_ALLOWANCE, blocks: false, bucket: 0 };
+            let charge = AirTime::of(CONTROL_ALLOWANCE as u64, self.pace());
+            return Want::Send { bytes: CONTROL_ALLOWANCE, charge, blocks: false, bucket: 0 };
         }
         // A block that is a probe goes alone, and when it is its turn.
         let limit = if is_due { 1 } else { limit };
@@ -49,13 +50,14 @@ impl Session {
         };
         let bytes = transfer.encoded.train_len(&run) + (run.end - run.start) as usize * self.block_overhead();
         let pace = self.pace();
-        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, bytes as u64, pace));
+        let charge = AirTime::of(bytes as u64, pace);
+        let ready = active.turn.not_before(now).max(pacer.ready_at(hub.0, charge, burst));
         if ready > now {
             return Want::Wait(probe_due.map_or(ready, |due| due.min(ready)));
         }
         let left = transfer.left() as usize * (transfer.encoded.stride() + self.block_overhead());
         let path = pace.time_for(left) + Duration::from_secs(self.rest_s.into());
-        Want::Send { bytes, blocks: true, bucket: bucket(active.priority, path) }
+        Want::Send { bytes, charge, blocks: true, bucket: bucket(active.priority, path) }
     }
 
     /// Says whether blocks must wait until something is heard, and when the next probe is due, and which.

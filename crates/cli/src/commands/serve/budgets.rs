@@ -8,7 +8,9 @@ use campaign::BudgetBook;
 use eligibility::Inventory;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use transfer_engine::{BudgetPlan, ByteRate, CarrierPlan, DayCap, DayCount, DayProfile, EngineConfig};
+use transfer_engine::{
+    BudgetPlan, ByteRate, CarrierPlan, DayCap, DayCount, DayProfile, EngineConfig, LineRate,
+};
 
 /// Budgets as an operator has agreed them with carriers.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,8 +24,12 @@ pub(super) struct Budgets {
     pub(super) cell_rate_bytes_per_s: NonZeroU64,
     /// To one hub.
     pub(super) link_rate_bits_per_s: NonZeroU64,
+    /// Whether every hub's line carries that much, as agreed with the carrier; else it is the most, and found out.
+    link_rate_agreed: bool,
     /// How much time of a rate may be made up for at once.
     burst_ms: NonZeroU32,
+    /// The same for one line whose rate is agreed: what a train of blocks to a hub may take of it.
+    line_burst_ms: NonZeroU32,
     /// The share of every shared budget that blocks leave to reads.
     #[serde(deserialize_with = "permille")]
     pub(super) reserve_permille: u16,
@@ -71,7 +77,7 @@ impl Default for Budgets {
     fn default() -> Budgets {
         let rate = |rate| NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN);
         let usual = EngineConfig::default();
-        let burst_ms = u32::try_from(usual.burst.as_millis()).ok().and_then(NonZeroU32::new);
+        let ms = |time: Duration| u32::try_from(time.as_millis()).ok().and_then(NonZeroU32::new);
         // A fraction of what GPRS class 10 carries (48 kbit/s), so that no queue grows. An operator agrees
         // numbers with the carrier (assumption).
         Budgets {
@@ -79,7 +85,9 @@ impl Default for Budgets {
             global_profile_permille: Profile::default(),
             cell_rate_bytes_per_s: rate(20_000),
             link_rate_bits_per_s: rate(21_600),
-            burst_ms: burst_ms.unwrap_or(NonZeroU32::MIN),
+            link_rate_agreed: false,
+            burst_ms: ms(usual.burst).unwrap_or(NonZeroU32::MIN),
+            line_burst_ms: ms(usual.line_burst).unwrap_or(NonZeroU32::MIN),
             reserve_permille: usual.reserve_permille,
             carriers: BTreeMap::new(),
             cells: BTreeMap::new(),
@@ -100,16 +108,35 @@ impl Budgets {
             let is_free = carrier.price_pounds_per_gigabyte.is_none_or(|price| price.0 == 0);
             carrier.cap_pounds_per_day.is_some() && is_free
         });
-        unpriced.map_or(Ok(()), |(name, _)| {
-            Err(format!(
+        if let Some((name, _)) = unpriced {
+            return Err(format!(
                 "key budgets.carriers.{name}.cap_pounds_per_day: expected a price_pounds_per_gigabyte beside it"
-            ))
-        })
+            ));
+        }
+        if self.line_burst() != EngineConfig::default().line_burst && !self.link_rate_agreed {
+            return Err(
+                "key budgets.line_burst_ms: expected link_rate_agreed = true beside it: long trains would \
+                        hide the rate of a line that is being found out"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// Returns how much time of a rate may be made up for at once.
     pub(super) fn burst(&self) -> Duration {
         Duration::from_millis(u64::from(self.burst_ms.get()))
+    }
+
+    /// Returns how much of an agreed line a train may take.
+    pub(super) fn line_burst(&self) -> Duration {
+        Duration::from_millis(u64::from(self.line_burst_ms.get()))
+    }
+
+    /// Returns how fast a hub's line is filled.
+    pub(super) fn link_rate(&self) -> LineRate {
+        let rate = ByteRate(self.link_rate_bits_per_s.get().div_ceil(8));
+        if self.link_rate_agreed { LineRate::Fixed(rate) } else { LineRate::AtMost(rate) }
     }
 
     /// Returns what has been agreed about carriers and cells, all of which must be in the inventory: a name that is
@@ -194,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_level_is_read_with_its_units() {
-        let text = "burst_ms = 20\nreserve_permille = 100\n\
+        let text = "burst_ms = 20\nlink_rate_agreed = true\nline_burst_ms = 500\nreserve_permille = 100\n\
                     [carriers.CSP-1]\nrate_bytes_per_s = 5000\ncap_megabytes_per_day = 2000\n\
                     cap_pounds_per_day = 3.5\nprice_pounds_per_gigabyte = 7\n\
                     profile_permille = [1000, 1000, 1000, 1000, 1000, 1000, 500, 500, 500, 500, 500, 500, 500, 500, \
@@ -202,6 +229,8 @@ mod tests {
         let budgets: Budgets = toml_file::parse(text).expect("it reads");
         assert_eq!(budgets.check(), Ok(()));
         assert_eq!((budgets.burst(), budgets.reserve_permille), (Duration::from_millis(20), 100));
+        assert_eq!(budgets.line_burst(), Duration::from_millis(500));
+        assert_eq!(budgets.link_rate(), LineRate::Fixed(ByteRate(2_700)));
         assert_eq!(budgets.global_rate_bytes_per_s.get(), 200_000);
         let plan = budgets.carriers["CSP-1"].plan();
         assert_eq!(plan.budget.rate, ByteRate(5_000));

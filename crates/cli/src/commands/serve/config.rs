@@ -11,7 +11,7 @@ use host::Speed;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::value::{Datetime, Offset};
-use transfer_engine::{ByteRate, EngineConfig, Moment, Patience, Transport};
+use transfer_engine::{ByteRate, EngineConfig, LineRate, Moment, Patience, Transport};
 
 use super::budgets::Budgets;
 use crate::exit::{ExitCode, Failure};
@@ -243,13 +243,14 @@ impl Config {
         let budgets = &self.budgets;
         // Lateness is real time, and rates are simulated: a fast clock must make up for as much more.
         let usual = EngineConfig::default();
-        let burst = budgets.burst().mul_f64(self.clock.speed.factor().max(1.0));
+        let in_real_time = |burst: Duration| burst.mul_f64(self.clock.speed.factor().max(1.0));
         EngineConfig {
             global_rate: ByteRate(budgets.global_rate_bytes_per_s.get()),
             global_profile: budgets.global_profile_permille.0,
             reserve_permille: budgets.reserve_permille,
             patience,
-            burst,
+            burst: in_real_time(budgets.burst()),
+            line_burst: in_real_time(budgets.line_burst()),
             ..usual
         }
     }
@@ -259,9 +260,9 @@ impl Config {
         ByteRate(self.budgets.cell_rate_bytes_per_s.get())
     }
 
-    /// Returns what one hub's line is filled at.
-    pub(super) fn link_rate(&self) -> ByteRate {
-        ByteRate(self.budgets.link_rate_bits_per_s.get().div_ceil(8))
+    /// Returns how fast one hub's line is filled.
+    pub(super) fn link_rate(&self) -> LineRate {
+        self.budgets.link_rate()
     }
 
     /// Returns how hubs are reached.
@@ -385,6 +386,8 @@ mod tests {
                 "key cell_rate_bytes_per_s: invalid value: integer `-5`",
             ),
             ("[budgets]\nburst_ms = 0", "key burst_ms: invalid value: integer `0`"),
+            ("[budgets]\nlink_rate_agreed = 1", "key link_rate_agreed: invalid type: integer `1`"),
+            ("[budgets]\nline_burst_ms = 500", "key budgets.line_burst_ms: expected link_rate_agreed = true"),
             (
                 "[budgets]\nreserve_permille = 1001",
                 "key reserve_permille: expected 0 to 1000 thousandths, found 1001",

@@ -13,7 +13,7 @@ use eligibility::Inventory;
 use head_end::{Clock, CounterFile, DayCounts, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
 use ledger::{EntryIndex, Ledger, OpenStoreError, SqliteStore};
-use transfer_engine::{LineRate, Moment};
+use transfer_engine::Moment;
 
 use super::chain::Believed;
 use super::config::Config;
@@ -53,7 +53,7 @@ impl Papers {
         let settings = Settings {
             engine: config.engine(),
             cell_rate: config.cell_rate(),
-            link_rate: LineRate::AtMost(config.link_rate()),
+            link_rate: config.link_rate(),
             transport: config.transport(),
             order_key: keys::read_signing_key(&config.order_key)?,
             papers: believed.papers.clone(),
