@@ -27,6 +27,7 @@ mod intake;
 mod legs;
 mod links;
 mod lists;
+mod looks;
 mod models;
 mod papers;
 mod path;
@@ -61,6 +62,7 @@ use crate::state::CampaignState;
 use approvals::Approval;
 use budgets::Agreed;
 use hours::Hours;
+use looks::Fetching;
 use models::Models;
 use papers::{HubPapers, Lead};
 use shares::{Flight, Shares};
@@ -146,6 +148,8 @@ struct Errand {
     idle_looks: u8,
     /// How often the hub said that the device does not fetch its image.
     declined_looks: u8,
+    /// How it fetches its image, as far as looks have told.
+    fetching: Option<Fetching>,
     /// The record that must be durable before anything is done for it, counted as [`Conductor::recorded`] counts.
     awaits: u64,
     activation_sent: bool,

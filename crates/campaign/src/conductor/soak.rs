@@ -69,18 +69,11 @@ impl Conductor {
         }
     }
 
-    /// Returns how long a hub may go without a look; none unless all that is left behind it is to be watched.
-    pub(super) fn soak_interval(&self, now: Moment, hub: HubId) -> Option<Duration> {
-        let mut interval: Option<Duration> = None;
-        for (_, device) in self.devices_of(hub) {
-            let Some((campaign, stage)) = self.under_way(device) else { continue };
-            let since = self.campaigns.get(&campaign)?.row(device)?.reached(Stage::Soaking);
-            let soak = self.soak_of(&campaign);
-            let rest = (since.filter(|_| stage == Stage::Soaking)? + soak).saturating_since(now);
-            let next = rest.min(soak / SOAK_LOOKS);
-            interval = Some(interval.map_or(next, |interval| interval.min(next)));
-        }
-        interval
+    /// Returns how long a device that soaks needs no look.
+    pub(super) fn soaks_for(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Option<Duration> {
+        let since = self.campaigns.get(campaign)?.row(device)?.reached(Stage::Soaking)?;
+        let soak = self.soak_of(campaign);
+        Some((since + soak).saturating_since(now).min(soak / SOAK_LOOKS))
     }
 
     fn soak_of(&self, campaign: &CampaignId) -> Duration {

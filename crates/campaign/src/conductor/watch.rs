@@ -1,6 +1,6 @@
 //! The HAN leg and the read-back: looking at hubs whose devices are at work.
 //!
-//! The hub spreads the image by itself; we look at it every `poll_interval_s`, one request for all its
+//! The hub spreads the image by itself; we look at it now and then (see `looks`), one request for all its
 //! devices. What counts as success is what the device says it runs, read back at the end.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use firmware_image::{Eui64, FileVersion};
 use transfer_engine::{HubId, Moment, Task};
 use wire::{HanDeviceStatus, HanState};
 
-use super::{Conductor, Due};
+use super::Conductor;
 use crate::order::CampaignId;
 use crate::stage::{Outcome, Stage};
 
@@ -24,41 +24,6 @@ const DECLINED_LOOKS: u8 = 3;
 const OLD_VERSION_LOOKS: u8 = 3;
 
 impl Conductor {
-    /// Makes sure that a hub is looked at within the poll interval.
-    pub(super) fn watch(&mut self, now: Moment, hub: HubId) {
-        let interval = self.poll_interval(now, hub);
-        let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
-        let Some(entry) = self.hubs.get_mut(&name) else { return };
-        let at = now + interval;
-        // One that was to come later, because only a soak was to be watched, comes earlier.
-        match entry.watch_at {
-            Some(planned) if planned <= at => return,
-            Some(planned) => self.timers.remove(planned, Due::Watch(hub)),
-            None => {}
-        }
-        entry.watch_at = Some(at);
-        self.timers.insert(at, Due::Watch(hub));
-    }
-
-    /// Looks at a hub at once instead of when its turn comes.
-    pub(super) fn look_now(&mut self, now: Moment, hub: HubId) {
-        if let Some(at) = self.hub_entry(hub).and_then(|entry| entry.watch_at.take()) {
-            self.timers.remove(at, Due::Watch(hub));
-        }
-        self.look_at(now, hub);
-    }
-
-    fn poll_interval(&self, now: Moment, hub: HubId) -> Duration {
-        let seconds = self
-            .hub_named(hub)
-            .and_then(|hub| hub.channels.values().next())
-            .and_then(|device| self.under_way(*device))
-            .and_then(|(campaign, _)| self.campaigns.get(&campaign))
-            .map_or(300, |state| state.order.policy.poll_interval_s);
-        let interval = Duration::from_secs(u64::from(seconds));
-        self.soak_interval(now, hub).map_or(interval, |rarely| rarely.max(interval))
-    }
-
     /// Looks at a hub, if any of its devices is at work.
     pub(super) fn look_at(&mut self, now: Moment, hub: HubId) {
         let Some(name) = self.hub_names.get(hub.0 as usize).copied() else { return };
@@ -204,6 +169,7 @@ impl Conductor {
             return;
         }
         self.note_challenge(device, status.challenge);
+        self.note_fetching(now, device, status);
         let runs_target = status.running_version == target.0;
         match (stage, status.state) {
             // A hub names no version of its own slot; that the image is ours it has confirmed when it was staged.
