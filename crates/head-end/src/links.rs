@@ -11,18 +11,16 @@
 //! repeats it, and knows why when it gives up.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use campaign::{Conductor, HubName, LinkDoubt};
+use campaign::{Conductor, LinkDoubt};
 use tokio::task::spawn_blocking;
 use transfer_engine::{HubId, LinkSecurity, Moment, Transmit, Transport};
-use wire::{
-    BroadcastSealer, Challenge, CounterLease, LinkKeys, SealError, SecureClient, SystemTitle, WanFrame,
-};
+use wire::{BroadcastSealer, Challenge, CounterLease, SealError, SecureClient, WanFrame};
 
 use crate::counters::{CounterError, Counters, KEYS_PER_APPEND, KeyName, SPAN};
+use crate::keyring::{HubKeys, Keyring, Rekeying};
 use crate::wires::{Incoming, Wires};
 
 /// What a train may take beyond one counter per frame: an association takes three.
@@ -34,35 +32,6 @@ const SHARED_IN_HAND: u32 = 1 << 15;
 
 /// Bytes of a challenge; 8 to 64 are allowed, 16 are as many as a key has.
 const CHALLENGE_LEN: usize = 16;
-
-/// The keys of one hub, or of all hubs.
-#[derive(Clone, Debug)]
-pub struct HubKeys {
-    /// What they are called in the file of counters.
-    pub name: KeyName,
-    /// The keys.
-    pub keys: LinkKeys,
-}
-
-/// All keys of a head-end.
-#[derive(Clone)]
-pub struct Keyring {
-    /// The name of the head-end in every nonce.
-    pub title: SystemTitle,
-    /// The keys of all hubs, for blocks that are sealed once.
-    pub shared: Option<HubKeys>,
-    /// Each hub's own.
-    pub hubs: BTreeMap<HubName, HubKeys>,
-}
-
-impl fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring")
-            .field("title", &self.title)
-            .field("hubs", &self.hubs.len())
-            .finish_non_exhaustive()
-    }
-}
 
 #[derive(Debug)]
 struct Link {
@@ -94,6 +63,24 @@ impl SecuredLinks {
             replies: Vec::new(),
             plain: Vec::new(),
         }
+    }
+
+    /// Takes other keys in the place of all those before. The links of hubs whose own are others now, or gone, are dropped
+    /// with the counters they had in hand, and their sessions ask for associations under the new ones; all other links go
+    /// on. What was sealed for all hubs under another key than now is not sent any more.
+    pub(crate) fn take_keys(&mut self, now: Moment, keyring: Keyring, conductor: &mut Conductor) -> Rekeying {
+        let before = std::mem::replace(&mut self.keyring, keyring);
+        let changed = before.changed_hubs(&self.keyring);
+        for hub in &changed {
+            if let Some(hub) = conductor.change_keys(now, *hub) {
+                self.links.remove(&hub);
+            }
+        }
+        let shared = before.seals_otherwise(&self.keyring);
+        if shared {
+            conductor.secure_links(now, self.sealer());
+        }
+        Rekeying { hubs: changed.len(), shared, before }
     }
 
     /// Makes the sealer of images for all hubs, for [`Conductor::secure_links`]; it has no counters yet.
@@ -131,6 +118,7 @@ impl SecuredLinks {
     /// Ciphers and sends trains, after reserving the counters that they lack with one write.
     pub(crate) async fn send(
         &mut self,
+        now: Moment,
         trains: &mut Vec<Transmit>,
         conductor: &mut Conductor,
         wires: &mut Wires,
@@ -138,7 +126,7 @@ impl SecuredLinks {
         for lot in trains.chunks(KEYS_PER_APPEND) {
             self.prepare(lot, conductor).await?;
             for train in lot {
-                if let Some(ciphered) = self.cipher(train, conductor) {
+                if let Some(ciphered) = self.cipher(now, train, conductor) {
                     wires.send(&ciphered).await;
                 }
             }
@@ -202,15 +190,18 @@ impl SecuredLinks {
         Some(link)
     }
 
-    fn cipher(&mut self, train: &Transmit, conductor: &mut Conductor) -> Option<Transmit> {
+    fn cipher(&mut self, now: Moment, train: &Transmit, conductor: &mut Conductor) -> Option<Transmit> {
         let Some(link) = self.link(train, conductor) else {
             conductor.doubt_hub(train.hub, LinkDoubt::NoKeys);
             return None;
         };
         match sealed_form(&mut link.security, train) {
             Ok(sealed) => sealed,
-            // The session will ask for its association when this is not answered.
-            Err(SealError::NotAssociated) => None,
+            // Asked for in vain by an earlier task: the session has to ask again before anything else.
+            Err(SealError::NotAssociated) => {
+                conductor.forget_association(now, train.hub);
+                None
+            }
             Err(error) => {
                 conductor.doubt_hub(train.hub, LinkDoubt::Sealing(error));
                 None
