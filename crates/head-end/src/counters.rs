@@ -304,6 +304,19 @@ mod tests {
         assert_eq!(cases, 720);
     }
 
+    /// Both had counters from the same end on, and each would have gone on as if the other was not there.
+    #[test]
+    fn two_holders_of_one_key_are_never_granted_the_same_counters() {
+        let mut counters = Counters::open(Box::new(Frail::default())).expect("empty");
+        let mut used = Used::default();
+        let mut holders = [counters.lease(KEYS[0]), counters.lease(KEYS[0])];
+        for round in 0..6 {
+            let lease = &mut holders[round % 2];
+            counters.reserve([(KEYS[0], &mut *lease)]).expect("room");
+            used.use_up(KEYS[0], lease);
+        }
+    }
+
     #[test]
     fn nothing_is_granted_when_the_disk_fails() {
         let mut counters =

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use campaign::{Conductor, LinkDoubt};
+use campaign::{Conductor, HubName, LinkDoubt};
 use tokio::task::spawn_blocking;
 use transfer_engine::{HubId, LinkSecurity, Moment, Transmit, Transport};
 use wire::{BroadcastSealer, Challenge, CounterLease, SealError, SecureClient, WanFrame};
@@ -69,18 +69,23 @@ impl SecuredLinks {
     /// with the counters they had in hand, and their sessions ask for associations under the new ones; all other links go
     /// on. What was sealed for all hubs under another key than now is not sent any more.
     pub(crate) fn take_keys(&mut self, now: Moment, keyring: Keyring, conductor: &mut Conductor) -> Rekeying {
-        let before = std::mem::replace(&mut self.keyring, keyring);
-        let changed = before.changed_hubs(&self.keyring);
-        for hub in &changed {
-            if let Some(hub) = conductor.change_keys(now, *hub) {
-                self.links.remove(&hub);
-            }
-        }
-        let shared = before.seals_otherwise(&self.keyring);
-        if shared {
+        let rekeying = self.replace_keys(keyring, |hub| conductor.change_keys(now, hub));
+        if rekeying.shared {
             conductor.secure_links(now, self.sealer());
         }
-        Rekeying { hubs: changed.len(), shared, before }
+        rekeying
+    }
+
+    /// Replaces all keys and drops the links of those that are others now; `told` says which hub it is that was told so.
+    fn replace_keys(&mut self, keyring: Keyring, told: impl FnMut(HubName) -> Option<HubId>) -> Rekeying {
+        let before = std::mem::replace(&mut self.keyring, keyring);
+        let changed = before.changed_hubs(&self.keyring);
+        let hubs = changed.len();
+        for hub in changed.into_iter().filter_map(told) {
+            self.links.remove(&hub);
+        }
+        let shared = before.seals_otherwise(&self.keyring);
+        Rekeying { hubs, shared, before }
     }
 
     /// Makes the sealer of images for all hubs, for [`Conductor::secure_links`]; it has no counters yet.
@@ -124,7 +129,7 @@ impl SecuredLinks {
         wires: &mut Wires,
     ) -> Result<(), CounterError> {
         for lot in trains.chunks(KEYS_PER_APPEND) {
-            self.prepare(lot, conductor).await?;
+            self.prepare(lot, |hub| conductor.hub_name(hub)).await?;
             for train in lot {
                 if let Some(ciphered) = self.cipher(now, train, conductor) {
                     wires.send(&ciphered).await;
@@ -136,10 +141,14 @@ impl SecuredLinks {
     }
 
     /// Sees that every hub of a lot has a link with counters in hand.
-    async fn prepare(&mut self, lot: &[Transmit], conductor: &Conductor) -> Result<(), CounterError> {
+    async fn prepare(
+        &mut self,
+        lot: &[Transmit],
+        name_of: impl Fn(HubId) -> Option<HubName>,
+    ) -> Result<(), CounterError> {
         let mut short = BTreeMap::new();
         for train in lot {
-            let Some(link) = self.link(train, conductor) else { continue };
+            let Some(link) = self.link(train, &name_of) else { continue };
             let needed = frames_of(train).saturating_add(SPARE);
             let lease = link.security.client_mut().lease_mut();
             // A key that is used up is left alone: its hub is doubted for want of counters.
@@ -177,10 +186,10 @@ impl SecuredLinks {
         (leases, result)
     }
 
-    fn link(&mut self, train: &Transmit, conductor: &Conductor) -> Option<&mut Link> {
+    fn link(&mut self, train: &Transmit, name_of: impl Fn(HubId) -> Option<HubName>) -> Option<&mut Link> {
         let (hub, address) = (train.hub, train.address);
         if !self.links.contains_key(&hub) {
-            let HubKeys { name, keys } = self.keyring.hubs.get(&conductor.hub_name(hub)?)?;
+            let HubKeys { name, keys } = self.keyring.hubs.get(&name_of(hub)?)?;
             let lease = self.counters.as_ref().expect("counters are back after every write").lease(*name);
             let client = SecureClient::new(keys.clone(), self.keyring.title, lease);
             self.links.insert(hub, Link { name: *name, address, security: LinkSecurity::new(client) });
@@ -191,7 +200,7 @@ impl SecuredLinks {
     }
 
     fn cipher(&mut self, now: Moment, train: &Transmit, conductor: &mut Conductor) -> Option<Transmit> {
-        let Some(link) = self.link(train, conductor) else {
+        let Some(link) = self.link(train, |hub| conductor.hub_name(hub)) else {
             conductor.doubt_hub(train.hub, LinkDoubt::NoKeys);
             return None;
         };
@@ -291,3 +300,6 @@ fn fresh_challenge() -> Challenge {
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     Challenge::new(&bytes).expect("16 bytes are a challenge")
 }
+
+#[cfg(test)]
+mod tests;
