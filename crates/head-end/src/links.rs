@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A hub takes some 250 B here from its first train on. What cannot be sent is dropped, as a line would: its session
-//! repeats it, and knows why when it gives up.
+//! repeats it, and knows why when it gives up. Keys may be replaced while all of this goes on: a link lives as long as the
+//! keys that it was made with.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

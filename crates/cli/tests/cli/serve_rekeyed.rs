@@ -53,7 +53,7 @@ fn keys_are_replaced_and_a_hub_is_added_under_a_campaign_without_a_restart() {
     let words = format!("expected a line for each hub of lists/inventory.csv, found none for {newcomer}");
     refused(&mut serve, &["link.keys: ", &words]);
     let last = keys.lines().count();
-    desk.write_private("link.keys", keys[..keys.trim_end().len() - 2].as_bytes());
+    desk.write_private("link.keys", &keys.as_bytes()[..keys.trim_end().len() - 2]);
     let fault = format!("link.keys line {last}, column authentication_key: expected 32 hexadecimal digits");
     refused(&mut serve, &[&fault]);
 
