@@ -45,12 +45,11 @@ impl Stamps {
     }
 }
 
+/// Where the files stood when they were read, and what was in them.
+type Found = (Stamps, Result<(Desk, Option<Keyring>), Failure>);
+
 /// Reads the files if they are not as before, or if somebody wants it; nothing while somebody is still writing.
-fn read(
-    config: &Config,
-    held: &Stamps,
-    is_wanted: bool,
-) -> Option<(Stamps, Result<(Desk, Option<Keyring>), Failure>)> {
+fn read(config: &Config, held: &Stamps, is_wanted: bool) -> Option<Found> {
     let stamps = Stamps::of(config);
     if stamps == *held && !is_wanted {
         return None;
