@@ -19,6 +19,9 @@ const ADDRESS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net:
 /// Between the two ends of a rotation: longer than the wait for an answer, shorter than the patience with a hub.
 const APART: Duration = Duration::from_secs(40);
 
+/// Where counters under the key of all hubs from before begin: higher than those under the next one will ever be.
+const BEFORE: u32 = 5_000_000;
+
 /// Which keys are rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rotated {
@@ -51,6 +54,8 @@ struct Ends {
     /// Plain frames of these kinds that the engine handed over.
     initiates: u32,
     associations: u32,
+    /// What was sealed for all hubs before is outdated.
+    is_sealed_anew: bool,
 }
 
 impl Ends {
@@ -66,7 +71,17 @@ impl Ends {
         engine.set_protection(hub, if has_shared { Protection::Shared } else { Protection::Own });
         engine.set_sealer(home.now, has_shared.then(|| sealer(0xBB, HEAD_END)));
         let link = client(1, HEAD_END);
-        Ends { home, engine, hub, link, title: HEAD_END, challenges: 0, initiates: 0, associations: 0 }
+        Ends {
+            home,
+            engine,
+            hub,
+            link,
+            title: HEAD_END,
+            challenges: 0,
+            initiates: 0,
+            associations: 0,
+            is_sealed_anew: false,
+        }
     }
 
     fn rotate_at_hub(&mut self, what: Rotated) {
@@ -82,6 +97,7 @@ impl Ends {
 
     fn rotate_at_head_end(&mut self, what: Rotated) {
         let now = self.home.now;
+        self.is_sealed_anew = what != Rotated::Own;
         if matches!(what, Rotated::Own | Rotated::Both) {
             self.link = client(7, self.title);
             self.engine.forget_association(now, self.hub);
@@ -103,6 +119,11 @@ impl Ends {
         for plain in train.contents.chunks(train.segment) {
             let apdu = &plain[8..];
             self.associations += u32::from(apdu[0] == 0x60);
+            if apdu[0] == 0xCB && self.is_sealed_anew {
+                let at = if apdu[1] < 0x80 { 3 } else { 3 + usize::from(apdu[1] & 0x7F) };
+                let counter = u32::from_be_bytes(apdu[at..at + 4].try_into().unwrap());
+                assert!(counter < BEFORE, "a block of the sealing before is sent");
+            }
             if let Ok(Apdu::ActionRequest(action)) = Apdu::parse(apdu) {
                 self.initiates += u32::from(action.method.index == 1);
             }
@@ -127,14 +148,14 @@ fn client(key: u8, title: SystemTitle) -> LinkSecurity {
 }
 
 fn sealer(key: u8, title: SystemTitle) -> BroadcastSealer {
-    // What is sealed under the keys before has the higher counters.
-    let first = if key == 0xBB { 5_000_000 } else { 0 };
-    BroadcastSealer::new(keys(key), title, lease(first))
+    BroadcastSealer::new(keys(key), title, lease(if key == 0xBB { BEFORE } else { 0 }))
 }
 
-/// Stages an image, and has keys rotated when so many blocks were sent.
-fn stage(has_shared: bool, what: Rotated, first: First, at_block: u32) {
-    let case = format!("{what:?}, first at {first:?}, block {at_block}, for all: {has_shared}");
+/// Stages an image, and has keys rotated when so many blocks were sent: while the hub is asked something between two of
+/// them, if there is a word.
+fn stage(has_shared: bool, what: Rotated, first: First, at_block: u32, has_word: bool) {
+    let case =
+        format!("{what:?}, first at {first:?}, block {at_block}, for all: {has_shared}, word: {has_word}");
     let mut ends = Ends::new(has_shared);
     let file = Recipe { len: 60_000, ..Recipe::new(METER_TYPE) }.signed();
     let identification = firmware_image::FileDigest::of(file.bytes()).as_bytes().to_vec().into();
@@ -148,6 +169,7 @@ fn stage(has_shared: bool, what: Rotated, first: First, at_block: u32) {
         if let Some(event) = ends.engine.poll_event() {
             match event.result {
                 Ok(Answer::Staged(report)) => break report,
+                Ok(Answer::HanStatus(_)) => continue,
                 // While only one end has the other key of all hubs. The conductor then goes on under the hub's own.
                 Err(Fault::Stalled { .. }) if has_shared && what != Rotated::Own => {
                     ends.engine.set_protection(ends.hub, Protection::Own);
@@ -158,6 +180,9 @@ fn stage(has_shared: bool, what: Rotated, first: First, at_block: u32) {
         }
         if second_at.is_none() && blocks >= at_block {
             second_at = Some(ends.home.now + APART);
+            if has_word {
+                assert!(ends.engine.assign(ends.home.now, ends.hub, Task::ReadHanStatus, Priority(0)));
+            }
             match first {
                 First::Hub => ends.rotate_at_hub(what),
                 First::HeadEnd => ends.rotate_at_head_end(what),
@@ -192,9 +217,11 @@ fn stage(has_shared: bool, what: Rotated, first: First, at_block: u32) {
 fn a_transfer_goes_on_without_a_second_initiate_whoever_has_the_other_keys_first() {
     for first in [First::Hub, First::HeadEnd] {
         for at_block in [1, 20, 57, 58, 59] {
-            stage(false, Rotated::Own, first, at_block);
-            for what in [Rotated::Own, Rotated::OfAllHubs, Rotated::Both, Rotated::OfAllHubsGone] {
-                stage(true, what, first, at_block);
+            for has_word in [false, true] {
+                stage(false, Rotated::Own, first, at_block, has_word);
+                for what in [Rotated::Own, Rotated::OfAllHubs, Rotated::Both, Rotated::OfAllHubsGone] {
+                    stage(true, what, first, at_block, has_word);
+                }
             }
         }
     }
