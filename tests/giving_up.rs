@@ -96,7 +96,7 @@ fn a_hub_whose_keys_nobody_has_is_given_up_for_that_and_not_for_its_line() {
     let Rehearsal { desk, settings, images, order, .. } = rehearsal(&spec, SEED);
     let mut now = spec.start;
     let mut conductor = Conductor::new(settings, desk, now);
-    conductor.secure_links(None);
+    conductor.secure_links(now, None);
     for image in images {
         conductor.add_image(image);
     }

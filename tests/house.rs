@@ -16,6 +16,7 @@ mod forecasts;
 mod giving_up;
 mod hash_backend;
 mod hours;
+mod link_keys;
 mod lists;
 mod onlookers;
 mod paths;

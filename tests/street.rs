@@ -24,7 +24,8 @@ pub(crate) fn world(text: &str, installations: u32) -> WorldSpec {
     spec
 }
 
-fn key(seed: u64, purpose: u8) -> SigningKey {
+/// A key of the seed: 1 makes images, 2 orders activations.
+pub(crate) fn key(seed: u64, purpose: u8) -> SigningKey {
     let mut bytes = [purpose; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     SigningKey::generate_from_seed(bytes)

@@ -104,7 +104,8 @@ impl Counters {
         CounterLease::after(self.ends.get(&key).copied().unwrap_or(self.floor))
     }
 
-    /// Makes a span more durable for each of these leases, at most [`KEYS_PER_APPEND`] of different keys, and grants it.
+    /// Makes a span more durable for each of these leases, at most [`KEYS_PER_APPEND`] of different keys, and grants it. A
+    /// lease behind which another holder of its key was granted some begins anew behind those, and loses what it had.
     pub(crate) fn reserve<'l>(
         &mut self,
         leases: impl IntoIterator<Item = (KeyName, &'l mut CounterLease)>,
@@ -112,6 +113,10 @@ impl Counters {
         let mut wanted = Vec::new();
         let mut records = Vec::new();
         for (key, lease) in leases {
+            let end = self.ends.get(&key).copied().unwrap_or(self.floor);
+            if lease.end() < end {
+                *lease = CounterLease::after(end);
+            }
             let request = lease.request(SPAN).map_err(CounterError::UsedUp)?;
             put_record(key, request.end(), &mut records);
             wanted.push((key, lease, request));
@@ -297,6 +302,19 @@ mod tests {
             }
         }
         assert_eq!(cases, 720);
+    }
+
+    /// Both had counters from the same end on, and each would have gone on as if the other was not there.
+    #[test]
+    fn two_holders_of_one_key_are_never_granted_the_same_counters() {
+        let mut counters = Counters::open(Box::new(Frail::default())).expect("empty");
+        let mut used = Used::default();
+        let mut holders = [counters.lease(KEYS[0]), counters.lease(KEYS[0])];
+        for round in 0..6 {
+            let lease = &mut holders[round % 2];
+            counters.reserve([(KEYS[0], &mut *lease)]).expect("room");
+            used.use_up(KEYS[0], lease);
+        }
     }
 
     #[test]

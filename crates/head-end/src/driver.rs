@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::counters::CounterError;
 use crate::day_counts::DayCounts;
 use crate::keeper::{Keeper, Kept};
+use crate::keyring::{Keyring, Rekeying};
 use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
 
@@ -31,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// What is left to do for a command once everything it brought about is durable.
 type Reply = Box<dyn FnOnce(Pulse) + Send>;
-type Command = Box<dyn FnOnce(&mut Conductor, Moment) -> Reply + Send>;
+type Command = Box<dyn FnOnce(&mut Conductor, Option<&mut SecuredLinks>, Moment) -> Reply + Send>;
 
 /// How the head-end is doing, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +84,25 @@ impl HeadEndHandle {
         &self,
         act: impl FnOnce(&mut Conductor, Moment) -> R + Send + 'static,
     ) -> Result<(R, Pulse), Stopped> {
+        self.command(|conductor, _, now| act(conductor, now)).await
+    }
+
+    /// Has the links take other keys in the place of all those before; `None` from a head-end that talks in the clear.
+    /// Hubs whose keys are the same notice nothing, also in the middle of a transfer.
+    pub async fn take_keys(&self, keyring: Keyring) -> Result<Option<Rekeying>, Stopped> {
+        let taken = self.command(move |conductor, links, now| {
+            links.map(|links| links.take_keys(now, keyring, conductor))
+        });
+        Ok(taken.await?.0)
+    }
+
+    async fn command<R: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Conductor, Option<&mut SecuredLinks>, Moment) -> R + Send + 'static,
+    ) -> Result<(R, Pulse), Stopped> {
         let (answer, answered) = oneshot::channel();
-        let command: Command = Box::new(move |conductor, now| {
-            let result = act(conductor, now);
+        let command: Command = Box::new(move |conductor, links, now| {
+            let result = act(conductor, links, now);
             Box::new(move |pulse| {
                 // Whoever asked may have gone away meanwhile.
                 let _ = answer.send((result, pulse));
@@ -191,7 +208,7 @@ impl HeadEnd {
             }
         }
         if let Some(links) = &mut self.links {
-            let sent = links.send(&mut self.trains, &mut self.conductor, &mut self.wires).await;
+            let sent = links.send(now, &mut self.trains, &mut self.conductor, &mut self.wires).await;
             sent.map_err(HeadEndError::Counters)?;
         }
         self.wires.flush().await;
@@ -259,7 +276,7 @@ impl HeadEnd {
     }
 
     fn take(&mut self, command: Command) {
-        let reply = command(&mut self.conductor, self.clock.now());
+        let reply = command(&mut self.conductor, self.links.as_mut(), self.clock.now());
         self.replies.push_back((self.conductor.recorded(), reply));
     }
 

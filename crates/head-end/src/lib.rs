@@ -17,6 +17,7 @@ mod day_counts; // what carriers have carried today, over a restart
 mod delivery; // one image to one device
 mod driver; // the loop
 mod keeper; // the ledger's thread
+mod keyring; // link keys, and what is different between two sets of them
 mod links; // ciphered links to hubs
 mod one_link; // the ciphered link of one delivery
 mod streams; // TCP, for hubs that are reached so
@@ -28,6 +29,7 @@ pub use counters::{CounterError, Counters, KeyName};
 pub use day_counts::{DayCountError, DayCounts};
 pub use delivery::{Delivery, DeliveryError, DeliveryReport, Progress, SignOrder, Silence, deliver};
 pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
-pub use links::{HubKeys, Keyring, SecuredLinks};
+pub use keyring::{HubKeys, Keyring, Rekeying};
+pub use links::SecuredLinks;
 pub use one_link::OneLink;
 pub use wires::{Incoming, Wires};

@@ -8,21 +8,20 @@
 //! ```
 //!
 //! A hub takes some 250 B here from its first train on. What cannot be sent is dropped, as a line would: its session
-//! repeats it, and knows why when it gives up.
+//! repeats it, and knows why when it gives up. Keys may be replaced while all of this goes on: a link lives as long as the
+//! keys that it was made with.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use campaign::{Conductor, HubName, LinkDoubt};
 use tokio::task::spawn_blocking;
 use transfer_engine::{HubId, LinkSecurity, Moment, Transmit, Transport};
-use wire::{
-    BroadcastSealer, Challenge, CounterLease, LinkKeys, SealError, SecureClient, SystemTitle, WanFrame,
-};
+use wire::{BroadcastSealer, Challenge, CounterLease, SealError, SecureClient, WanFrame};
 
 use crate::counters::{CounterError, Counters, KEYS_PER_APPEND, KeyName, SPAN};
+use crate::keyring::{HubKeys, Keyring, Rekeying};
 use crate::wires::{Incoming, Wires};
 
 /// What a train may take beyond one counter per frame: an association takes three.
@@ -34,35 +33,6 @@ const SHARED_IN_HAND: u32 = 1 << 15;
 
 /// Bytes of a challenge; 8 to 64 are allowed, 16 are as many as a key has.
 const CHALLENGE_LEN: usize = 16;
-
-/// The keys of one hub, or of all hubs.
-#[derive(Clone, Debug)]
-pub struct HubKeys {
-    /// What they are called in the file of counters.
-    pub name: KeyName,
-    /// The keys.
-    pub keys: LinkKeys,
-}
-
-/// All keys of a head-end.
-#[derive(Clone)]
-pub struct Keyring {
-    /// The name of the head-end in every nonce.
-    pub title: SystemTitle,
-    /// The keys of all hubs, for blocks that are sealed once.
-    pub shared: Option<HubKeys>,
-    /// Each hub's own.
-    pub hubs: BTreeMap<HubName, HubKeys>,
-}
-
-impl fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring")
-            .field("title", &self.title)
-            .field("hubs", &self.hubs.len())
-            .finish_non_exhaustive()
-    }
-}
 
 #[derive(Debug)]
 struct Link {
@@ -94,6 +64,29 @@ impl SecuredLinks {
             replies: Vec::new(),
             plain: Vec::new(),
         }
+    }
+
+    /// Takes other keys in the place of all those before. The links of hubs whose own are others now, or gone, are dropped
+    /// with the counters they had in hand, and their sessions ask for associations under the new ones; all other links go
+    /// on. What was sealed for all hubs under another key than now is not sent any more.
+    pub(crate) fn take_keys(&mut self, now: Moment, keyring: Keyring, conductor: &mut Conductor) -> Rekeying {
+        let rekeying = self.replace_keys(keyring, |hub| conductor.change_keys(now, hub));
+        if rekeying.shared {
+            conductor.secure_links(now, self.sealer());
+        }
+        rekeying
+    }
+
+    /// Replaces all keys and drops the links of those that are others now; `told` says which hub it is that was told so.
+    fn replace_keys(&mut self, keyring: Keyring, told: impl FnMut(HubName) -> Option<HubId>) -> Rekeying {
+        let before = std::mem::replace(&mut self.keyring, keyring);
+        let changed = before.changed_hubs(&self.keyring);
+        let hubs = changed.len();
+        for hub in changed.into_iter().filter_map(told) {
+            self.links.remove(&hub);
+        }
+        let shared = before.seals_otherwise(&self.keyring);
+        Rekeying { hubs, shared, before }
     }
 
     /// Makes the sealer of images for all hubs, for [`Conductor::secure_links`]; it has no counters yet.
@@ -131,14 +124,15 @@ impl SecuredLinks {
     /// Ciphers and sends trains, after reserving the counters that they lack with one write.
     pub(crate) async fn send(
         &mut self,
+        now: Moment,
         trains: &mut Vec<Transmit>,
         conductor: &mut Conductor,
         wires: &mut Wires,
     ) -> Result<(), CounterError> {
         for lot in trains.chunks(KEYS_PER_APPEND) {
-            self.prepare(lot, conductor).await?;
+            self.prepare(lot, |hub| conductor.hub_name(hub)).await?;
             for train in lot {
-                if let Some(ciphered) = self.cipher(train, conductor) {
+                if let Some(ciphered) = self.cipher(now, train, conductor) {
                     wires.send(&ciphered).await;
                 }
             }
@@ -148,10 +142,14 @@ impl SecuredLinks {
     }
 
     /// Sees that every hub of a lot has a link with counters in hand.
-    async fn prepare(&mut self, lot: &[Transmit], conductor: &Conductor) -> Result<(), CounterError> {
+    async fn prepare(
+        &mut self,
+        lot: &[Transmit],
+        name_of: impl Fn(HubId) -> Option<HubName>,
+    ) -> Result<(), CounterError> {
         let mut short = BTreeMap::new();
         for train in lot {
-            let Some(link) = self.link(train, conductor) else { continue };
+            let Some(link) = self.link(train, &name_of) else { continue };
             let needed = frames_of(train).saturating_add(SPARE);
             let lease = link.security.client_mut().lease_mut();
             // A key that is used up is left alone: its hub is doubted for want of counters.
@@ -189,10 +187,10 @@ impl SecuredLinks {
         (leases, result)
     }
 
-    fn link(&mut self, train: &Transmit, conductor: &Conductor) -> Option<&mut Link> {
+    fn link(&mut self, train: &Transmit, name_of: impl Fn(HubId) -> Option<HubName>) -> Option<&mut Link> {
         let (hub, address) = (train.hub, train.address);
         if !self.links.contains_key(&hub) {
-            let HubKeys { name, keys } = self.keyring.hubs.get(&conductor.hub_name(hub)?)?;
+            let HubKeys { name, keys } = self.keyring.hubs.get(&name_of(hub)?)?;
             let lease = self.counters.as_ref().expect("counters are back after every write").lease(*name);
             let client = SecureClient::new(keys.clone(), self.keyring.title, lease);
             self.links.insert(hub, Link { name: *name, address, security: LinkSecurity::new(client) });
@@ -202,15 +200,18 @@ impl SecuredLinks {
         Some(link)
     }
 
-    fn cipher(&mut self, train: &Transmit, conductor: &mut Conductor) -> Option<Transmit> {
-        let Some(link) = self.link(train, conductor) else {
+    fn cipher(&mut self, now: Moment, train: &Transmit, conductor: &mut Conductor) -> Option<Transmit> {
+        let Some(link) = self.link(train, |hub| conductor.hub_name(hub)) else {
             conductor.doubt_hub(train.hub, LinkDoubt::NoKeys);
             return None;
         };
         match sealed_form(&mut link.security, train) {
             Ok(sealed) => sealed,
-            // The session will ask for its association when this is not answered.
-            Err(SealError::NotAssociated) => None,
+            // Asked for in vain by an earlier task: the session has to ask again before anything else.
+            Err(SealError::NotAssociated) => {
+                conductor.forget_association(now, train.hub);
+                None
+            }
             Err(error) => {
                 conductor.doubt_hub(train.hub, LinkDoubt::Sealing(error));
                 None
@@ -300,3 +301,6 @@ fn fresh_challenge() -> Challenge {
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     Challenge::new(&bytes).expect("16 bytes are a challenge")
 }
+
+#[cfg(test)]
+mod tests;

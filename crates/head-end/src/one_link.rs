@@ -7,7 +7,8 @@ use transfer_engine::{Engine, HubId, LinkSecurity, Moment, Protection, Transmit}
 use wire::{CounterLease, LinkError, SealError, SecureClient, SystemTitle};
 
 use crate::counters::{CounterError, Counters, KeyName, SPAN};
-use crate::links::{HubKeys, SPARE, frames_of, sealed_form};
+use crate::keyring::HubKeys;
+use crate::links::{SPARE, frames_of, sealed_form};
 
 /// The ciphered link to the hub of a delivery.
 pub struct OneLink {
@@ -53,7 +54,7 @@ impl OneLink {
         }
         match sealed_form(&mut self.security, train) {
             Ok(sealed) => Ok(sealed),
-            // The session will ask for its association when this is not answered.
+            // Of a session that has given up; the next task of its hub begins with an association.
             Err(SealError::NotAssociated) => Ok(None),
             Err(error) => {
                 self.doubt = Some(error.into());

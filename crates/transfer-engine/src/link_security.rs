@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Whatever is lost is repeated by the session, which asks for its association again until it has one: each time
-//! under new counters, so nothing looks replayed. Sketch: about 130 B per hub at rest; 20 B more on each request.
+//! under new counters, so nothing looks replayed. Whoever puts another link in the place of one has to tell the session,
+//! which believes to be associated: [`Engine::forget_association`](crate::Engine::forget_association). Sketch: about 130 B per hub at rest; 20 B more on each request.
 
 use bytes::Bytes;
 use wire::{

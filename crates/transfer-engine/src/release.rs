@@ -154,6 +154,8 @@ pub(crate) struct Releases {
     encodings: BTreeMap<EncodingKey, Weak<EncodedBlocks>>,
     /// The latest that were sealed: to do it again takes new counters, and hubs would drop what they hear of the old.
     sealed: VecDeque<Arc<EncodedBlocks>>,
+    /// Sealed under keys of before: not sent any more, and held until their sessions have looked what their hubs hold.
+    outdated: Vec<Weak<EncodedBlocks>>,
     /// Seals images once for all hubs.
     pub(crate) sealer: Option<BroadcastSealer>,
 }
@@ -173,6 +175,21 @@ impl Releases {
         (id.0 as usize) < self.releases.len()
     }
 
+    /// Takes another sealer, or none. What was sealed before is given to nobody any more.
+    pub(crate) fn set_sealer(&mut self, sealer: Option<BroadcastSealer>) {
+        self.sealer = sealer;
+        self.sealed.clear();
+        let outdated = &mut self.outdated;
+        outdated.retain(|weak| weak.strong_count() > 0);
+        self.encodings.retain(|(_, _, _, service), weak| {
+            let stays = *service != BlockService::Sealed;
+            if !stays && weak.strong_count() > 0 {
+                outdated.push(weak.clone());
+            }
+            stays
+        });
+    }
+
     /// Keeps a sealed encoding while nobody uses it, as between two waves.
     fn keep(&mut self, sealed: Arc<EncodedBlocks>) -> Arc<EncodedBlocks> {
         if self.sealed.len() >= SEALED_KEPT {
@@ -184,7 +201,8 @@ impl Releases {
 
     /// Returns whether another encoding of so many bytes may be made beside those in use.
     fn has_room_for(&self, bytes: usize) -> bool {
-        let in_use = self.encodings.values().filter_map(Weak::upgrade).map(|encoded| encoded.frames.len());
+        let held = self.encodings.values().chain(&self.outdated);
+        let in_use = held.filter_map(Weak::upgrade).map(|encoded| encoded.frames.len());
         in_use.sum::<usize>() + bytes <= ENCODED_AT_ONCE
     }
 
@@ -288,6 +306,33 @@ mod tests {
         let plain = releases.encoding(id, 2, 64, BlockService::Sealed).expect("room");
         assert!(!plain.is_sealed(), "two counters are left");
         assert_eq!(plain.stride(), block_frame_len(64));
+    }
+
+    #[test]
+    fn what_was_sealed_before_is_given_to_nobody_under_another_sealer_and_counts_while_somebody_holds_it() {
+        let sealer = |key: u8| {
+            let mut lease = CounterLease::after(0);
+            lease.grant(lease.request(1_000).expect("room"));
+            Some(BroadcastSealer::new(LinkKeys::new([key; 16], [2; 16]), SystemTitle([3; 8]), lease))
+        };
+        let mut releases = Releases { sealer: sealer(1), ..Releases::default() };
+        let id = releases.add(release(500));
+        let plain = releases.encoding(id, 1, 64, BlockService::Unconfirmed).expect("room");
+        let before = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        releases.set_sealer(sealer(4));
+        let after = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        assert!(after.is_sealed() && !Arc::ptr_eq(&before, &after));
+        assert_ne!(after.train(0, 8), before.train(0, 8), "sealed under the other key");
+        let same = releases.encoding(id, 1, 64, BlockService::Unconfirmed).expect("room");
+        assert!(Arc::ptr_eq(&plain, &same), "what every hub's own key ciphers is as before");
+        let in_use = |releases: &Releases| releases.outdated.iter().filter_map(Weak::upgrade).count();
+        assert_eq!(in_use(&releases), 1);
+        releases.set_sealer(None);
+        assert_eq!(in_use(&releases), 2);
+        drop((before, after));
+        assert_eq!(in_use(&releases), 0);
+        let alone = releases.encoding(id, 1, 64, BlockService::Sealed).expect("room");
+        assert!(!alone.is_sealed(), "nobody seals for all");
     }
 
     /// Hubs that each asked for another block size could have had us encode the image thousands of times over.

@@ -371,10 +371,7 @@ impl Session {
             let restarts = active.restarts;
             return self.finish(now, Err(Fault::AssociationLost(restarts)));
         }
-        if let Some(transfer) = active.transfer.as_mut() {
-            transfer.lapse();
-        }
-        self.go(now, Step::Associate);
+        active.begin_anew(now);
         None
     }
 

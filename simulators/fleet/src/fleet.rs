@@ -196,6 +196,14 @@ impl Fleet {
         self.bring_up(last.min(first_wrong), hub);
     }
 
+    /// Gives a hub that speaks ciphered other keys; what has reached it by now was heard under those before.
+    pub fn take_keys(&mut self, now: Moment, hub: HubId, security: HubSecurity) {
+        if (hub.0 as usize) < self.members.len() {
+            self.take_inbound(now, hub);
+            self.members[hub.0 as usize].home.take_keys(now, security, &mut self.commons);
+        }
+    }
+
     /// Makes sure that a hub is looked at by this moment.
     fn bring_up(&mut self, at: Moment, hub: HubId) {
         let member = &mut self.members[hub.0 as usize];

@@ -19,7 +19,7 @@ pub(crate) use faults::Retired;
 use faults::Troubles;
 pub(crate) use leap::{Fetch, Run};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, HubSecurity};
 use crate::invariants::HomeWitness;
 use crate::link::{HanLink, LossReason};
 use crate::meter::Meter;
@@ -226,6 +226,13 @@ impl Home {
         self.hub.receive_wan(now, &mut commons.pool, frame, reply);
         self.collect_from_hub(now, commons);
         self.testify(now, commons);
+    }
+
+    /// Gives the hub other keys after running the home up to `now`.
+    pub(crate) fn take_keys(&mut self, now: Moment, security: HubSecurity, commons: &mut Commons) {
+        self.run(now, commons);
+        self.hub.take_keys(now, &mut commons.pool, security);
+        self.collect_from_hub(now, commons);
     }
 
     /// Hands the hub an image block from the WAN, which it does not answer.

@@ -32,15 +32,29 @@ pub enum LinkDoubt {
 
 impl Conductor {
     /// Has all hubs talked to ciphered, blocks sealed once for all of them if there is a sealer. Call it before the
-    /// first hub is talked to: before [`Conductor::resume`].
-    pub fn secure_links(&mut self, sealer: Option<BroadcastSealer>) {
+    /// first hub is talked to, that is before [`Conductor::resume`]; and again when the key of all hubs is another one,
+    /// has come or has gone: what was sealed before is not sent any more.
+    pub fn secure_links(&mut self, now: Moment, sealer: Option<BroadcastSealer>) {
         self.protection = if sealer.is_some() { Protection::Shared } else { Protection::Own };
-        if let Some(sealer) = sealer {
-            self.engine.set_sealer(sealer);
-        }
         for hub in self.hubs.values() {
             self.engine.set_protection(hub.id, self.protection);
         }
+        self.engine.set_sealer(now, sealer);
+    }
+
+    /// Takes the news that a hub's own keys are others now, or gone: it is asked for its association anew, and what was
+    /// doubted of it under those before is forgotten. Returns which hub it is, if it was ever talked to.
+    pub fn change_keys(&mut self, now: Moment, hub: HubName) -> Option<HubId> {
+        let entry = self.hubs.get_mut(&Eui64::from_bytes(hub))?;
+        entry.doubt = None;
+        let hub = entry.id;
+        self.engine.forget_association(now, hub);
+        Some(hub)
+    }
+
+    /// Takes the news that there is no association under which what was to be sent to a hub could be ciphered.
+    pub fn forget_association(&mut self, now: Moment, hub: HubId) {
+        self.engine.forget_association(now, hub);
     }
 
     /// Returns the counters of the key of all hubs, so that more can be granted.

@@ -51,7 +51,8 @@ Links to hubs are ciphered (DLMS security suite 0) when the configuration says:
   keys = \"link.keys\"            # holder,system_title,encryption_key,authentication_key; mode 0600
   counters = \"run/counters\"     # never to be lost as long as the keys are in use
 
-Lists are read again when their files change, and at once on SIGHUP: devices under way are judged by them at their next step.
+Lists and link keys are read again when one of their files changes, and at once on SIGHUP: devices under way are judged by
+new lists at their next step, and a hub whose keys are others is asked for its association anew, in the middle of a transfer too.
 The first Ctrl-C or SIGTERM drains, the second kills. Killing does no harm: the next start goes on where the
 ledger ends.")]
 pub(crate) struct ServeArguments {
@@ -112,8 +113,7 @@ async fn serve(
     let (trust, trust_now) = watch::channel(Arc::new(room.believed.images.clone()));
     let desk = LiveDesk { head_end: handle.clone(), trust: trust_now, images: room.images };
     tokio::spawn(chain::follow(config.clone(), room.believed, handle.clone(), trust, stop_engine.clone()));
-    let (head_end_of_lists, stop_lists) = (handle.clone(), stop_engine.clone());
-    tokio::spawn(lists::follow(config.clone(), stamps, room.keys, head_end_of_lists, hangup, stop_lists));
+    tokio::spawn(lists::follow(config.clone(), stamps, handle.clone(), hangup, stop_engine.clone()));
     let router = smso_adapter::router(desk, Limits { hosts, ..Limits::default() });
     let mut api_task =
         tokio::spawn(smso_adapter::serve(listener, router, stop_api.clone().cancelled_owned()));

@@ -24,6 +24,7 @@ mod serve;
 mod serve_chain;
 mod serve_explain;
 mod serve_lists;
+mod serve_rekeyed;
 mod serve_secured;
 mod softhsm;
 mod terminal;

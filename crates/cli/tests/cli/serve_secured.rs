@@ -14,16 +14,29 @@ use crate::desk::Desk;
 use crate::running::Running;
 use crate::serve::{CONFIG, address, bodies, create, desk, number, wait_for};
 
-const LINKS: &str = "[link_security]\nkeys = 'link.keys'\ncounters = 'run/counters'\n";
+pub(crate) const LINKS: &str = "[link_security]\nkeys = 'link.keys'\ncounters = 'run/counters'\n";
 
 /// A street whose hubs have keys, and a configuration that names them.
-fn secured_desk() -> (Desk, Running) {
+pub(crate) fn secured_desk() -> (Desk, Running) {
     let desk = desk();
     let fleet = desk.start(
         "fleet street.toml --port 0 --speed 600 --image esme.ota --inventory lists --fresh-link-keys link.keys",
     );
     desk.write("serve.toml", format!("{CONFIG}{LINKS}").as_bytes());
     (desk, fleet)
+}
+
+/// A file of link keys with another key of each hub's own.
+pub(crate) fn altered(keys: &str) -> String {
+    let altered = keys.lines().map(|line| {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if cells[0].contains('-') && cells[0] != "head-end" && cells[0] != "all-hubs" {
+            let digit = if cells[2].starts_with('0') { "1" } else { "0" };
+            cells[2].replace_range(..1, digit);
+        }
+        cells.join(",") + "\n"
+    });
+    altered.collect()
 }
 
 /// What went to the hubs, with whom it was for.
@@ -147,18 +160,7 @@ fn a_secured_street_is_updated_and_nothing_crosses_in_the_clear_or_twice_under_o
 fn a_hub_with_other_keys_is_given_up_with_the_reason_in_the_ledger() {
     let (desk, fleet) = secured_desk();
     let keys = String::from_utf8(desk.read("link.keys")).unwrap();
-    let altered: Vec<String> = keys
-        .lines()
-        .map(|line| {
-            let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
-            if cells[0].contains('-') && cells[0] != "head-end" && cells[0] != "all-hubs" {
-                let digit = if cells[2].starts_with('0') { "1" } else { "0" };
-                cells[2].replace_range(..1, digit);
-            }
-            cells.join(",")
-        })
-        .collect();
-    desk.write_private("other.keys", format!("{}\n", altered.join("\n")).as_bytes());
+    desk.write_private("other.keys", altered(&keys).as_bytes());
     let quick =
         CONFIG.replace("request_timeout_ms = 60000", "request_timeout_ms = 20000, request_attempts = 2");
     desk.write("serve.toml", format!("{quick}{}", LINKS.replace("link.keys", "other.keys")).as_bytes());

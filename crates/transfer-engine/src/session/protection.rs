@@ -3,8 +3,8 @@
 use wire::MAX_SEAL_OVERHEAD;
 
 use super::{Session, Transport};
-use crate::BlockService;
 use crate::budget::DATAGRAM_OVERHEAD;
+use crate::{BlockService, Moment};
 
 /// How frames to a hub are protected. The engine counts what protection costs; who ciphers is its driver, with a
 /// [`LinkSecurity`](crate::LinkSecurity), but for blocks that are sealed once for all hubs.
@@ -35,6 +35,27 @@ impl Protection {
 }
 
 impl Session {
+    /// The association is gone, and no fault of the hub's: whatever is under way asks for it anew, with full patience.
+    pub(crate) fn forget_association(&mut self, now: Moment) {
+        self.associated = false;
+        for active in self.under_way() {
+            active.begin_anew(now);
+        }
+    }
+
+    /// Sends nothing more of what is sealed for all hubs; says whether there was something. A staging that did begins
+    /// anew, and finds by attributes 4 and 3 what is still to be sent.
+    pub(crate) fn drop_sealed(&mut self, now: Moment) -> bool {
+        let mut is_found = false;
+        for active in self.under_way() {
+            if active.transfer.as_ref().is_some_and(|transfer| transfer.encoded.is_sealed()) {
+                active.begin_anew(now);
+                is_found = true;
+            }
+        }
+        is_found
+    }
+
     /// Returns how blocks of a staging that begins now travel.
     pub(super) fn service(&self) -> BlockService {
         match self.transport {

@@ -15,7 +15,7 @@
 //!            └─ WritePaper ─► WritePaper ─► … ─► done
 //! ```
 //!
-//! Any step may fall back to `Associate` when the hub has lost its association (a reboot).
+//! Any step may fall back to `Associate` when the association is gone: the hub rebooted, or its keys are others now.
 //! The order of the requests is that of the Blue Book's image transfer procedure, IEC 62056-6-2.
 
 use crate::engine::SessionState;

@@ -108,6 +108,12 @@ impl Session {
         }
     }
 
+    /// Returns the task at hand and the image that was set aside for it.
+    pub(super) fn under_way(&mut self) -> impl Iterator<Item = &mut Active> {
+        let aside = self.others.as_mut().and_then(|others| others.aside.as_deref_mut());
+        self.active.iter_mut().chain(aside)
+    }
+
     /// Drops what waits and what is under way; says nothing to the hub, whose slot keeps its blocks.
     pub(crate) fn abandon(&mut self) -> Vec<Task> {
         let others = self.others.take().map(|others| *others).unwrap_or_default();
@@ -156,6 +162,16 @@ impl Session {
 }
 
 impl Active {
+    /// Goes back to the association; the slot remembers its blocks, so nothing is sent twice.
+    pub(super) fn begin_anew(&mut self, now: Moment) {
+        if let Some(transfer) = self.transfer.as_mut() {
+            transfer.lapse();
+        }
+        self.step = Step::Associate;
+        self.attempts = 0;
+        self.turn = Turn::ours(now);
+    }
+
     /// Says whether it is an image of which nothing was said to the hub yet.
     fn has_not_begun(&self) -> bool {
         let is_first = self.attempts == 0 && self.restarts == 0 && self.transfer.is_none();

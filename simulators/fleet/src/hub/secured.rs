@@ -52,6 +52,25 @@ impl Hub {
         self.secured = Some(Box::new(Secured { server, log, plain: Vec::new(), answer: Vec::new() }));
     }
 
+    /// Takes other keys in the place of its own and those of all hubs, as an operator's key management brings them.
+    /// Associations end with the keys before; slots keep their blocks. A hub that has none goes on in the clear.
+    pub fn take_keys(&mut self, now: Moment, pool: &mut SectorPool, security: HubSecurity) {
+        self.advance(now, pool);
+        let Some(mut secured) = self.secured.take() else { return };
+        let before = self.config.security.as_ref().and_then(|security| security.broadcast.as_ref());
+        let same_for_all =
+            before.zip(security.broadcast.as_ref()).is_some_and(|(before, after)| before.is_same_as(after));
+        // Counters under another key begin anew, and its first sealing would look older than the last one before.
+        let windows = if same_for_all { secured.server.windows().to_vec() } else { Vec::new() };
+        let end = secured.server.lease().end().max(security.first_counter);
+        let stored = secured.log.store(&mut self.board.flash, pool, &to_record(end, &windows));
+        let HubSecurity { title, keys, broadcast, .. } = security.clone();
+        secured.server = SecureServer::new(keys, broadcast, title, CounterLease::after(end), windows);
+        self.config.security = Some(security);
+        self.secured = Some(secured);
+        self.settle(now, pool, stored);
+    }
+
     /// Serves one frame as a hub with keys does, and puts the ciphered side back.
     pub(super) fn serve_secured(
         &mut self,

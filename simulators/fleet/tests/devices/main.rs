@@ -9,6 +9,7 @@ mod dlms; // the hub as a DLMS server, frame by frame
 mod download; // from the hub's slot into the meter's bank
 mod home; // the harness: one hub, its meters, the radio between them
 mod power_cuts; // the supply fails at every flash operation
+mod rekeyed; // keys that are rotated in the middle of a transfer
 mod repair; // blocks that arrive wrong
 mod replay; // orders and counters that were spent
 mod rules; // the rules of the OTA cluster, one by one

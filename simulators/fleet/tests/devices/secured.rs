@@ -22,7 +22,7 @@ use crate::home::{
     trust,
 };
 
-const HEAD_END: SystemTitle = SystemTitle(*b"LMPhead1");
+pub const HEAD_END: SystemTitle = SystemTitle(*b"LMPhead1");
 
 fn broadcast_keys() -> LinkKeys {
     LinkKeys::new([0xBB; 16], [0xAA; 16])
@@ -32,7 +32,7 @@ fn keys(hub: u8) -> LinkKeys {
     LinkKeys::new([hub; 16], [0xAA; 16])
 }
 
-fn security(hub: u8) -> Option<HubSecurity> {
+pub fn security(hub: u8) -> Option<HubSecurity> {
     Some(HubSecurity {
         title: SystemTitle([b'L', b'M', b'P', 0, 0, 0, 0, hub]),
         keys: keys(hub),
@@ -42,7 +42,7 @@ fn security(hub: u8) -> Option<HubSecurity> {
     })
 }
 
-fn lease(first: u32) -> CounterLease {
+pub fn lease(first: u32) -> CounterLease {
     let mut lease = CounterLease::after(first);
     let request = lease.request(1_000_000).unwrap();
     lease.grant(request);

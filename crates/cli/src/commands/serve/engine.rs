@@ -2,13 +2,12 @@
 //!
 //! Recovery is the only way to start: an empty ledger is one with nothing to fold.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::{BudgetBook, Conductor, Desk, HubName, ReplayError, Settings};
+use campaign::{BudgetBook, Conductor, Desk, ReplayError, Settings};
 use eligibility::Inventory;
 use head_end::{Clock, CounterFile, DayCounts, Keyring, SecuredLinks};
 use host::{Participant, SteadyClock};
@@ -42,8 +41,6 @@ pub(super) struct EngineRoom {
     pub(super) links: Option<SecuredLinks>,
     /// What carriers with a cap have carried today.
     pub(super) days: Option<DayCounts>,
-    /// Hubs that it has link keys for; none when it talks in the clear.
-    pub(super) keys: Option<BTreeSet<HubName>>,
 }
 
 impl Papers {
@@ -58,8 +55,7 @@ impl Papers {
             order_key: keys::read_signing_key(&config.order_key)?,
             papers: believed.papers.clone(),
         };
-        let desk = take_lists(config)?;
-        let keyring = read_keyring(config, &desk.inventory)?;
+        let (desk, keyring) = read_desk(config)?;
         let book = config.budgets.book(&desk.inventory);
         let book = book.map_err(|fault| {
             Failure::message(ExitCode::BadInput, format_args!("the configuration, {fault}"))
@@ -68,16 +64,12 @@ impl Papers {
     }
 }
 
-fn take_lists(config: &Config) -> Result<Desk, Failure> {
+/// Reads the lists and the link keys, if there are any, as they are now: with the same care at the start and while the
+/// engine runs.
+pub(super) fn read_desk(config: &Config) -> Result<(Desk, Option<Keyring>), Failure> {
     let eligibility::Lists { register, inventory, .. } = lists::read_whole(&config.lists.paths())?;
-    Ok(Desk { register, inventory, gate: config.gate() })
-}
-
-/// Reads the lists as they are now, with the same care as at the start.
-pub(super) fn read_desk(config: &Config) -> Result<Desk, Failure> {
-    let desk = take_lists(config)?;
-    read_keyring(config, &desk.inventory)?;
-    Ok(desk)
+    let keyring = read_keyring(config, &inventory)?;
+    Ok((Desk { register, inventory, gate: config.gate() }, keyring))
 }
 
 /// Reads the link keys, if there are any, and sees that no hub would be talked to in the clear.
@@ -116,10 +108,9 @@ impl EngineRoom {
         if let Some(root) = &believed.root {
             conductor.trust_operators(root.clone());
         }
-        let keys = keyring.as_ref().map(|keyring| keyring.hubs.keys().copied().collect());
         let links = keyring.map(|keyring| open_links(config, keyring)).transpose()?;
         if let Some(links) = &links {
-            conductor.secure_links(links.sealer());
+            conductor.secure_links(start, links.sealer());
         }
         for image in stored.images {
             conductor.add_image(image);
@@ -131,7 +122,7 @@ impl EngineRoom {
         let resumed = conductor.resume(clock.now());
         resumed.map_err(|error| not_resumed(config, error))?;
         let images = Arc::new(images);
-        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links, days, keys })
+        Ok(EngineRoom { conductor, ledger, clock: Arc::new(clock), believed, images, links, days })
     }
 }
 
