@@ -19,7 +19,7 @@ use crate::keeper::{Keeper, Kept};
 use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
 
-/// Trains sent in one turn. Enough to make the turn's own cost vanish, and few enough to hear what comes in
+/// Trains sent in one turn, by each thread that sends. Enough to make the turn's own cost vanish, and few enough to hear what comes in
 /// meanwhile.
 const TRAINS_PER_TURN: usize = 128;
 
@@ -178,7 +178,7 @@ impl HeadEnd {
             links.keep_shared(&mut self.conductor).await.map_err(HeadEndError::Counters)?;
         }
         let mut done = false;
-        for _ in 0..TRAINS_PER_TURN {
+        for _ in 0..TRAINS_PER_TURN * self.wires.sending_threads() {
             self.append().await?;
             match self.conductor.poll_transmit(now) {
                 Some(transmit) if self.links.is_some() => self.trains.push(transmit),
