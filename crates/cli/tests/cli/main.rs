@@ -25,6 +25,7 @@ mod serve_chain;
 mod serve_explain;
 mod serve_lists;
 mod serve_secured;
+mod serve_sending;
 mod softhsm;
 mod terminal;
 mod trust_chain;
