@@ -95,6 +95,13 @@ impl Datagrams {
         }
     }
 
+    /// Waits until what was flushed has left.
+    pub(crate) async fn settle(&mut self) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.settle().await;
+        }
+    }
+
     /// Waits until something may have come.
     pub(crate) async fn readable(&self) {
         if let Err(error) = self.arrivals.readable().await {

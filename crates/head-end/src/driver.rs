@@ -210,6 +210,8 @@ impl HeadEnd {
 
     async fn append(&mut self) -> Result<(), HeadEndError> {
         while let Some(batch) = self.conductor.poll_append() {
+            // No block leaves after the pause that ended it is durable.
+            self.wires.settle().await;
             if !self.keeper.append(batch).await {
                 self.hear_keeper()?;
                 return Err(HeadEndError::KeeperGone);

@@ -67,7 +67,8 @@ impl Wires {
     }
 
     /// Sends a train, in one system call where the kernel can; a single datagram waits for others until [`Wires::flush`] or
-    /// [`Wires::ready`], and so does all that several threads send. What the kernel will not take is lost, as on any link; the engine repairs it.
+    /// [`Wires::ready`], and so does all that several threads send. What the kernel will not take is lost, as on any link; the
+    /// engine repairs it.
     pub async fn send(&mut self, transmit: &Transmit) {
         match transmit.transport {
             Transport::Datagram => {
@@ -84,6 +85,11 @@ impl Wires {
     /// but for no more than was handed to them since the last flush.
     pub async fn flush(&mut self) {
         self.datagrams.flush().await;
+    }
+
+    /// Waits until what was flushed has left. What is recorded after this is durable after it has.
+    pub(crate) async fn settle(&mut self) {
+        self.datagrams.settle().await;
     }
 
     /// Waits until there may be something to take in.

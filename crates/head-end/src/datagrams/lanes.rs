@@ -85,6 +85,13 @@ impl Lanes {
             lane.flush(line).await;
         }
     }
+
+    /// Waits until all threads have sent what they were handed.
+    pub(super) async fn settle(&mut self) {
+        for lane in &mut self.lanes {
+            lane.settle().await;
+        }
+    }
 }
 
 impl Drop for Lanes {
@@ -163,15 +170,21 @@ impl Lane {
         if self.filling.waiting() == 0 {
             return;
         }
-        if self.other.is_none() {
-            let back = match &mut self.thread {
-                Some(thread) => thread.back.recv().await,
-                None => None,
-            };
-            self.take_back(back);
-        }
+        self.settle().await;
         self.hand_over();
         line.send(&mut self.filling).await;
+    }
+
+    /// Waits until the thread has sent what it was handed.
+    async fn settle(&mut self) {
+        if self.other.is_some() {
+            return;
+        }
+        let back = match &mut self.thread {
+            Some(thread) => thread.back.recv().await,
+            None => None,
+        };
+        self.take_back(back);
     }
 
     /// Takes back what the thread has sent; nothing when it has ended by itself, with what it had. Then the driver does
@@ -227,6 +240,12 @@ mod tests {
         timeout(Duration::from_secs(5), act).await.expect("nobody hangs")
     }
 
+    /// Looks once whether something is done, and drops it.
+    async fn is_done(act: impl Future<Output = ()>) -> bool {
+        let mut act = pin!(act);
+        poll_fn(|context| Poll::Ready(act.as_mut().poll(context).is_ready())).await
+    }
+
     #[tokio::test]
     async fn when_a_thread_panics_its_lot_is_lost_and_the_driver_goes_on_without_it() {
         let (line, hub) = (line(), plains(1).remove(0));
@@ -254,17 +273,13 @@ mod tests {
         put(&mut lanes, &hub, b"first", &line).await;
         in_time(lanes.flush(&line)).await;
         put(&mut lanes, &hub, b"second", &line).await;
-        {
-            let mut flush = pin!(lanes.flush(&line));
-            let first_look = poll_fn(|context| Poll::Ready(flush.as_mut().poll(context))).await;
-            assert!(
-                first_look.is_pending(),
-                "the second lot waits for the first, and nobody waits for it now"
-            );
-        }
+        assert!(!is_done(lanes.settle()).await, "the first lot is under way");
+        assert!(!is_done(lanes.flush(&line)).await, "the second lot waits for the first");
         go.send(()).expect("the thread waits");
         go.send(()).expect("the thread waits");
         in_time(lanes.flush(&line)).await;
+        in_time(lanes.settle()).await;
+        hub.set_nonblocking(true).expect("a socket");
         for word in [b"first".as_slice(), b"second"] {
             for _ in 0..LEAST {
                 assert_eq!(next(&hub), word);
