@@ -27,14 +27,14 @@ pub enum Incoming<'a> {
 /// is to be sent does not wait for long.
 const BATCHES_PER_TURN: usize = 8;
 
-/// The most threads that send. The driver decides in a tenth of the time that the kernel takes for a datagram that goes alone,
-/// and feeds no more than that many; the rest is for machines that nobody here has seen.
+/// The most threads that send. One driver was measured to feed five with datagrams that go alone, on a machine that has no more
+/// than two cores; beyond ten times that, a number is a mistake.
 pub const SENDING_THREADS_MOST: usize = 64;
 
 /// The sockets of a head-end.
 ///
-/// Datagrams may be sent by several threads, divided by hub. Streams stay with the driver: their kernel's path is a third of
-/// a datagram's, for a whole window is one write, and what they bring back comes from the same sockets, in the same turn.
+/// Datagrams may be sent by several threads, divided by hub. Streams stay with the driver: a window of blocks is one write there,
+/// and the answers, which come back on the same sockets, are the driver's to hear in any case.
 #[derive(Debug)]
 pub struct Wires {
     datagrams: Datagrams,
