@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything stays on the loopback device and ends by itself. `-- --full` runs the long form, `-- --peers` other
-//! people's servers beside it, `-- udp`, `tcp` or `pacing` single rows, `--json FILE` writes the figures. What each row means is said
+//! people's servers beside it, `-- udp`, `tcp`, `pacing` or `lanes` single rows, `--json FILE` writes the figures. What each row means is said
 //! in `benches/README.md`.
 
 #[path = "wire/bare.rs"]
@@ -15,6 +15,8 @@ mod bare; // the loop without an engine
 mod fleet_process; // the child
 #[path = "wire/hubs.rs"]
 mod hubs; // what a hub answers
+#[path = "wire/lanes.rs"]
+mod lanes; // several threads that send
 #[path = "wire/machine.rs"]
 mod machine; // what we run on
 #[path = "wire/peer_clients.rs"]
@@ -85,8 +87,11 @@ fn main() {
         finish(runtime.block_on(rows::tcp(wish.full, limit)));
     }
     if wish.wants("pacing") {
-        finish(runtime.block_on(rows::pacing(wish.full, rows::ALONE)));
+        finish(runtime.block_on(rows::pacing(wish.full, rows::BLOCK_BY_BLOCK)));
         finish(runtime.block_on(rows::pacing(wish.full, rows::ROUND_TRIP)));
+    }
+    if wish.wants("lanes") {
+        finish(runtime.block_on(lanes::lanes(wish.full)));
     }
     if wish.peers {
         finish(Ok(runtime.block_on(peers::all())));

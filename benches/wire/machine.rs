@@ -25,7 +25,16 @@ pub fn load() -> String {
 /// Returns the processor time this process has taken, user and system together: on a machine that is shared, wall time
 /// says nothing.
 pub fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time_of(ClockId::ProcessCPUTime)
+}
+
+/// Returns the processor time the calling thread has taken.
+pub fn thread_time() -> Duration {
+    time_of(ClockId::ThreadCPUTime)
+}
+
+fn time_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     let (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec);
     Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0))
 }

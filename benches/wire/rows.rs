@@ -1,5 +1,6 @@
 //! The measurements: UDP in trains, TCP in windows, and many paced hubs.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use transfer_engine::{ByteRate, Task, Transport};
@@ -11,28 +12,32 @@ use crate::report::{Row, median};
 use crate::sender::{Lines, Sender, Spent};
 
 /// Blocks of one train, the engine's own default.
-const TRAIN: u32 = 16;
+pub const TRAIN: u32 = 16;
 
 /// Confirmed blocks in flight on a stream.
 const WINDOW: u8 = 15;
 
-/// Lines so fast that their 50 ms hold a whole train.
-const FAST_LINES: Lines = Lines { rate: ByteRate(1_000_000), burst: Duration::from_millis(50) };
+/// The thread that decides sends by itself.
+pub const ALONE: NonZeroUsize = NonZeroUsize::MIN;
 
-/// What trains may take of a line of 40 kbit/s: one block, which is longer than the usual burst, or what is on its way within
-/// the round trip of 2G.
-pub const ALONE: Duration = FAST_LINES.burst;
+/// Lines so fast that their 50 ms hold a whole train.
+pub const FAST_LINES: Lines = Lines { rate: ByteRate(1_000_000), burst: BLOCK_BY_BLOCK };
+
+/// What a train may take of a line: of 40 kbit/s less than a block, so that each goes alone ...
+pub const BLOCK_BY_BLOCK: Duration = Duration::from_millis(50);
+
+/// ... and what is on its way within the round trip of 2G.
 pub const ROUND_TRIP: Duration = Duration::from_millis(760);
 
 /// Blocks a second of all hubs together where the cost of a block is measured. Faster, and the receiver's buffer overflows whenever it is off the
 /// processor for some milliseconds; slower, and the sender's turns are short.
-const STEADY: u64 = 200_000;
+pub const STEADY: u64 = 200_000;
 
 /// What a block takes on the line, headers included.
 const ON_THE_LINE: u64 = wire::block_frame_len(BLOCK as usize) as u64 + 28;
 
 /// Rounds of engine and bare loop, in turn.
-const ROUNDS: u8 = 3;
+pub const ROUNDS: u8 = 3;
 
 /// The time over which hubs are given an image where the cost of a block is measured: a sixth of what the blocks take.
 const ENTRY: Duration = Duration::from_secs(1);
@@ -47,7 +52,7 @@ const BARE_SECONDS: u64 = 3;
 const OTHER_FILES: u64 = 100;
 
 /// The budget that lets so many blocks a second pass, beside the share that is reserved for requests.
-fn global(blocks_per_second: u64) -> ByteRate {
+pub fn global(blocks_per_second: u64) -> ByteRate {
     ByteRate(blocks_per_second * ON_THE_LINE * 1_000 / 950)
 }
 
@@ -76,7 +81,7 @@ impl Entry {
 }
 
 /// Gives all hubs a short read, so that they are connected and associated.
-async fn introduce(sender: &mut Sender, hubs: u32) -> Result<(), String> {
+pub async fn introduce(sender: &mut Sender, hubs: u32) -> Result<(), String> {
     sender.begin(0);
     sender.assign(0..hubs, &Task::ReadVersion { channel: 1 });
     let all = |sender: &mut Sender| sender.done + sender.failed == hubs as usize;
@@ -87,7 +92,12 @@ async fn introduce(sender: &mut Sender, hubs: u32) -> Result<(), String> {
 }
 
 /// One whole staging of all hubs: what was spent for the middle half of the blocks, and what was spent in all.
-async fn stage_all(sender: &mut Sender, hubs: u32, name: u8, blocks: u32) -> Result<(Spent, Spent), String> {
+pub async fn stage_all(
+    sender: &mut Sender,
+    hubs: u32,
+    name: u8,
+    blocks: u32,
+) -> Result<(Spent, Spent), String> {
     let release = sender.add_image(name, blocks);
     sender.begin(u64::from(hubs) * u64::from(blocks));
     let before = sender.reading();
@@ -103,6 +113,33 @@ async fn stage_all(sender: &mut Sender, hubs: u32, name: u8, blocks: u32) -> Res
     }
     let flowing = sender.spent_in_the_middle().ok_or("too few blocks were sent")?;
     Ok((flowing, whole))
+}
+
+/// Lines of 40 kbit/s of image, 5,000 B a second: what travels with them comes on top.
+pub fn slow_lines(burst: Duration) -> Lines {
+    Lines { rate: ByteRate(5_000 * ON_THE_LINE / u64::from(BLOCK)), burst }
+}
+
+/// Blocks a second on such a line.
+pub fn slow_rate() -> f64 {
+    slow_lines(BLOCK_BY_BLOCK).rate.0 as f64 / ON_THE_LINE as f64
+}
+
+/// Has an image go to all hubs at once on slow lines. Homes are not in step: hubs begin spread over so many whole periods of
+/// a block, and of a train.
+pub async fn have_all_flow(sender: &mut Sender, hubs: u32, name: u8, periods: u32) -> Result<(), String> {
+    let release = sender.add_image(name, 512);
+    sender.begin(0);
+    let spread = Duration::from_secs_f64(f64::from(periods) / slow_rate());
+    let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1, tail_s: 0 });
+    let flowing = |sender: &mut Sender| {
+        entry.advance(sender);
+        sender.flowing == hubs as usize
+    };
+    if !sender.run(PATIENCE, flowing).await {
+        return Err(format!("{} of {hubs} hubs flowed in time", sender.flowing));
+    }
+    Ok(())
 }
 
 /// What engine and bare loop took in turn, round by round.
@@ -156,7 +193,7 @@ impl Rounds {
 pub async fn udp(full: bool) -> Result<Row, String> {
     let (hubs, blocks) = if full { (10_000, 512) } else { (10_000, 120) };
     let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
-    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, FAST_LINES, global(STEADY))
+    let mut sender = Sender::open((hubs, fleet.port), Transport::Datagram, FAST_LINES, global(STEADY), ALONE)
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
     let mut rounds = Rounds::default();
@@ -185,7 +222,7 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
     let (hubs, blocks) = (10_000.min(room), if full { 512 } else { 120 });
     let fleet = FleetProcess::start("tcp", hubs).map_err(|error| format!("no fleet: {error}"))?;
     let transport = Transport::Stream { window: WINDOW };
-    let mut sender = Sender::open(hubs, fleet.port, transport, FAST_LINES, global(STEADY))
+    let mut sender = Sender::open((hubs, fleet.port), transport, FAST_LINES, global(STEADY), ALONE)
         .map_err(|error| format!("no wires: {error}"))?;
     introduce(&mut sender, hubs).await?;
     // Beside those of the engine, in the same two processes: fewer, if no more may be open.
@@ -218,27 +255,14 @@ pub async fn tcp(full: bool, file_limit: u64) -> Result<Row, String> {
 /// Many hubs, each with its own address, each at 40 kbit/s of image.
 pub async fn pacing(full: bool, burst: Duration) -> Result<Row, String> {
     let (hubs, seconds, spread) = if full { (40_000, 60, 42) } else { (4_000, 5, 12) };
-    // 5,000 B of image a second: what travels with them comes on top.
-    let line = ByteRate(5_000 * ON_THE_LINE / u64::from(BLOCK));
-    let rate = line.0 as f64 / ON_THE_LINE as f64;
+    let (lines, rate) = (slow_lines(burst), slow_rate());
     let train = (rate * burst.as_secs_f64()).max(1.0) as u32;
     let mut fleet = FleetProcess::start("udp", hubs).map_err(|error| format!("no fleet: {error}"))?;
     let gone = |error: std::io::Error| format!("the fleet is gone: {error}");
-    let ample = ByteRate(line.0 * u64::from(hubs) * 2);
-    let mut sender = Sender::open(hubs, fleet.port, Transport::Datagram, Lines { rate: line, burst }, ample)
+    let ample = ByteRate(lines.rate.0 * u64::from(hubs) * 2);
+    let mut sender = Sender::open((hubs, fleet.port), Transport::Datagram, lines, ample, ALONE)
         .map_err(|error| format!("no wires: {error}"))?;
-    let release = sender.add_image(1, 512);
-    sender.begin(0);
-    // Homes are not in step: hubs begin spread over whole periods of a train.
-    let spread = Duration::from_secs_f64(f64::from(spread) / rate);
-    let mut entry = Entry::new(hubs, spread, Task::Stage { release, channel: 1, tail_s: 0 });
-    let flowing = |sender: &mut Sender| {
-        entry.advance(sender);
-        sender.flowing == hubs as usize
-    };
-    if !sender.run(PATIENCE, flowing).await {
-        return Err(format!("{} of {hubs} hubs flowed in time", sender.flowing));
-    }
+    have_all_flow(&mut sender, hubs, 1, spread).await?;
     fleet.mark().map_err(gone)?;
     let before = sender.reading();
     sender.run(Duration::from_secs(seconds) + Duration::from_millis(50), |_| false).await;

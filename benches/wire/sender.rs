@@ -1,6 +1,7 @@
 //! The sender: the engine on the head-end's own wires, in the head-end's own loop.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use transfer_engine::{
     Transport,
 };
 
-use crate::machine::cpu_time;
+use crate::machine::{cpu_time, thread_time};
 
-/// Trains sent in one turn, as in the head-end.
+/// Trains sent in one turn by each thread that sends, as in the head-end.
 const TRAINS_PER_TURN: usize = 128;
 
 /// Hubs of one cell: all of a row, so that the shared budget serves them in turn.
@@ -26,6 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     cpu: Duration,
+    driver: Duration,
     blocks: u64,
     at: Instant,
 }
@@ -35,6 +37,8 @@ pub struct Reading {
 pub struct Spent {
     /// Processor time for each block, nanoseconds.
     pub ns_per_block: f64,
+    /// What of it the thread took that decides.
+    pub driver_ns_per_block: f64,
     /// Blocks for each second of real time.
     pub blocks_per_second: f64,
     /// Blocks.
@@ -46,9 +50,11 @@ impl Reading {
     pub fn until(&self, later: &Reading) -> Option<Spent> {
         let blocks = later.blocks.checked_sub(self.blocks).filter(|blocks| *blocks > 0)?;
         let cpu = later.cpu.saturating_sub(self.cpu).as_nanos() as f64;
+        let driver = later.driver.saturating_sub(self.driver).as_nanos() as f64;
         let elapsed = later.at.duration_since(self.at).as_secs_f64();
         Some(Spent {
             ns_per_block: cpu / blocks as f64,
+            driver_ns_per_block: driver / blocks as f64,
             blocks_per_second: blocks as f64 / elapsed.max(1e-9),
             blocks,
         })
@@ -86,13 +92,13 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Opens the wires and adds the hubs that listen at `port`.
+    /// Opens the wires, with so many threads that send, and adds the hubs that listen at `port`.
     pub fn open(
-        hubs: u32,
-        port: u16,
+        (hubs, port): (u32, u16),
         transport: Transport,
         lines: Lines,
         global: ByteRate,
+        threads: NonZeroUsize,
     ) -> std::io::Result<Sender> {
         let clock = WallClock::start();
         let config = EngineConfig { global_rate: global, line_burst: lines.burst, ..Default::default() };
@@ -105,7 +111,7 @@ impl Sender {
         }
         Ok(Sender {
             engine,
-            wires: Wires::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?,
+            wires: Wires::open_with(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), threads)?,
             clock,
             has_block: vec![false; hubs as usize],
             flowing: 0,
@@ -160,7 +166,8 @@ impl Sender {
 
     /// Reads processor time, blocks and clock.
     pub fn reading(&self) -> Reading {
-        Reading { cpu: cpu_time(), blocks: self.engine.counters().blocks_sent, at: Instant::now() }
+        let blocks = self.engine.counters().blocks_sent;
+        Reading { cpu: cpu_time(), driver: thread_time(), blocks, at: Instant::now() }
     }
 
     /// Runs until `enough` says so or the time is over; says which of them it was.
@@ -187,7 +194,7 @@ impl Sender {
         });
         let now = self.clock.now();
         let mut all_sent = false;
-        for _ in 0..TRAINS_PER_TURN {
+        for _ in 0..TRAINS_PER_TURN * self.wires.sending_threads() {
             let Some(transmit) = self.engine.poll_transmit(now) else {
                 all_sent = true;
                 break;

@@ -20,7 +20,7 @@ use crate::keyring::{Keyring, Rekeying};
 use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
 
-/// Trains sent in one turn. Enough to make the turn's own cost vanish, and few enough to hear what comes in
+/// Trains sent in one turn, by each thread that sends. Enough to make the turn's own cost vanish, and few enough to hear what comes in
 /// meanwhile.
 const TRAINS_PER_TURN: usize = 128;
 
@@ -195,7 +195,7 @@ impl HeadEnd {
             links.keep_shared(&mut self.conductor).await.map_err(HeadEndError::Counters)?;
         }
         let mut done = false;
-        for _ in 0..TRAINS_PER_TURN {
+        for _ in 0..TRAINS_PER_TURN * self.wires.sending_threads() {
             self.append().await?;
             match self.conductor.poll_transmit(now) {
                 Some(transmit) if self.links.is_some() => self.trains.push(transmit),
@@ -227,6 +227,8 @@ impl HeadEnd {
 
     async fn append(&mut self) -> Result<(), HeadEndError> {
         while let Some(batch) = self.conductor.poll_append() {
+            // No block leaves after the pause that ended it is durable.
+            self.wires.settle().await;
             if !self.keeper.append(batch).await {
                 self.hear_keeper()?;
                 return Err(HeadEndError::KeeperGone);

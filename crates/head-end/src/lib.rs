@@ -12,7 +12,7 @@
 mod clock; // where the time comes from
 mod counter_disk; // where invocation counters lie
 mod counters; // no counter is used before it is durable that it may be
-mod datagrams; // UDP, in trains and batches
+mod datagrams; // UDP, in trains and batches, from one thread or several
 mod day_counts; // what carriers have carried today, over a restart
 mod delivery; // one image to one device
 mod driver; // the loop
@@ -32,4 +32,4 @@ pub use driver::{HeadEnd, HeadEndError, HeadEndHandle, Pulse, Stopped};
 pub use keyring::{HubKeys, Keyring, Rekeying};
 pub use links::SecuredLinks;
 pub use one_link::OneLink;
-pub use wires::{Incoming, Wires};
+pub use wires::{Incoming, SENDING_THREADS_MOST, Wires};

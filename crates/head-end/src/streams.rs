@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use transfer_engine::HubId;
 use wire::WanFrame;
 
-use crate::wires::Incoming;
+use crate::wires::{Incoming, watched};
 
 /// Trains on their way to one hub. The engine keeps 15 frames in flight at most, so that a full queue means that
 /// the stream is dead.
@@ -87,7 +87,7 @@ impl Streams {
     /// Makes ready for streams, for the runtime of the calling task.
     pub(crate) fn open() -> io::Result<Streams> {
         Ok(Streams {
-            poll: watched(Poll::new()?)?,
+            poll: watched(Poll::new()?, tokio::io::Interest::READABLE)?,
             events: Events::with_capacity(STREAMS_PER_TURN),
             streams: Vec::new(),
             unread: Vec::new(),
@@ -357,12 +357,6 @@ fn whole_frames(hub: HubId, bytes: &[u8], each: &mut impl FnMut(Incoming<'_>)) -
         each(Incoming::Frames(hub, &bytes[..whole]));
     }
     Ok(whole)
-}
-
-/// Has the runtime watch the descriptor of a poll.
-fn watched(poll: Poll) -> io::Result<AsyncFd<Poll>> {
-    #[expect(deprecated, reason = "its successor is unsafe: it has the caller swear what a Poll keeps to")]
-    AsyncFd::with_interest(poll, tokio::io::Interest::READABLE)
 }
 
 fn broken(what: String) -> io::Error {

@@ -2,7 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use transfer_engine::{HubId, Transmit, Transport};
 
 use crate::datagrams::Datagrams;
@@ -23,17 +27,38 @@ pub enum Incoming<'a> {
 /// is to be sent does not wait for long.
 const BATCHES_PER_TURN: usize = 8;
 
+/// The most threads that send. One driver was measured to feed five with datagrams that go alone, on a machine that has no more
+/// than two cores; beyond ten times that, a number is a mistake.
+pub const SENDING_THREADS_MOST: usize = 64;
+
 /// The sockets of a head-end.
+///
+/// Datagrams may be sent by several threads, divided by hub. Streams stay with the driver: a window of blocks is one write there,
+/// and the answers, which come back on the same sockets, are the driver's to hear in any case.
 #[derive(Debug)]
 pub struct Wires {
     datagrams: Datagrams,
     streams: Streams,
+    sending_threads: NonZeroUsize,
 }
 
 impl Wires {
-    /// Opens the UDP socket. Call it inside of a tokio runtime.
+    /// Opens the UDP socket, to send from whoever calls. Call it inside of a tokio runtime.
     pub fn open(bind: SocketAddr) -> io::Result<Wires> {
-        Ok(Wires { datagrams: Datagrams::open(bind)?, streams: Streams::open()? })
+        Wires::open_with(bind, NonZeroUsize::MIN)
+    }
+
+    /// Opens the UDP socket with so many threads that send, up to [`SENDING_THREADS_MOST`]; a single one is the caller's.
+    pub fn open_with(bind: SocketAddr, sending_threads: NonZeroUsize) -> io::Result<Wires> {
+        let most = NonZeroUsize::new(SENDING_THREADS_MOST).unwrap_or(NonZeroUsize::MIN);
+        let sending_threads = sending_threads.min(most);
+        let datagrams = Datagrams::open(bind, sending_threads)?;
+        Ok(Wires { datagrams, streams: Streams::open()?, sending_threads })
+    }
+
+    /// Returns how many threads send: a turn should bring work for each.
+    pub fn sending_threads(&self) -> usize {
+        self.sending_threads.get()
     }
 
     /// Returns the address the UDP socket is bound to.
@@ -42,11 +67,13 @@ impl Wires {
     }
 
     /// Sends a train, in one system call where the kernel can; a single datagram waits for others until [`Wires::flush`] or
-    /// [`Wires::ready`]. What the kernel will not take is lost, as on any link; the engine repairs it.
+    /// [`Wires::ready`], and so does all that several threads send. What the kernel will not take is lost, as on any link; the
+    /// engine repairs it.
     pub async fn send(&mut self, transmit: &Transmit) {
         match transmit.transport {
             Transport::Datagram => {
-                self.datagrams.send(transmit.address, &transmit.contents, transmit.segment).await;
+                let Transmit { hub, address, contents, segment, .. } = transmit;
+                self.datagrams.send(*hub, *address, contents, *segment).await;
             }
             Transport::Stream { .. } => {
                 self.streams.send(transmit.hub, transmit.address, &transmit.contents);
@@ -54,9 +81,15 @@ impl Wires {
         }
     }
 
-    /// Sends the datagrams that wait for others: at the end of a turn.
+    /// Sends the datagrams that wait for others: at the end of a turn. Threads that send may be at it still when this returns,
+    /// but for no more than was handed to them since the last flush.
     pub async fn flush(&mut self) {
         self.datagrams.flush().await;
+    }
+
+    /// Waits until what was flushed has left. What is recorded after this is durable after it has.
+    pub(crate) async fn settle(&mut self) {
+        self.datagrams.settle().await;
     }
 
     /// Waits until there may be something to take in.
@@ -81,4 +114,13 @@ impl Wires {
         }
         self.streams.take_in(each) | more
     }
+}
+
+/// Has the runtime watch a descriptor.
+pub(crate) fn watched<T: AsRawFd>(what: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe: it has the caller swear what a descriptor's owner keeps to"
+    )]
+    AsyncFd::with_interest(what, interest)
 }

@@ -85,7 +85,7 @@ async fn serve(
     let hangup = signal(SignalKind::hangup()).or_fail(ExitCode::Failed, "signals cannot be watched")?;
     let listener = TcpListener::bind(config.http.bind).await;
     let listener = listener.map_err(|error| not_bound(path, "http.bind", config.http.bind, error))?;
-    let wires = Wires::open(config.wan.bind);
+    let wires = Wires::open_with(config.wan.bind, config.wan.sending_threads);
     let wires = wires.map_err(|error| not_bound(path, "wan.bind", config.wan.bind, error))?;
     let api = listener.local_addr().or_fail(ExitCode::Failed, "the HTTP socket")?;
     let wan = wires.local_address().or_fail(ExitCode::Failed, "the UDP socket")?;

@@ -26,6 +26,7 @@ mod serve_explain;
 mod serve_lists;
 mod serve_rekeyed;
 mod serve_secured;
+mod serve_sending;
 mod softhsm;
 mod terminal;
 mod trust_chain;

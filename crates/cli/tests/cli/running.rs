@@ -41,6 +41,11 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Returns the number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads what it says until a line has these words, and returns that line.
     pub(crate) fn wait_for(&mut self, words: &str) -> String {
         let stderr = self.stderr.as_mut().unwrap();

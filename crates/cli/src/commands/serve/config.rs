@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU8, NonZeroU32};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eligibility::{Date, FileKind, GateConfig, NoticePolicy};
+use head_end::SENDING_THREADS_MOST;
 use host::Speed;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -112,6 +113,9 @@ impl Default for Http {
 pub(super) struct Wan {
     /// The address datagrams are sent from.
     pub(super) bind: SocketAddr,
+    /// How many threads send datagrams. Datagrams to one hub are sent by one of them; a single one is that which decides.
+    #[serde(deserialize_with = "sending_threads")]
+    pub(super) sending_threads: NonZeroUsize,
     /// `udp` or `tcp`.
     pub(super) transport: TransportWord,
     /// Confirmed blocks in flight over TCP, 1 to 15.
@@ -128,6 +132,7 @@ impl Default for Wan {
         let patience = Patience::default();
         Wan {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            sending_threads: NonZeroUsize::MIN,
             transport: TransportWord::Udp,
             tcp_window: 12,
             request_timeout_ms: u32::try_from(patience.first_timeout.as_millis())
@@ -313,6 +318,13 @@ fn speed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speed, D::Error> 
         .ok_or_else(|| D::Error::custom(format!("expected a factor from 0.001 to 1000000, found {factor}")))
 }
 
+fn sending_threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
+    let threads = usize::deserialize(deserializer)?;
+    NonZeroUsize::new(threads).filter(|threads| threads.get() <= SENDING_THREADS_MOST).ok_or_else(|| {
+        D::Error::custom(format!("expected 1 to {SENDING_THREADS_MOST} threads, found {threads}"))
+    })
+}
+
 fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     let window = u8::deserialize(deserializer)?;
     match window {
@@ -366,6 +378,7 @@ mod tests {
         assert_eq!(config.check(), Ok(()));
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(config.wan.bind.to_string(), "127.0.0.1:0");
+        assert_eq!(config.wan.sending_threads, NonZeroUsize::MIN);
         assert_eq!(config.clock.speed, Speed::REAL);
         assert_eq!(config.gate(), GateConfig::AS_EXPECTED);
         assert_eq!(config.engine().patience.attempts, Patience::default().attempts);
@@ -379,6 +392,12 @@ mod tests {
             ("[http]\nbind = '0.0.0.0:80'", "key http.bind: expected an address of this machine"),
             ("[http]\nallow_remote = 1", "line 12, column 16, key allow_remote: invalid type: integer `1`"),
             ("[wan]\ntransport = 'serial'", "line 12, column 13, key transport: unknown variant `serial`"),
+            (
+                "[wan]\nsending_threads = 0",
+                "line 12, column 19, key sending_threads: expected 1 to 64 threads, found 0",
+            ),
+            ("[wan]\nsending_threads = 65", "key sending_threads: expected 1 to 64 threads, found 65"),
+            ("[wan]\nsending_threads = '2'", "key sending_threads: invalid type: string"),
             ("[wan]\ntcp_window = 16", "key tcp_window: expected 1 to 15, found 16"),
             ("[wan]\nrequest_timeout_ms = 0", "key request_timeout_ms: invalid value: integer `0`"),
             (
