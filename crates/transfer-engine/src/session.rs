@@ -318,7 +318,9 @@ impl Session {
             self.invoke = (self.invoke + u8::from(first_time)) % 16;
             emit_step(&active.task, active.step, self.invoke, around.releases, &mut frame);
         }
-        let wait = around.patience.wait_for(active.attempts, self.line.answer_due());
+        let associates = active.step == Step::Associate;
+        let round_trips = if associates { self.protection.association_round_trips() } else { 1 };
+        let wait = around.patience.wait_for(active.attempts, self.line.answer_due()) * round_trips;
         active.attempts = active.attempts.saturating_add(1);
         if first_time {
             active.asked_first = Stamp::of(now);
@@ -326,7 +328,7 @@ impl Session {
         active.asked = Stamp::of(now);
         active.asked_sent = self.line.sent_so_far();
         active.turn = Turn::theirs(now, wait);
-        requests(frame, frames, self.protection.request_overhead(active.step == Step::Associate))
+        requests(frame, frames, self.protection.request_overhead(associates))
     }
 
     fn window(&self) -> Option<u8> {

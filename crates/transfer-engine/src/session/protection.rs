@@ -24,6 +24,12 @@ pub enum Protection {
 const SECURED_ASSOCIATION: usize = 176;
 
 impl Protection {
+    /// Returns how many round trips an association takes. One that is asked for again before begins anew, and a slow line
+    /// would never see its end.
+    pub(super) fn association_round_trips(self) -> u32 {
+        if self == Protection::Clear { 1 } else { 2 }
+    }
+
     /// Returns what a request takes on the line beside its frame.
     pub(super) fn request_overhead(self, is_association: bool) -> usize {
         match self {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use transfer_engine::{
-    Answer, ByteRate, EngineConfig, Fault, HubId, LegReport, LineRate, Patience, Priority, Task, Transport,
+    Answer, ByteRate, Engine, EngineConfig, Fault, HubId, HubLink, LegReport, LineRate, Moment, Patience,
+    Priority, Protection, Task, Transport,
 };
 use wire::{AccessResult, ImageTransferStatus};
 
@@ -50,6 +51,27 @@ fn a_quiet_line_takes_every_block_once_in_both_modes() {
         let report = result(&mut rig).expect("it is staged");
         assert_eq!((report.blocks_sent, report.blocks_repaired), (BLOCKS, 0), "{transport:?}");
         assert_eq!(rig.members[0].device.duplicates, 0);
+    }
+}
+
+/// Asked for again after one round trip, each association began anew before the hub could prove itself: a line that was
+/// slow enough got one only when waiting had doubled.
+#[test]
+fn a_ciphered_association_has_two_round_trips_until_it_is_asked_for_again() {
+    for (protection, round_trips) in [(Protection::Clear, 1), (Protection::Own, 2)] {
+        let now = Moment::from_micros(1);
+        let mut engine = Engine::new(ample(), now);
+        let cell = engine.add_cell(ByteRate(1_000_000));
+        let link = HubLink { address: address(0), transport: UDP, cell, rate: UNKNOWN };
+        let hub = engine.add_hub(now, link);
+        engine.set_protection(hub, protection);
+        engine.assign(now, hub, Task::ReadVersion { channel: 1 }, Priority::default());
+        assert!(engine.poll_transmit(now).is_some(), "it asks for its association");
+        assert!(engine.poll_transmit(now).is_none());
+        let asked_again = engine.poll_timeout().expect("it waits").saturating_since(now);
+        let expected = Patience::default().first_timeout / 2 * round_trips;
+        assert!(asked_again >= expected, "{protection:?}: {asked_again:?}");
+        assert!(asked_again < expected + Duration::from_millis(50), "{protection:?}: {asked_again:?}");
     }
 }
 
