@@ -290,6 +290,8 @@ pub async fn pacing(full: bool, burst: Duration) -> Result<Row, String> {
     row.bar("pacing error of a hub, median", percent("median_error"), "%", 1.0);
     row.figure("pacing error of a hub, 99th of 100", percent("p99_error"), "%");
     row.bar("error of all together, worst second", errors.iter().copied().fold(0.0, f64::max), "%", 0.1);
+    let within = errors.iter().filter(|error| **error <= 0.1).count();
+    row.figure(format!("seconds of {} in which it is 0.1 % or less", errors.len()), within as f64, "");
     row.figure("error of all together, median second", median(errors), "%");
     row.figure("sent", spent.blocks_per_second, "blocks/s");
     row.figure("wanted", wanted, "blocks/s");
