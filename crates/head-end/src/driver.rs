@@ -20,8 +20,8 @@ use crate::keyring::{Keyring, Rekeying};
 use crate::links::SecuredLinks;
 use crate::wires::{Incoming, Wires};
 
-/// Trains sent in one turn, by each thread that sends. Enough to make the turn's own cost vanish, and few enough to hear what comes in
-/// meanwhile.
+/// Trains sent in one turn, by each thread that sends. Enough to make the turn's own cost vanish, and few enough to hear what
+/// comes in meanwhile.
 const TRAINS_PER_TURN: usize = 128;
 
 /// Commands on their way to the driver.

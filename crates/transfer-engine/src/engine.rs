@@ -34,7 +34,7 @@ use crate::armour::{Armour, ModelId};
 use crate::budget::{BudgetPlan, Budgets, CarrierId, CarrierPlan, CellId, DATAGRAM_OVERHEAD, Pacer};
 use crate::queue::{Bucket, Links, ReadyQueue, Wheel};
 use crate::release::{Release, ReleaseId, Releases};
-use crate::session::{Ending, Heard, HubLink, Session, Surroundings};
+use crate::session::{Ending, Heard, HubLink, Session, Surroundings, Trains};
 use crate::task::{Event, Fault, Priority, Task};
 use crate::{HubId, Moment};
 pub(crate) use directory::Address;
@@ -65,6 +65,7 @@ struct Carrier {
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
+    trains: Trains,
     start: Moment,
     budgets: Budgets,
     pacer: Pacer<CellId>,
@@ -98,6 +99,7 @@ impl Engine {
     /// [`Budgets::share`]. The carriers and cells of the budgets are those of the engine.
     pub fn with_budgets(config: EngineConfig, budgets: Budgets, now: Moment) -> Engine {
         let mut engine = Engine {
+            trains: config.trains(),
             config,
             start: now,
             pacer: Pacer::new(now),

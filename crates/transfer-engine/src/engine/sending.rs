@@ -103,7 +103,7 @@ impl Engine {
                 continue;
             }
             let Want::Send { bytes, charge, blocks, .. } =
-                session.want(now, hub, &self.pacer, self.config.trains(), most, &self.config.patience)
+                session.want(now, hub, &self.pacer, self.trains, most, &self.config.patience)
             else {
                 self.refresh(now, hub);
                 continue;
@@ -168,8 +168,8 @@ impl Engine {
     ) -> Transmit {
         let mut around = Surroundings { releases: &mut self.releases, patience: &self.config.patience };
         let session = &mut self.sessions[hub.0 as usize];
-        let (pace, known, trains) = (session.pace(), session.has_known_rate(), self.config.trains());
-        let emission = session.emit(now, trains, most, &mut around);
+        let (pace, known) = (session.pace(), session.has_known_rate());
+        let emission = session.emit(now, self.trains, most, &mut around);
         let (address, transport) = (self.directory.resolve(hub, session.address), session.transport);
         // Requests are admitted at their largest.
         let spare = admitted.saturating_sub(emission.bytes) as u64;
@@ -177,7 +177,7 @@ impl Engine {
         self.budgets.give_back(cell, spare, purpose);
         let charge = if spare == 0 { charge } else { AirTime::of(emission.bytes as u64, pace) };
         match known {
-            true => self.pacer.charge_on_schedule(hub.0, now, charge, trains.agreed),
+            true => self.pacer.charge_on_schedule(hub.0, now, charge, self.trains.agreed),
             false => self.pacer.charge(hub.0, now, charge),
         }
         self.armour.expects(hub.0, emission.answers);
@@ -298,7 +298,7 @@ impl Engine {
         let cell = self.pacer.beside(hub.0);
         let most = self.budgets.largest_charge(cell);
         let patience = &self.config.patience;
-        let mut want = session.want(now, hub, &self.pacer, self.config.trains(), most, patience);
+        let mut want = session.want(now, hub, &self.pacer, self.trains, most, patience);
         if let (Want::Send { .. }, Some(until)) = (want, self.armour.left_alone(now, session.model)) {
             want = Want::Wait(until);
         }
