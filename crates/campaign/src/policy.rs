@@ -107,8 +107,8 @@ pub struct CampaignPolicy {
     /// How many retries the whole campaign may make, as a mean for each device it set out to serve; 0 is as many as
     /// `attempts` allow. An outage of many hubs uses them up soon, and the rest are given up at their next fault.
     pub retries_per_device: u8,
-    /// Between two looks at a hub whose HAN is at work, seconds, when there may be news; while its devices are known to
-    /// fetch for longer, it is looked at when half of that has passed, and at least once an hour.
+    /// Between two looks at a hub whose HAN is at work, seconds, when there may be news. While all its devices at work are
+    /// gas meters that are known to fetch for longer, it is looked at more rarely, but at least once an hour.
     pub poll_interval_s: u32,
     /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
     pub han_deadline_s: u32,

@@ -265,8 +265,8 @@ impl Session {
     ) -> Want {
         let Some(active) = &self.active else { return Want::Nothing };
         if active.step == Step::SendBlocks {
-            let limit = self.train_limit(active, trains, most);
-            return self.want_blocks(now, hub, pacer, (limit, self.burst(trains)), patience);
+            let limit = (self.train_limit(active, trains, most), self.burst(trains));
+            return self.want_blocks(now, hub, pacer, limit, patience);
         }
         if let Some(deadline) = active.turn.deadline(now) {
             return Want::Wait(deadline);
@@ -302,7 +302,8 @@ impl Session {
     /// Trains hold what the line may burst and what the budgets can grant at once; at least one block.
     fn train_limit(&self, active: &Active, trains: Trains, most: u64) -> u32 {
         let stride = active.transfer.as_ref().map_or(1, |transfer| transfer.encoded.stride());
-        let blocks = self.line.train_bytes(trains.agreed).min(most) / (stride + self.block_overhead()) as u64;
+        let blocks =
+            self.line.train_bytes(self.burst(trains)).min(most) / (stride + self.block_overhead()) as u64;
         u32::try_from(blocks).unwrap_or(u32::MAX).clamp(1, trains.blocks)
     }
 

@@ -137,19 +137,16 @@ impl Conductor {
 
     /// Notes what a look found of a device whose image is on its hub.
     pub(super) fn note_fetching(&mut self, now: Moment, device: Eui64, status: &HanDeviceStatus) {
-        let before = self.errands.get(&device).and_then(|errand| errand.fetching);
+        let Some(errand) = self.errands.get_mut(&device) else { return };
         let sleeps = || {
             let found = self.desk.inventory.device(device);
             found.is_some_and(|found| found.device_type == DeviceType::Gsme)
         };
-        let fetching = match before {
+        errand.fetching = match errand.fetching {
             _ if status.state != HanState::Downloading => None,
             Some(fetching) => Some(fetching.go_on(now, status.offset)),
             None => sleeps().then(|| Fetching::begin(status.offset)),
         };
-        if let Some(errand) = self.errands.get_mut(&device) {
-            errand.fetching = fetching;
-        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let settings = Settings {
         engine: EngineConfig::default(),
         cell_rate: terms.cell_rate(),
-        link_rate: terms.engine_line_rate(),
+        link_rate: terms.link_rate(),
         transport: Transport::Datagram,
         // Signs nothing: no device comes so far.
         order_key: development::order_key()?,

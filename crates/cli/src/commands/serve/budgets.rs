@@ -23,7 +23,7 @@ pub(super) struct Budgets {
     /// In one radio cell that is not named below.
     pub(super) cell_rate_bytes_per_s: NonZeroU64,
     /// To one hub.
-    pub(super) link_rate_bits_per_s: NonZeroU64,
+    link_rate_bits_per_s: NonZeroU64,
     /// Whether every hub's line carries that much, as agreed with the carrier; else it is the most, and found out.
     link_rate_agreed: bool,
     /// How much time of a rate may be made up for at once.
@@ -115,8 +115,8 @@ impl Budgets {
         }
         if self.line_burst() != EngineConfig::default().line_burst && !self.link_rate_agreed {
             return Err(
-                "key budgets.line_burst_ms: expected link_rate_agreed = true beside it: long trains would \
-                        hide the rate of a line that is being found out"
+                "key budgets.line_burst_ms: expected link_rate_agreed = true beside it: long trains would hide the \
+                 rate of a line that is being found out"
                     .to_owned(),
             );
         }

@@ -44,19 +44,14 @@ impl Terms {
         self.for_blocks(self.budgets.cell_rate_bytes_per_s.get())
     }
 
-    /// Returns what a line is filled at.
-    pub(in crate::commands) fn line_rate(&self) -> ByteRate {
-        ByteRate(self.budgets.link_rate_bits_per_s.get().div_ceil(8))
+    /// Returns how fast a hub's line is filled, as the engine is told it.
+    pub(in crate::commands) fn link_rate(&self) -> LineRate {
+        self.budgets.link_rate()
     }
 
     /// Returns what requests leave to blocks of a shared budget.
     pub(in crate::commands) fn for_blocks(&self, rate: u64) -> ByteRate {
         let reserved = u64::from(self.budgets.reserve_permille.min(1_000));
         ByteRate(rate - rate / 1_000 * reserved)
-    }
-
-    /// Returns the same as the engine is told it.
-    pub(in crate::commands) fn engine_line_rate(&self) -> LineRate {
-        LineRate::AtMost(self.line_rate())
     }
 }

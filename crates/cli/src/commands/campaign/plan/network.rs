@@ -50,7 +50,7 @@ pub(super) fn of_lists(
         let rate = book.cells.get(name).map_or(terms.cell_rate(), |plan| terms.for_blocks(plan.rate.0));
         let home = |(name, deliveries): (&str, Vec<Delivery>)| HomeDemand {
             name: name.to_owned(),
-            rate: terms.line_rate(),
+            rate: terms.link_rate().ceiling(),
             deliveries,
         };
         CellDemand { name: name.to_owned(), rate, homes: homes.into_iter().map(home).collect() }
