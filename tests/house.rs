@@ -30,5 +30,6 @@ mod storms;
 mod strangers;
 mod street;
 mod turns;
+mod unheard;
 mod withdrawals;
 mod worlds;

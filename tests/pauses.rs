@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use campaign::{Command, CommandRecord, DeviceRow, Heeded, Outcome, Phase, Stage};
+use eligibility::{DeviceChange, MeterStatus};
 use fleet::{Rehearsal, Simulation, WorldSpec};
 use proptest::prelude::*;
 use transfer_engine::Moment;
@@ -127,6 +128,38 @@ fn a_paused_campaign_goes_on_from_what_hubs_hold_and_ends_as_one_that_was_never_
     let staged = simulation.state().rows().filter(|row| row.reached(Stage::Staged).is_some()).count();
     // Requests are asked again when answers are lost, never because of a pause.
     assert!(initiated(&acts) <= staged + 4, "{} initiations for {staged} images", initiated(&acts));
+}
+
+/// The gate was asked at the instruction and at the activation, and not when a transfer began: after a pause, images went to
+/// meters that had become Active meanwhile, and lay there.
+#[test]
+fn nothing_is_sent_to_meters_that_became_active_during_a_pause() {
+    let spec = world(STREET, 10);
+    let acts = Acts::default();
+    let mut simulation = simulation(&spec, 7);
+    simulation.observe(Box::new(acts.clone()));
+    // In the middle of a transfer.
+    while acts.count() < 6 {
+        simulation.step().expect("it runs");
+    }
+    command(&mut simulation, Command::Pause);
+    let instructed = |row: &&DeviceRow| row.stage == Stage::Instructed;
+    let under_way: Vec<_> = simulation.state().rows().filter(instructed).map(|row| row.device).collect();
+    assert!(!under_way.is_empty());
+    let all: Vec<_> = simulation.state().rows().map(|row| row.device).collect();
+    let becomes = || DeviceChange::Status(MeterStatus::Active);
+    simulation
+        .ask(|conductor, _| all.iter().try_for_each(|device| conductor.note_change(*device, becomes())))
+        .expect("it is kept")
+        .expect("all of them are meters");
+    command(&mut simulation, Command::Resume);
+    let resumed_at = simulation.now();
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    assert_eq!(acts.between(resumed_at, Moment::from_micros(u64::MAX)), vec![]);
+    for device in under_way {
+        let outcome = simulation.state().row(device).and_then(|row| row.outcome.clone());
+        assert_eq!(outcome, Some((Outcome::Refused, "REJECT_ACTIVE".to_owned())), "{device}");
+    }
 }
 
 #[test]

@@ -131,6 +131,22 @@ fn tries_are_counted_on_where_a_head_end_died_and_the_next_is_not_made_before_it
     assert!(tries.is_empty() && rig.state().progress().failed > 0, "{tries:?} ended otherwise");
 }
 
+/// The timer of the next try ran from when the last one failed, whether or not the ledger had taken that: had the
+/// head-end died in between, a try would have been made that nobody counted.
+#[test]
+fn the_next_try_waits_until_the_last_one_is_durable() {
+    let (mut rig, _) = out_of_reach(0);
+    while rig.conductor.busy_hubs() == 0 {
+        rig.step();
+    }
+    // Much longer than any wait between two tries.
+    rig.write_takes = Duration::from_secs(6 * 3_600);
+    rig.run_until("tried", |state| state.rows().any(|row| row.failed_attempts == 1));
+    let written = rig.now + rig.write_takes;
+    rig.run_until("tried again", |state| state.rows().any(|row| row.failed_attempts == 2));
+    assert!(rig.now >= written, "tried again at {}, while the last try is durable at {written}", rig.now);
+}
+
 #[test]
 fn retries_that_a_campaign_has_used_up_do_not_come_back_with_a_head_end_that_starts_again() {
     let retries = |dies: bool| {

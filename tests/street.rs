@@ -57,12 +57,21 @@ pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64) -> Rehearsal {
 
 /// The same with images of these sizes.
 pub(crate) fn rehearsal_with(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> Rehearsal {
+    rehearsal_of(spec, seed, &sized_images(spec, seed, sizes))
+}
+
+/// The same with images for the kinds of devices that have one here.
+pub(crate) fn rehearsal_of(
+    spec: &WorldSpec,
+    seed: u64,
+    images: &BTreeMap<DeviceKind, VerifiedImage>,
+) -> Rehearsal {
     let images_of = TrustStore::new(vec![key(seed, 1).public()]);
     let trust = DeviceTrust::pinned(images_of, vec![key(seed, 2).public()]);
     Rehearsal::new(Cast {
         spec,
         seed,
-        images: &sized_images(spec, seed, sizes),
+        images,
         trust: Arc::new(trust),
         order_key: key(seed, 2),
         hub_port: PORT,

@@ -59,6 +59,7 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use activation::Doubt;
 use approvals::Approval;
 use budgets::Agreed;
 use hours::Hours;
@@ -111,6 +112,8 @@ pub struct Settings {
 enum Act {
     Stage(Eui64),
     Activate(Eui64),
+    /// Staging is tried again from this moment on.
+    Retry(Eui64, Moment),
     GoOn(CampaignId),
 }
 
@@ -157,8 +160,8 @@ struct Errand {
     withdrawn: Option<String>,
     /// The engine is bringing its image to its hub.
     flight: Option<Flight>,
-    /// It was sent, or not, before the head-end died.
-    sent_in_doubt: bool,
+    /// Why it is not known whether the order reached its hub.
+    in_doubt: Option<Doubt>,
     /// The stage in which it was looked at once more when its time was up.
     last_look: Option<Stage>,
     /// When it was last seen to wait for an operator, or told what it may not have been told before.
@@ -329,6 +332,7 @@ impl Conductor {
             match act {
                 Act::Stage(device) => self.stage(now, device),
                 Act::Activate(device) => self.activate(now, device),
+                Act::Retry(device, at) => self.timers.insert(at, Due::Stage(device)),
                 Act::GoOn(campaign) => self.go_on(now, &campaign),
             }
         }
@@ -402,7 +406,7 @@ impl Conductor {
         self.outbox.push(record.to_entry(now, campaign));
         self.recorded += 1;
         if let Some(act) = act {
-            if let Act::Stage(device) | Act::Activate(device) = &act
+            if let Act::Stage(device) | Act::Activate(device) | Act::Retry(device, _) = &act
                 && let Some(errand) = self.errands.get_mut(device)
             {
                 errand.awaits = self.recorded;

@@ -79,7 +79,7 @@ pub enum Outcome {
     Activated,
     /// It ran the new firmware before we came.
     AlreadyOnTarget,
-    /// The gate refused it; the row and its code say why.
+    /// The gate refused it, when it was planned, instructed or about to be sent its image; the row and its code say why.
     Refused,
     /// The gate allowed it first and refused it later: the image stays where it is, not activated.
     HeldUnactivated,

@@ -3,9 +3,27 @@
 use firmware_image::{ActivationOrder, Eui64, Nonce, OrderCounter, OrderMemory};
 use transfer_engine::{Fault, HubId, Moment, Task};
 
-use super::{Act, Conductor};
+use super::watch::IDLE_LOOKS;
+use super::{Act, Conductor, Errand};
 use crate::record::{OrderedRecord, Record};
 use crate::stage::{Outcome, Stage};
+
+/// Why it is not known whether an order reached a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// We died, or took it back, while it was on its way. The device has its time from when it is told again.
+    Interrupted,
+    /// Its hub did not answer, and may have heard.
+    Unanswered,
+}
+
+impl Errand {
+    /// Notes that it is not known whether the device was told: the first look that finds it idle has it told again.
+    pub(super) fn doubt(&mut self, doubt: Doubt) {
+        self.in_doubt = Some(doubt);
+        self.idle_looks = IDLE_LOOKS;
+    }
+}
 
 impl Conductor {
     /// Takes the gate again and, if it still allows, records the order; the act follows when it is durable.
@@ -59,7 +77,7 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.activation_sent = true;
-            if std::mem::take(&mut errand.sent_in_doubt) {
+            if errand.in_doubt.take() == Some(Doubt::Interrupted) {
                 errand.held_at = Some(now);
             }
             errand.idle_looks = 0;
@@ -84,7 +102,12 @@ impl Conductor {
                 self.end(now, &campaign, device, Outcome::OrderRefused, fault.to_string(), None);
             }
             // It may have arrived all the same: look at what the device does before anything is repeated.
-            _ => self.watch(now, hub),
+            _ => {
+                if let Some(errand) = self.errands.get_mut(&device) {
+                    errand.doubt(Doubt::Unanswered);
+                }
+                self.watch(now, hub);
+            }
         }
     }
 }

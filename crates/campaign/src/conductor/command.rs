@@ -15,8 +15,8 @@ use firmware_image::Eui64;
 use thiserror::Error;
 use transfer_engine::{HubId, Moment, Task};
 
+use super::activation::Doubt;
 use super::shares::Landing;
-use super::watch::IDLE_LOOKS;
 use super::{Act, Conductor, Due};
 use crate::order::CampaignId;
 use crate::phase::Phase;
@@ -228,9 +228,7 @@ impl Conductor {
         }
         for channel in tasks.into_iter().filter_map(activated_channel) {
             if let Some(errand) = self.device_on(hub, channel).and_then(|one| self.errands.get_mut(&one)) {
-                // It may have been told or not: the first look that finds it idle has it told again.
-                errand.sent_in_doubt = true;
-                errand.idle_looks = IDLE_LOOKS;
+                errand.doubt(Doubt::Interrupted);
             }
         }
         for (_, device) in self.devices_of(hub) {

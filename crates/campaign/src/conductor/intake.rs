@@ -13,7 +13,7 @@ use super::{Conductor, Desk};
 use crate::order::{CampaignId, CampaignOrder, OrderError, Target, instructing_party, party_word};
 use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
-use crate::stage::{Outcome, Stage};
+use crate::stage::Stage;
 use crate::state::CampaignState;
 
 /// Codes of ours for refusals that are no row of the gate.
@@ -143,10 +143,8 @@ impl Conductor {
         self.record(now, campaign, &Record::Verdict(plan), None);
         if verdict.allowed {
             self.begin_errand(campaign, device);
-        } else if verdict.code == "ALREADY_ON_TARGET" {
-            self.end(now, campaign, device, Outcome::AlreadyOnTarget, verdict.code, None);
         } else {
-            self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
+            self.refuse(now, campaign, device, verdict);
         }
     }
 

@@ -7,7 +7,7 @@ use firmware_image::{Eui64, FileDigest};
 use transfer_engine::{Answer, Event, Fault, HubId, LegReport, Moment, Task};
 
 use super::shares::{Landing, Load};
-use super::{Conductor, Due, LinkDoubt};
+use super::{Act, Conductor, Due, LinkDoubt};
 use crate::record::{DeliveredRecord, Record, StagedRecord, StagingFailedRecord};
 use crate::stage::{Outcome, Stage};
 
@@ -73,6 +73,11 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return self.end_unlisted(now, device) };
         if !self.holds_papers(now, hub, device) {
             return;
+        }
+        // Between the instruction and this moment may lie tries, pauses, closed hours and other campaigns' turns.
+        let verdict = self.judge_again(now, &campaign, device);
+        if !verdict.allowed {
+            return self.refuse(now, &campaign, device, verdict);
         }
         let image = self.image_for(&campaign, device);
         let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release)
@@ -154,10 +159,11 @@ impl Conductor {
         let reason = doubt.map_or_else(|| fault.to_string(), |doubt| format!("{fault}: {doubt}"));
         let retry_after_ms = wait.map(|wait| wait.as_millis() as u64);
         let record = StagingFailedRecord { device, attempt, fault: reason.clone(), retry_after_ms };
-        self.record(now, &campaign, &Record::StagingFailed(record), None);
+        // A try that the ledger does not know of would be forgotten if we died, so the next one waits for it.
+        let retry = wait.map(|wait| Act::Retry(device, now + wait));
+        self.record(now, &campaign, &Record::StagingFailed(record), retry);
         if let Some(wait) = wait {
             tracing::debug!(%campaign, %device, attempt, %fault, wait_s = wait.as_secs(), "staging will be retried");
-            self.after(now, wait, Due::Stage(device));
             return;
         }
         let outcome = match fault {

@@ -7,6 +7,7 @@ use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
 
+use super::activation::Doubt;
 use super::{Conductor, Due};
 use crate::order::CampaignId;
 use crate::phase::Phase;
@@ -73,7 +74,7 @@ impl Conductor {
                     if let Some(errand) = self.errands.get_mut(&order.device) {
                         // It may have been sent before the crash: look before anything is repeated.
                         errand.activation_sent = true;
-                        errand.sent_in_doubt = true;
+                        errand.doubt(Doubt::Interrupted);
                     }
                 }
                 Record::StagingFailed(body) => {

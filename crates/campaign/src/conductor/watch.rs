@@ -80,7 +80,7 @@ impl Conductor {
         }
         let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
         let limit = Duration::from_secs(u64::from(limit_s));
-        let handed_over = errand.activation_sent && !errand.sent_in_doubt;
+        let handed_over = errand.activation_sent && errand.in_doubt.is_none();
         let is_ours = stage == Stage::Delivered || (stage == Stage::Ordered && !handed_over);
         let since =
             policy.activate_not_before.moment().filter(|_| is_ours).map_or(since, |due| due.max(since));
@@ -93,9 +93,6 @@ impl Conductor {
         if errand.last_look.replace(stage) != Some(stage) {
             // The head-end may have been down for all that time: nobody is late for not having been looked at. If it is
             // idle then, and may never have been told, it is told, and has its time from there.
-            if errand.sent_in_doubt {
-                errand.idle_looks = IDLE_LOOKS;
-            }
             return false;
         }
         let (outcome, reason) = match errand.withdrawn.take().filter(|_| stage == Stage::Ordered) {
@@ -257,7 +254,7 @@ impl Conductor {
                 self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
             }
             // It may never have been told: it obeys once, however often it is.
-            Some(_) if channel == 0 && errand.sent_in_doubt => {
+            Some(_) if channel == 0 && errand.in_doubt.is_some() => {
                 self.tell_again(now, &campaign, device);
                 self.watch(now, hub);
             }

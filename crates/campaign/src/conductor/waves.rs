@@ -7,7 +7,9 @@ use super::shares::Landing;
 use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
-use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
+use crate::record::{
+    FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OutcomeRecord, Record, WaveRecord,
+};
 use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 
@@ -28,7 +30,7 @@ fn next_move(state: &CampaignState) -> Move {
     let tally = state.wave(Some(wave));
     for opened in 0..state.waves_opened {
         let tally = state.wave(Some(opened));
-        if tally.blamed > policy.failure_threshold.of(tally.size) {
+        if policy.failure_threshold.is_exceeded_by(tally.blamed, tally.size) {
             let reason =
                 format!("{} of {} devices of wave {opened} failed on the image", tally.blamed, tally.size);
             return Move::Halt { wave: opened, reason };
@@ -114,8 +116,7 @@ impl Conductor {
         let Some(image) = next.or(self.image_for(campaign, device)) else { return };
         let verdict = self.judge_again(now, campaign, device);
         if !verdict.allowed {
-            self.end(now, campaign, device, Outcome::Refused, verdict.code, None);
-            return;
+            return self.refuse(now, campaign, device, verdict);
         }
         if self.hub_of(now, device).is_none() {
             let reason = "the inventory names no address for its hub".to_owned();
@@ -125,6 +126,15 @@ impl Conductor {
         let groups = self.count_at_risk(campaign, device);
         let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image, groups });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
+    }
+
+    /// Ends a device that the gate does not let have an image, as far as it has come.
+    pub(super) fn refuse(&mut self, now: Moment, campaign: &CampaignId, device: Eui64, verdict: Judgement) {
+        let outcome = match verdict.code.as_str() {
+            "ALREADY_ON_TARGET" => Outcome::AlreadyOnTarget,
+            _ => Outcome::Refused,
+        };
+        self.end(now, campaign, device, outcome, verdict.code, None);
     }
 
     /// Records a device's outcome and forgets its errand.
@@ -184,7 +194,9 @@ impl Conductor {
         let pending = self.pending(campaign, |_| true).into_iter().map(|(device, _)| device);
         let pending: Vec<Eui64> = pending.filter(|one| !sent(one)).collect();
         self.waiting.retain(|(_, act)| match act {
-            Act::Stage(device) | Act::Activate(device) => pending.binary_search(device).is_err(),
+            Act::Stage(device) | Act::Activate(device) | Act::Retry(device, _) => {
+                pending.binary_search(device).is_err()
+            }
             Act::GoOn(_) => true,
         });
         for device in pending {

@@ -189,7 +189,7 @@ pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
                 return Err(format!("hung at {} since {:?}", simulation.now(), began.elapsed()));
             }
         }
-        strike(blow, &crew, &mut simulation, &mut checker)?;
+        strike((at, blow), &crew, &mut simulation, &mut checker)?;
     }
     let limit = simulation.now().max(start + plan.calm_after) + plan.patience();
     while one_step(&mut simulation, &mut checker, &mut coverage)? {
@@ -241,12 +241,13 @@ fn one_step(
 }
 
 fn strike(
-    blow: Blow,
+    (at, blow): (Moment, Blow),
     crew: &Crew<'_>,
     simulation: &mut Simulation,
     checker: &mut Checker,
 ) -> Result<(), String> {
-    let now = simulation.now();
+    // A campaign that is over stands still, and what comes later is later than its last order.
+    let now = simulation.now().max(at);
     match blow {
         Blow::Calm => {
             simulation.calm();
