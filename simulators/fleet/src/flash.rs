@@ -65,6 +65,8 @@ pub(crate) struct Flash {
     operations: u64,
     faults: FaultPlan,
     powered: bool,
+    /// A stored or erased bit has flipped.
+    has_decayed: bool,
 }
 
 impl Flash {
@@ -75,7 +77,7 @@ impl Flash {
         faults: FaultPlan,
     ) -> Flash {
         let regions = capacities.into_iter().map(Region::new).collect();
-        Flash { layout, regions, operations: 0, faults, powered: true }
+        Flash { layout, regions, operations: 0, faults, powered: true, has_decayed: false }
     }
 
     /// Returns how the flash is laid out.
@@ -270,6 +272,7 @@ impl Flash {
     pub(crate) fn decay(&mut self, region: RegionId, offset: usize, bit: u8) {
         let sector_len = self.layout.sector_len();
         if offset < self.region_len(region) {
+            self.has_decayed = true;
             self.region_mut(region).flip(offset / sector_len, offset % sector_len, bit);
         }
     }

@@ -8,9 +8,10 @@ use crate::sector_pool::{SectorPool, SharedSector};
 use std::ops::Range;
 
 impl Flash {
-    /// Returns whether every operation will succeed as asked, and clears single bits.
+    /// Returns whether every operation will succeed as asked, and clears single bits. Where a bit has flipped, what is taken
+    /// for erased may not be, so that each operation has to look.
     pub(crate) fn is_plain(&self) -> bool {
-        self.powered && self.faults.is_none() && self.layout.program_unit() == 1
+        self.powered && !self.has_decayed && self.faults.is_none() && self.layout.program_unit() == 1
     }
 
     /// Programs a range with what lies at the same offsets of a region of another flash, as if it came in pieces of
