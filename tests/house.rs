@@ -18,6 +18,7 @@ mod hash_backend;
 mod hours;
 mod link_keys;
 mod lists;
+mod notices;
 mod onlookers;
 mod paths;
 mod pauses;

@@ -22,6 +22,7 @@ mod explain;
 mod floors;
 mod giving_up;
 mod handing_out;
+mod held;
 mod hours;
 mod intake;
 mod legs;
@@ -376,6 +377,7 @@ impl Conductor {
         self.seen_at = now;
         if std::mem::take(&mut self.has_new_lists) {
             self.readdress_hubs(now);
+            self.ask_all_held(now);
         }
         while let Some(event) = self.engine.poll_event() {
             self.on_event(now, event);

@@ -43,4 +43,4 @@ pub use record::{
 pub use risk::RiskGroup;
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};
-pub use window::{NotBefore, WindowError, Windows};
+pub use window::{NotBefore, WindowError, Windows, legal_date};

@@ -117,6 +117,9 @@ pub struct CampaignPolicy {
     pub poll_interval_s: u32,
     /// How long the HAN leg may take, seconds; gas meters need days rather than hours.
     pub han_deadline_s: u32,
+    /// How many days after the order a device may wait for what the gate has it wait for, such as the notice to its supplier,
+    /// before it is refused.
+    pub hold_limit_days: u16,
     /// How many different people must have signed the release before a device is activated: 0, 1 or 2.
     pub approvals: u8,
     /// How long an activation may stay unconfirmed, seconds.
@@ -163,6 +166,7 @@ impl Default for CampaignPolicy {
             retries_per_device: 0,
             poll_interval_s: 300,
             han_deadline_s: 7 * 86_400,
+            hold_limit_days: 60,
             approvals: 0,
             activation_deadline_s: 86_400,
             soak_s: 0,

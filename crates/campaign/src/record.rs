@@ -8,7 +8,7 @@ mod staging;
 
 use std::fmt;
 
-use eligibility::{SmsoId, Verdict};
+use eligibility::{Decision, SmsoId, Verdict};
 use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce, Release, SignedRelease};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
@@ -113,6 +113,9 @@ pub struct PlanRecord {
 pub struct Judgement {
     /// True when the gate allows it.
     pub allowed: bool,
+    /// True when the gate has nothing against it but the day: it is asked again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// The row of the gate table.
     pub row: String,
     /// The row's code.
@@ -137,6 +140,7 @@ impl From<&Verdict<'_>> for Judgement {
             record.evidence.into_iter().chain(record.reference.map(|dmc| format!("equivalent to {dmc}")));
         Judgement {
             allowed: verdict.is_allowed(),
+            waits: matches!(verdict.decision(), Decision::Hold(_)),
             row: record.row.to_owned(),
             code: record.code.to_owned(),
             dmc: record.dmc,
@@ -148,10 +152,16 @@ impl From<&Verdict<'_>> for Judgement {
 }
 
 impl Judgement {
+    /// Says whether the device is served, now or when its day has come.
+    pub fn may_come(&self) -> bool {
+        self.allowed || self.waits
+    }
+
     /// A refusal of ours, which is no row of the gate.
     pub(crate) fn refusal(code: &str, detail: &str) -> Judgement {
         Judgement {
             allowed: false,
+            waits: false,
             row: "-".to_owned(),
             code: code.to_owned(),
             dmc: None,

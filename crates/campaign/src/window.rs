@@ -85,6 +85,11 @@ fn local(at: Moment) -> DateTime {
     LONDON.to_datetime(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
 }
 
+/// Returns the legal day of a moment.
+pub fn legal_date(at: Moment) -> Date {
+    local(at).date()
+}
+
 /// Returns when the legal day of a moment began, and when the next one does: 23 to 25 hours later.
 pub(crate) fn day_of(at: Moment) -> (Moment, Moment) {
     let today = local(at).date();

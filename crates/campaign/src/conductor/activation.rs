@@ -35,6 +35,10 @@ impl Conductor {
             return;
         }
         let verdict = self.judge_again(now, &campaign, device);
+        if verdict.waits {
+            // It is asked again at the next look, and is late one day.
+            return;
+        }
         if !verdict.allowed {
             self.end(now, &campaign, device, Outcome::HeldUnactivated, verdict.code, None);
             return;

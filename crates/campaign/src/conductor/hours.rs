@@ -30,11 +30,11 @@ pub(super) struct Hours {
 
 impl Hours {
     /// Returns them; none when nothing will ever change.
-    fn of(policy: &CampaignPolicy, now: Moment) -> Option<Hours> {
+    fn of(policy: &CampaignPolicy, has_held: bool, now: Moment) -> Option<Hours> {
         let CampaignPolicy { sending, activating, activate_not_before, .. } = policy;
         let due = activate_not_before.moment().filter(|moment| *moment > now);
-        // Every day each supplier has its floor.
-        let tomorrow = (policy.floor_per_supplier_per_day > 0).then(|| day_of(now).1);
+        // Every day each supplier has its floor, and notices their days.
+        let tomorrow = (policy.floor_per_supplier_per_day > 0 || has_held).then(|| day_of(now).1);
         let edges = [sending.next_edge(now), activating.next_edge(now), due, tomorrow];
         let until = edges.into_iter().flatten().min()?;
         Some(Hours { sending: sending.is_open(now), activating: policy.lets_activate(now), until })
@@ -71,7 +71,7 @@ impl Conductor {
     /// Notes what the time allows a campaign, and when that changes.
     pub(super) fn keep_hours(&mut self, now: Moment, campaign: &CampaignId) {
         let state = self.campaigns.get(campaign).filter(|state| state.phase.is_open());
-        match state.and_then(|state| Hours::of(&state.order.policy, now)) {
+        match state.and_then(|state| Hours::of(&state.order.policy, self.has_held(campaign), now)) {
             Some(hours) => self.hours.insert(campaign.clone(), hours),
             None => self.hours.remove(campaign),
         };
@@ -105,6 +105,7 @@ impl Conductor {
                 self.hand_over_all_late(now, &campaign);
                 self.look_at_ready(now, &campaign);
             }
+            self.ask_held(now, &campaign);
             self.keep_floors(now, &campaign);
         }
     }

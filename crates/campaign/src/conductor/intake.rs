@@ -5,7 +5,6 @@ use eligibility::{
     Targets, Verdict, decide,
 };
 use firmware_image::{Eui64, FileDigest};
-use jiff::tz::TimeZone;
 use transfer_engine::Moment;
 
 use super::path::next_step;
@@ -15,6 +14,7 @@ use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use crate::window::legal_date;
 
 /// Codes of ours for refusals that are no row of the gate.
 mod code {
@@ -26,11 +26,9 @@ mod code {
     pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
 }
 
-/// Returns the UTC date of a moment.
+/// Returns the day of a moment, by the legal time of Great Britain: lists and notices name such days (inference).
 pub(crate) fn date_of(now: Moment) -> Date {
-    let micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-    let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
-    TimeZone::UTC.to_datetime(timestamp).date()
+    legal_date(now)
 }
 
 impl Conductor {
@@ -87,7 +85,7 @@ impl Conductor {
             order.devices.iter().map(|device| self.judge_for_plan(now, order, &goals, *device)).collect();
         let candidates: Vec<Candidate> = plans
             .iter()
-            .filter(|plan| plan.verdict.allowed)
+            .filter(|plan| plan.verdict.may_come())
             .map(|plan| Candidate {
                 device: plan.device,
                 installation: plan.installation.clone(),
@@ -97,7 +95,7 @@ impl Conductor {
             .collect();
         let floor = order.policy.floor_per_supplier as usize;
         let waves = deal_waves(&candidates, &order.policy.waves, floor);
-        for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.allowed).zip(waves) {
+        for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.may_come()).zip(waves) {
             plan.wave = Some(wave);
         }
         plans
@@ -127,7 +125,7 @@ impl Conductor {
             installation: found.map(|found| found.installation.to_string()).unwrap_or_default(),
             hub: found.map(|found| found.hub),
             channel: found.map_or(0, |found| found.channel.0),
-            image: image.filter(|_| verdict.allowed),
+            image: image.filter(|_| verdict.may_come()),
             verdict,
             wave: None,
             priority: match found.map(|found| found.status) {
@@ -141,10 +139,10 @@ impl Conductor {
     fn admit(&mut self, now: Moment, campaign: &CampaignId, plan: PlanRecord) {
         let (device, verdict) = (plan.device, plan.verdict.clone());
         self.record(now, campaign, &Record::Verdict(plan), None);
-        if verdict.allowed {
+        if verdict.may_come() {
             self.begin_errand(campaign, device);
         } else {
-            self.refuse(now, campaign, device, verdict);
+            self.turn_away(now, campaign, device, verdict);
         }
     }
 
@@ -225,7 +223,7 @@ impl Conductor {
         let goals: Targets = installation
             .into_iter()
             .flat_map(|installation| self.desk.inventory.members(installation))
-            .filter(|member| state.row(member.id).is_some_and(|row| row.verdict.allowed))
+            .filter(|member| state.row(member.id).is_some_and(|row| row.verdict.may_come()))
             .filter_map(|member| {
                 Some((member.id, self.target_for(&order.targets, member.id)?.cpl_entry.clone()))
             })

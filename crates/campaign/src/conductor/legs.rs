@@ -77,7 +77,7 @@ impl Conductor {
         // Between the instruction and this moment may lie tries, pauses, closed hours and other campaigns' turns.
         let verdict = self.judge_again(now, &campaign, device);
         if !verdict.allowed {
-            return self.refuse(now, &campaign, device, verdict);
+            return self.turn_away(now, &campaign, device, verdict);
         }
         let image = self.image_for(&campaign, device);
         let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release)

@@ -62,7 +62,7 @@ impl Conductor {
                     self.campaigns.insert(id.clone(), CampaignState::new(id, at, order.clone()));
                     continue;
                 }
-                Record::Verdict(plan) if plan.verdict.allowed => {
+                Record::Verdict(plan) if plan.verdict.may_come() => {
                     self.begin_errand(&id, plan.device);
                 }
                 Record::Ordered(order) => {

@@ -64,6 +64,8 @@ pub(super) struct Turns {
     /// Who waits for groups, by priority, together with those of the same groups: whether there is room is asked once for
     /// all of them, and nobody is moved from one group's waiting to another's.
     waiting: BTreeMap<CampaignId, BTreeMap<Groups, BTreeSet<(u8, Eui64)>>>,
+    /// Who waits until the gate lets it have its image, see `held`.
+    pub(super) held: BTreeMap<CampaignId, BTreeSet<Eui64>>,
     /// Devices that have ended, for whom others may have waited, and the groups in which they counted.
     ended: VecDeque<(CampaignId, Eui64, Vec<RiskGroup>)>,
 }
@@ -74,6 +76,7 @@ impl Turns {
         self.risks.remove(campaign);
         self.at_home.retain(|(other, _), _| other != campaign);
         self.waiting.remove(campaign);
+        self.held.remove(campaign);
         self.ended.retain(|(other, ..)| other != campaign);
     }
 

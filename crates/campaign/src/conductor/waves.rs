@@ -7,9 +7,7 @@ use super::shares::Landing;
 use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
-use crate::record::{
-    FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OutcomeRecord, Record, WaveRecord,
-};
+use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
 use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 
@@ -116,7 +114,7 @@ impl Conductor {
         let Some(image) = next.or(self.image_for(campaign, device)) else { return };
         let verdict = self.judge_again(now, campaign, device);
         if !verdict.allowed {
-            return self.refuse(now, campaign, device, verdict);
+            return self.turn_away(now, campaign, device, verdict);
         }
         if self.hub_of(now, device).is_none() {
             let reason = "the inventory names no address for its hub".to_owned();
@@ -126,15 +124,6 @@ impl Conductor {
         let groups = self.count_at_risk(campaign, device);
         let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image, groups });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
-    }
-
-    /// Ends a device that the gate does not let have an image, as far as it has come.
-    pub(super) fn refuse(&mut self, now: Moment, campaign: &CampaignId, device: Eui64, verdict: Judgement) {
-        let outcome = match verdict.code.as_str() {
-            "ALREADY_ON_TARGET" => Outcome::AlreadyOnTarget,
-            _ => Outcome::Refused,
-        };
-        self.end(now, campaign, device, outcome, verdict.code, None);
     }
 
     /// Records a device's outcome and forgets its errand.
