@@ -51,6 +51,7 @@ pub(crate) fn build_home(
             channel: device.channel,
             eui: device.eui,
             short_address: short_address(device.kind),
+            sleeps: device.kind == DeviceKind::Gas,
         })
         .collect();
     let hub_record = &record.devices[0];

@@ -273,6 +273,11 @@ impl Permit {
     }
 }
 
+/// Returns the digest of the manufacturer's image within a file, believed or not; of all of it where there is no telling.
+pub(crate) fn calculated_digest(bytes: Bytes) -> ImageDigest {
+    complete(bytes).image_digest
+}
+
 /// Takes bytes as they are: a sound OTA file, an odd one, or a raw binary.
 fn complete(bytes: Bytes) -> AcceptedImage {
     let file_digest = FileDigest::of(&bytes);

@@ -61,7 +61,7 @@ pub use queue::EventQueue;
 pub use random::{NotAShare, Share, region_seed};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
 pub use sector_pool::SectorPool;
-pub use security_log::{SecurityEntry, SecurityEvent};
+pub use security_log::{SecurityEntry, SecurityEvent, TransferOutcome};
 pub use simulation::{Simulation, SimulationError};
 pub use world::{
     BatterySpec, CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices,

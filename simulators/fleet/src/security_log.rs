@@ -32,12 +32,15 @@ const ENTRY_LEN: usize = 32;
 
 const SUM_LEN: usize = 4;
 
-/// What happened; codes are those of GBCS alerts where there is one (fact: notes on the domain, 5.3).
+/// What happened; codes are those of GBCS alerts where there is one (fact: notes on the domain, 5.3). Of those that are
+/// named there, some are about what these devices do not have or is no news to themselves: metrology firmware apart
+/// (0x81A0 with 0x0007, 0x81AD), and that somebody has read the version (0x8F8B).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityEvent {
     /// An image that came was verified; the detail is the beginning of its digest.
     ImageVerified,
-    /// An image that came did not verify.
+    /// An image that came did not verify, or is not for this device; the detail is the beginning of the digest of what
+    /// came.
     ImageRefused,
     /// An image in flash was not the one that was verified, when power came.
     ImageAlteredAtPowerOn,
@@ -47,16 +50,46 @@ pub enum SecurityEvent {
     DatedOrderObeyed,
     /// An order to activate at a later time was not carried out.
     DatedOrderNotObeyed,
-    /// A hub's device gave up fetching an image; the detail is its address.
-    TransferFailed,
-    /// A hub's device has its image; the detail is its address.
-    TransferDone,
+    /// How it ended that a hub's device was to fetch an image; the detail is its address.
+    TransferEnded(TransferOutcome),
+    /// A hub's device, which sleeps, was told to activate and never asked; the detail is its address.
+    CommandNotRetrieved,
+    /// A hub's device, which does not sleep, could not be told to activate; the detail is its address.
+    MessageNotDelivered,
     /// A battery is low, and is kept for metering; the detail is its charge in nanoampere-hours.
     LowBattery,
     /// Flash did not hold what it was given; the detail is region and sector.
     FlashWorn,
     /// An activation ended; the detail is its number.
     ActivationEnded(ActivationOutcome),
+}
+
+/// How it ended that a device was to fetch an image from its hub (fact: notes on the domain, 5.3, hub alert 0x0128).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TransferOutcome {
+    /// The device has it.
+    Success = 0,
+    /// The device had it, found it wrong, and threw it away.
+    ImageDiscarded = 1,
+    /// The image is for other hardware than the device says it has; it was never fetched.
+    HardwareVersionMismatch = 2,
+    /// The device did not go on fetching it.
+    TransferFailure = 3,
+}
+
+impl TransferOutcome {
+    /// All of them, by code.
+    pub const ALL: [TransferOutcome; 4] = [
+        TransferOutcome::Success,
+        TransferOutcome::ImageDiscarded,
+        TransferOutcome::HardwareVersionMismatch,
+        TransferOutcome::TransferFailure,
+    ];
+
+    /// Returns the code that alert 0x0128 has for it.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
 }
 
 impl SecurityEvent {
@@ -68,8 +101,8 @@ impl SecurityEvent {
         SecurityEvent::VersionChanged,
         SecurityEvent::DatedOrderObeyed,
         SecurityEvent::DatedOrderNotObeyed,
-        SecurityEvent::TransferFailed,
-        SecurityEvent::TransferDone,
+        SecurityEvent::CommandNotRetrieved,
+        SecurityEvent::MessageNotDelivered,
         SecurityEvent::LowBattery,
         SecurityEvent::FlashWorn,
     ];
@@ -83,8 +116,10 @@ impl SecurityEvent {
             SecurityEvent::VersionChanged => 0x8F43,
             SecurityEvent::DatedOrderObeyed => 0x8F66,
             SecurityEvent::DatedOrderNotObeyed => 0x8F67,
-            SecurityEvent::TransferFailed => 0x8F89,
-            SecurityEvent::TransferDone => 0x8F8A,
+            SecurityEvent::TransferEnded(TransferOutcome::Success) => 0x8F8A,
+            SecurityEvent::TransferEnded(_) => 0x8F89,
+            SecurityEvent::CommandNotRetrieved => 0x819D,
+            SecurityEvent::MessageNotDelivered => 0x8F84,
             SecurityEvent::LowBattery => 0x8F1F,
             // "Error Non Volatile Memory" (fact: the code list of a public GBCS parser).
             SecurityEvent::FlashWorn => 0x81AE,
@@ -95,6 +130,7 @@ impl SecurityEvent {
     fn outcome(self) -> u16 {
         match self {
             SecurityEvent::ActivationEnded(outcome) => outcome.code().into(),
+            SecurityEvent::TransferEnded(outcome) => outcome.code().into(),
             _ => NO_OUTCOME,
         }
     }
@@ -103,6 +139,10 @@ impl SecurityEvent {
         if code == 0x00CA {
             let outcome = ActivationOutcome::from_code(u8::try_from(outcome).ok()?)?;
             return Some(SecurityEvent::ActivationEnded(outcome));
+        }
+        if matches!(code, 0x8F89 | 0x8F8A) {
+            let is_it = |it: &TransferOutcome| u16::from(it.code()) == outcome;
+            return TransferOutcome::ALL.into_iter().find(is_it).map(SecurityEvent::TransferEnded);
         }
         SecurityEvent::ALERTS.into_iter().find(|event| event.code() == code)
     }

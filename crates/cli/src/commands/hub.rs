@@ -62,7 +62,7 @@ pub(crate) struct HubArguments {
 pub(crate) fn run(arguments: &HubArguments, output: &Output) -> Result<(), Failure> {
     let devices = (1..=u8::MAX).zip(&arguments.devices).take(HubConfig::MAX_DEVICES);
     let devices = devices
-        .map(|(channel, eui)| HanDevice { channel, eui: *eui, short_address: channel.into() })
+        .map(|(channel, eui)| HanDevice { channel, eui: *eui, short_address: channel.into(), sleeps: false })
         .collect();
     let config = HubConfig {
         block_size: arguments.block_size,

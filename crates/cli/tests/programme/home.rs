@@ -49,7 +49,12 @@ pub fn hub_config(meters: &[MeterConfig]) -> HubConfig {
     config.nonce_secret = 7;
     config.devices = meters
         .iter()
-        .map(|meter| HanDevice { channel: 1, eui: meter.eui, short_address: meter.short_address })
+        .map(|meter| HanDevice {
+            channel: 1,
+            eui: meter.eui,
+            short_address: meter.short_address,
+            sleeps: false,
+        })
         .collect();
     config
 }

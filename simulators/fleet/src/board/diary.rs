@@ -6,7 +6,7 @@ use transfer_engine::Moment;
 use super::{Board, survivable};
 use crate::bank::BankId;
 use crate::boot::ActivationOutcome;
-use crate::device_trust::{AcceptedImage, RefusedImage};
+use crate::device_trust::{AcceptedImage, RefusedImage, calculated_digest};
 use crate::flash::{FlashError, FlashPlace, RegionId};
 use crate::sector_pool::SectorPool;
 use crate::security_log::{SecurityEntry, SecurityEvent};
@@ -42,12 +42,14 @@ impl Board {
         survivable(self.security.append(&mut self.flash, pool, entry))
     }
 
-    /// Notes what verification found of an image that came; `version` is the one that was offered.
+    /// Notes what verification found of an image that came; `version` is the one that was offered, `size` how many bytes
+    /// lie in the bank.
     pub(crate) fn note_verdict(
         &mut self,
         now: Moment,
         pool: &mut SectorPool,
         version: FileVersion,
+        (bank, size): (BankId, u32),
         verdict: Result<&AcceptedImage, &RefusedImage>,
     ) -> Result<(), FlashError> {
         match verdict {
@@ -55,7 +57,11 @@ impl Board {
                 let detail = beginning_of(image.image_digest());
                 self.note(now, pool, SecurityEvent::ImageVerified, version, detail)
             }
-            Err(_) => self.note(now, pool, SecurityEvent::ImageRefused, version, 0),
+            Err(_) => {
+                let came = self.bank(bank).image(&self.flash, pool, size).bytes;
+                let detail = beginning_of(calculated_digest(came));
+                self.note(now, pool, SecurityEvent::ImageRefused, version, detail)
+            }
         }
     }
 

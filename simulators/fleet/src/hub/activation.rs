@@ -163,6 +163,9 @@ impl Hub {
             return Ok(());
         };
         if activation.deadline <= now {
+            if activation.acknowledged_at.is_none() {
+                self.note_untold(now, pool, slot, activation.key)?;
+            }
             return self.conclude(pool, slot, HanState::Silent);
         }
         if activation.next_at > now {

@@ -75,6 +75,8 @@ pub struct HanDevice {
     pub eui: Eui64,
     /// Its address on the HAN.
     pub short_address: u16,
+    /// Whether its receiver is off while it has nothing to do (IEEE 802.15.4, "receiver on when idle").
+    pub sleeps: bool,
 }
 
 impl HubConfig {

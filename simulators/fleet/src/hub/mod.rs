@@ -17,6 +17,7 @@
 
 mod activation;
 mod config;
+mod diary;
 mod dlms;
 mod outgoing;
 mod papers;

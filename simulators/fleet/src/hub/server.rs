@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use firmware_image::{Eui64, FileVersion};
+use firmware_image::Eui64;
 use transfer_engine::Moment;
 use wire::{
     AttributeId, AttributeRecord, AttributeValue, HanState, ImageBlockRequest, ImageKey, ImagePageRequest,
@@ -20,7 +20,7 @@ use super::slot::DeviceRecord;
 use crate::bank::BankId;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
-use crate::security_log::SecurityEvent;
+use crate::security_log::TransferOutcome;
 use crate::utc::zcl_time;
 
 /// How long a device waits while another one fetches (ours).
@@ -145,7 +145,7 @@ impl Hub {
         let to = self.address_of(slot);
         let Some(Served { key, size, .. }) = found else {
             if !lags {
-                self.note_misfit(pool, slot, request)?;
+                self.note_misfit(now, pool, slot, request)?;
             }
             let none = QueryNextImageResponse::Other(ZclStatus::NoImageAvailable);
             self.send_as(to, transaction, Message::Query(none));
@@ -172,6 +172,7 @@ impl Hub {
     /// it (GBCS names this outcome in alert 0x0128: hardware version mismatch).
     fn note_misfit(
         &mut self,
+        now: Moment,
         pool: &mut SectorPool,
         slot: usize,
         request: &QueryNextImageRequest,
@@ -188,7 +189,7 @@ impl Hub {
         }
         device.state = HanState::Rejected;
         device.image = Some(offer.key);
-        self.store_slot(pool, slot)
+        self.note_transfer(now, pool, slot, offer.key, TransferOutcome::HardwareVersionMismatch)
     }
 
     fn serve_block(
@@ -383,16 +384,14 @@ impl Hub {
             }
             device.image = Some(request.key);
             let changed = *device != before;
-            let address = u64::from_be_bytes(device.eui.to_bytes());
             self.slots[slot].peer.offset = size;
             if changed {
-                let event = match state {
-                    HanState::Verified => SecurityEvent::TransferDone,
-                    _ => SecurityEvent::TransferFailed,
+                let outcome = match state {
+                    HanState::Verified => TransferOutcome::Success,
+                    HanState::Rejected => TransferOutcome::ImageDiscarded,
+                    _ => TransferOutcome::TransferFailure,
                 };
-                let version = FileVersion(request.key.file_version);
-                self.board.note(now, pool, event, version, address)?;
-                self.store_slot(pool, slot)?;
+                self.note_transfer(now, pool, slot, request.key, outcome)?;
             }
         }
         if request.status != ZclStatus::Success {

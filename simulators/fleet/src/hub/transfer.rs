@@ -264,7 +264,7 @@ impl Hub {
         let judged = examined.and_then(|accepted| self.judge(now, slot, accepted));
         let version = judged.as_ref().ok().and_then(AcceptedImage::identity);
         let version = version.map_or(UNKNOWN_VERSION, |identity| identity.file_version);
-        self.board.note_verdict(now, pool, version, judged.as_ref())?;
+        self.board.note_verdict(now, pool, version, (image.bank, image.size), judged.as_ref())?;
         match judged {
             Ok(accepted) => {
                 let own = slot == 0 && !self.is_foreign(&accepted);

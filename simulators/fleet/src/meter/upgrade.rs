@@ -43,7 +43,8 @@ impl Meter {
             names_the_offer(&image, &spare.key)?;
             Ok(image)
         });
-        self.board.note_verdict(now, pool, FileVersion(spare.key.file_version), judged.as_ref())?;
+        let (version, place) = (FileVersion(spare.key.file_version), (spare.bank, spare.size));
+        self.board.note_verdict(now, pool, version, place, judged.as_ref())?;
         match judged {
             Ok(_) => {
                 if !self.board.trust().accepts_unsigned() {

@@ -1,6 +1,6 @@
 //! The security log under power cuts and wear: what was acknowledged stays.
 
-use super::{KEPT, SecurityEntry, SecurityEvent, SecurityLog};
+use super::{KEPT, SecurityEntry, SecurityEvent, SecurityLog, TransferOutcome};
 use crate::boot::ActivationOutcome;
 use crate::flash::{CutMode, Flash, FlashError, FlashFault, FlashFaults, FlashLayout, FlashPlace, RegionId};
 use crate::flash::{Wear, WornSector};
@@ -36,7 +36,8 @@ fn every_event_survives_its_bytes() {
     let ended = ActivationOutcome::ALL.map(SecurityEvent::ActivationEnded);
     let mut flash = flash_of(FlashLayout::SERIAL_NOR, FlashFaults::NONE);
     let mut log = SecurityLog::open(&flash, REGION);
-    let events: Vec<_> = SecurityEvent::ALERTS.into_iter().chain(ended).collect();
+    let transferred = TransferOutcome::ALL.map(SecurityEvent::TransferEnded);
+    let events: Vec<_> = SecurityEvent::ALERTS.into_iter().chain(ended).chain(transferred).collect();
     for event in &events {
         let whole = SecurityEntry { event: *event, ..entry(u64::MAX) };
         log.append(&mut flash, &mut SectorPool::new(), whole).expect("power is there");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::{Battery, MeterConfig, MeterKind, SecurityEvent};
+use fleet::{Battery, MeterConfig, MeterKind, SecurityEvent, TransferOutcome};
 use wire::{HanState, ImageTransferStatus};
 
 use crate::home::{Home, METER_TYPE, NEW, OLD, Recipe, START, meter_config, meter_eui};
@@ -35,6 +35,8 @@ fn a_meter_at_its_reserve_stops_fetching_says_so_once_and_meters_on() {
     let counters = *home.meter().counters();
     assert_eq!((counters.blocks_received, counters.downloads_abandoned), (120, 1), "two wakes and a bit");
     assert_eq!(home.han_status()[0].state, HanState::Declined, "the hub has heard that its client stops");
+    let failure = SecurityEvent::TransferEnded(TransferOutcome::TransferFailure);
+    assert_eq!(home.hub.security_log().last().map(|entry| entry.event), Some(failure));
     assert_eq!(home.meter().battery_drawn_nah(), Some(120_000 + counters.wakes));
     home.run_until(START + WAKE * 90);
     assert_eq!(home.meter().counters().blocks_received, 120, "no block is asked for any more");

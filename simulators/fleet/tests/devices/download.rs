@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::MeterKind;
+use fleet::{MeterKind, SecurityEvent, TransferOutcome};
 use wire::{HanState, ImageTransferStatus};
 
 use crate::home::{
@@ -61,6 +61,10 @@ fn an_image_for_other_hardware_is_never_fetched() {
     home.run_minutes(10);
     assert_eq!(home.hub.counters().blocks_served, 0);
     assert_eq!(home.meters[0].staged_image(&mut home.pool), None);
+    let mismatch = TransferOutcome::HardwareVersionMismatch;
+    let log = home.hub.security_log();
+    let ended = log.iter().filter(|entry| entry.event == SecurityEvent::TransferEnded(mismatch));
+    assert_eq!(ended.count(), 1, "said once: {log:?}");
 }
 
 #[test]

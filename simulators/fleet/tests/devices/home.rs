@@ -9,7 +9,7 @@ use firmware_image::{
     ImageDigest, ImageIdentity, ImageType, ManufacturerCode, Nonce, OrderCounter, OtaFile, SequenceNumber,
     SignedImage, SigningKey, TrustStore,
 };
-use fleet::{DeviceModel, DeviceTrust, HanDevice, Hub, HubConfig, Meter, MeterConfig, SectorPool};
+use fleet::{DeviceModel, DeviceTrust, HanDevice, Hub, HubConfig, Meter, MeterConfig, MeterKind, SectorPool};
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, Apdu, ApplicationContext, AssociationRequest, AttributeRef, ClassId,
@@ -112,6 +112,7 @@ pub fn hub_config(meters: &[MeterConfig]) -> HubConfig {
             channel: meter.short_address as u8,
             eui: meter.eui,
             short_address: meter.short_address,
+            sleeps: matches!(meter.kind, MeterKind::Gas { .. }),
         })
         .collect();
     config

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use firmware_image::ImageDigest;
-use fleet::{ActivationOutcome, BootFault, MeterConfig, SecurityEntry, SecurityEvent};
+use fleet::{
+    ActivationOutcome, BootFault, MeterConfig, MeterKind, SecurityEntry, SecurityEvent, TransferOutcome,
+};
 use wire::{AccessResult, ImageKey, ImageTransferStatus, OtaCommand, UpgradeEndResponse};
 
 use crate::activation::{hub_says, tell_meter, tell_order, with_verified_meter};
@@ -11,6 +13,10 @@ use crate::home::{HUB, Home, METER_TYPE, NEW, OLD, Recipe, image_key, meter_conf
 
 fn events(log: &[SecurityEntry]) -> Vec<SecurityEvent> {
     log.iter().map(|entry| entry.event).collect()
+}
+
+fn transferred(outcome: TransferOutcome) -> SecurityEvent {
+    SecurityEvent::TransferEnded(outcome)
 }
 
 fn ended(outcome: ActivationOutcome) -> SecurityEvent {
@@ -35,7 +41,7 @@ fn an_update_leaves_its_steps_in_the_logs_of_meter_and_hub() {
     let codes: Vec<u16> = log.iter().map(|entry| entry.event.code()).collect();
     assert_eq!(codes, [0x8F72, 0x8F43, 0x00CA]);
     let hub_log = home.hub.security_log();
-    assert_eq!(events(&hub_log), [SecurityEvent::ImageVerified, SecurityEvent::TransferDone]);
+    assert_eq!(events(&hub_log), [SecurityEvent::ImageVerified, transferred(TransferOutcome::Success)]);
     assert_eq!(hub_log[1].detail, u64::from_be_bytes(meter_eui(1).to_bytes()));
 }
 
@@ -63,6 +69,33 @@ fn an_image_that_does_not_verify_and_one_that_does_not_come_up_are_in_the_log() 
     let log = home.meter().security_log();
     assert_eq!(events(&log)[..1], [SecurityEvent::ImageRefused]);
     assert_eq!(log[0].event.code(), 0x8F1C);
+    assert_ne!(log[0].detail, 0, "the digest of what came");
+    assert_eq!(events(&home.hub.security_log()).last(), Some(&transferred(TransferOutcome::ImageDiscarded)));
+}
+
+#[test]
+fn an_order_that_reached_no_device_is_in_the_log_of_its_hub_after_a_day() {
+    let gas = MeterKind::Gas { wake_interval: Duration::from_secs(1_800), blocks_per_wake: 1_000 };
+    for (kind, event, code) in [
+        (MeterKind::Electricity, SecurityEvent::MessageNotDelivered, 0x8F84),
+        (gas, SecurityEvent::CommandNotRetrieved, 0x819D),
+    ] {
+        let first_query = Duration::from_secs(100);
+        let mut home = Home::with_meter(MeterConfig { kind, first_query, ..meter_config(1) });
+        let file = Recipe::new(METER_TYPE).signed();
+        home.stage(1, file.bytes());
+        home.run_minutes(120);
+        let order = home.order(meter_eui(1), file.image_digest(), 1);
+        home.loses = Box::new(|_, _, _| true);
+        home.order_activation(1, &order);
+        home.run_minutes(23 * 60);
+        assert_eq!(home.hub.security_log().last().map(|entry| entry.event == event), Some(false));
+        home.run_minutes(2 * 60);
+        let log = home.hub.security_log();
+        let entry = log.last().unwrap();
+        assert_eq!((entry.event, entry.event.code(), entry.version), (event, code, NEW));
+        assert_eq!(entry.detail, u64::from_be_bytes(meter_eui(1).to_bytes()));
+    }
 }
 
 /// Without an image there is nothing to activate; the device says so to whoever reads its outcome, and the order is

@@ -69,7 +69,7 @@ impl Running {
 
 fn hub(store: Option<PathBuf>, trust: Arc<DeviceTrust>) -> Running {
     let eui = Eui64::from_bytes([2, 0, 0, 0, 0, 0, 0, 1]);
-    let device = HanDevice { channel: 1, eui: METER_EUI, short_address: 1 };
+    let device = HanDevice { channel: 1, eui: METER_EUI, short_address: 1, sleeps: false };
     let config = HubConfig { devices: vec![device], ..HubConfig::new(eui, FileVersion(1)) };
     Running::start(move |tell, stop| {
         let loopback = "127.0.0.1:0".parse().expect("an address");
