@@ -235,7 +235,7 @@ fn meter_census(meter: &Meter, member: &Member, record: &DeviceRecord) -> Device
         battery_refusals: counters.battery_refusals,
         duplicate_blocks: counters.stale_answers,
         malformed_frames: counters.malformed_frames,
-        images_taken: counters.downloads,
+        images_taken: counters.images_verified,
         power_cuts: counters.power_cuts,
         flash_cuts: meter.board().flash_cuts(),
         attacks: counters.attacks,

@@ -117,6 +117,8 @@ pub struct MeterCounters {
     pub orders_refused: u64,
     /// Images received in full.
     pub downloads: u64,
+    /// Images that it found good when it had them whole.
+    pub images_verified: u64,
     /// Downloads given up because nobody answered or the server stopped them.
     pub downloads_abandoned: u64,
     /// Times it woke: a gas meter.

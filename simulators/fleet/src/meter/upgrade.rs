@@ -47,6 +47,7 @@ impl Meter {
         self.board.note_verdict(now, pool, version, place, judged.as_ref())?;
         match judged {
             Ok(_) => {
+                self.counters.images_verified += 1;
                 if !self.board.trust().accepts_unsigned() {
                     self.board.draw_nonce(pool)?;
                 }
