@@ -36,6 +36,8 @@ mod answer_tests;
 #[cfg(test)]
 mod key_tests;
 #[cfg(test)]
+mod mark_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod tests;
