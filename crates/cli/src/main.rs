@@ -19,6 +19,7 @@ mod hash_speed;
 mod keys;
 mod lists;
 mod logging;
+mod open_files;
 mod output;
 mod progress;
 mod report;

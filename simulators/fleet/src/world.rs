@@ -1,6 +1,6 @@
-//! Worlds: what a fleet is made of (`spec`, `checks`) and what goes wrong in it (`faults`), how a file that says it
-//! wrongly is answered (`error`), who lives in which home (`draw`, `record`), and the paperwork that the homes would have
-//! on an SMSO's desk (`paperwork`).
+//! Worlds: what a fleet is made of (`spec`, `checks`, `rules`) and what goes wrong in it (`faults`), how a file that says
+//! it wrongly is answered (`error`, `places`, `words`), who lives in which home (`draw`, `record`), and the paperwork that
+//! the homes would have on an SMSO's desk (`paperwork`).
 
 mod battery;
 mod checks;
@@ -8,8 +8,11 @@ mod draw;
 mod error;
 mod faults;
 mod paperwork;
+mod places;
 mod record;
+mod rules;
 mod spec;
+mod words;
 
 pub use battery::BatterySpec;
 pub(crate) use draw::HomePlan;
@@ -29,6 +32,12 @@ pub(crate) use draw::draw_homes;
 pub(crate) use paperwork::device_type;
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
 mod key_tests;
+#[cfg(test)]
+mod mark_tests;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@
 
 use crate::clock::{Clock, Participant};
 use crate::error::HostError;
-use crate::stream::BoundTcp;
+use crate::stream::{BoundTcp, most_connections};
 use crate::udp::{BoundUdp, Reach};
 use crate::wan_door::{Peer, WanDoor};
 use fleet::{Fleet, hub_address, hub_at};
@@ -88,7 +88,9 @@ impl FleetHost {
             .map_err(HostError::Runtime)?;
         let door = {
             let _inside = runtime.enter();
-            let streams = tcp.map(|tcp| tcp.open(stop.clone())).transpose().map_err(HostError::Runtime)?;
+            let most = most_connections(fleet.hub_count());
+            let streams =
+                tcp.map(|tcp| tcp.open(most, stop.clone())).transpose().map_err(HostError::Runtime)?;
             WanDoor::new(udp.open().map_err(HostError::Runtime)?, streams)
         };
         let counters = Arc::new(Counters::default());

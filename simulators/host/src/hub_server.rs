@@ -7,7 +7,7 @@ use crate::error::HostError;
 use crate::event::DeviceEvent;
 use crate::han_door::HanDoor;
 use crate::store::{open_folder, read_image, write_image};
-use crate::stream::BoundTcp;
+use crate::stream::{BoundTcp, most_connections};
 use crate::udp::{BoundUdp, Reach};
 use crate::wan_door::{Peer, WanDoor};
 use crate::watch::{FrameWatcher, SocketFrame, Watch};
@@ -61,7 +61,8 @@ pub async fn serve_hub(
     if let Some(han) = &han {
         tell(DeviceEvent::Listening { side: "HAN", address: han.local_address() });
     }
-    let streams = tcp.map(|tcp| tcp.open(stop.clone())).transpose().map_err(HostError::Runtime)?;
+    let streams = tcp.map(|tcp| tcp.open(most_connections(1), stop.clone())).transpose();
+    let streams = streams.map_err(HostError::Runtime)?;
     let mut wan = WanDoor::new(udp.open().map_err(HostError::Runtime)?, streams);
     let mut han = match han {
         Some(han) => Some(HanDoor::new(han.open().map_err(HostError::Runtime)?, COORDINATOR)),

@@ -29,4 +29,5 @@ pub use fleet_host::{FleetHost, FleetHostOptions, HostTraffic};
 pub use han_door::ntp_time;
 pub use hub_server::{HubOptions, serve_hub};
 pub use meter_server::{MeterOptions, serve_meter};
+pub use stream::most_connections;
 pub use watch::{Door, FrameWatcher, SocketFrame};

@@ -12,8 +12,18 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::WanFrame;
 
-/// Connections at a time; a head-end holds one to each hub it talks to, and the rest wait at the door.
-const MOST_CONNECTIONS: usize = 4_096;
+/// The fewest connections that are taken at a time, however few hubs there are.
+const LEAST_CONNECTIONS: usize = 4_096;
+/// The most, however many hubs there are: each has a task and reads into 16 KiB, so that these are a gibibyte.
+const MOST_CONNECTIONS: usize = 65_536;
+
+/// Returns how many connections to so many hubs are taken at a time, 4,096 to 65,536; the rest wait at the door.
+///
+/// A head-end holds one to each hub, and an eighth more is for those that it has given up and the kernel has not yet.
+pub fn most_connections(hubs: u32) -> usize {
+    let hubs = hubs as usize;
+    (hubs + hubs / 8).clamp(LEAST_CONNECTIONS, MOST_CONNECTIONS)
+}
 /// Frames of all connections that may wait for the device.
 const INBOX: usize = 256;
 /// Answers of one connection that may wait for the network.
@@ -46,19 +56,24 @@ impl BoundTcp {
         bind().map_err(|source| HostError::Listen { kind: "TCP", address, source })
     }
 
-    /// Starts accepting on the runtime of the calling task; frames arrive in the inbox that is returned.
-    pub(crate) fn open(self, stop: CancellationToken) -> io::Result<mpsc::Receiver<StreamFrame>> {
+    /// Starts accepting, `most` connections at a time, on the runtime of the calling task; frames arrive in the inbox that
+    /// is returned.
+    pub(crate) fn open(
+        self,
+        most: usize,
+        stop: CancellationToken,
+    ) -> io::Result<mpsc::Receiver<StreamFrame>> {
         let listener = TcpListener::from_std(self.0)?;
         let (inbox, frames) = mpsc::channel(INBOX);
         tokio::spawn(async move {
-            stop.run_until_cancelled_owned(accept(listener, inbox)).await;
+            stop.run_until_cancelled_owned(accept(listener, most, inbox)).await;
         });
         Ok(frames)
     }
 }
 
-async fn accept(listener: TcpListener, inbox: mpsc::Sender<StreamFrame>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+async fn accept(listener: TcpListener, most: usize, inbox: mpsc::Sender<StreamFrame>) {
+    let room = Arc::new(Semaphore::new(most));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {

@@ -12,7 +12,7 @@ use clap::Args;
 use eligibility::write_csv;
 use firmware_image::{MAX_FILE_LEN, TrustStore, VerifiedImage};
 use fleet::{DeviceKind, DeviceTrust, Fleet, Paperwork, WorldSpec, hub_address, hub_ids, paperwork};
-use host::{FleetHost, FleetHostOptions, HostTraffic, Participant, Speed, SteadyClock};
+use host::{FleetHost, FleetHostOptions, HostTraffic, Participant, Speed, SteadyClock, most_connections};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use transfer_engine::HubId;
@@ -23,6 +23,7 @@ use crate::device::{TrustArguments, parse_speed, start_failure, until_told_to_st
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
 use crate::keys::{LinkKeyFile, make_link_keys};
+use crate::open_files;
 use crate::output::Output;
 
 /// Options of `fleet`.
@@ -41,7 +42,9 @@ pub(crate) struct FleetArguments {
     /// The port at which every hub answers; 0 takes a free one.
     #[arg(long, default_value_t = 4059)]
     port: u16,
-    /// Answer over TCP as well.
+    /// Answer over TCP as well. Connections to all hubs are taken, an eighth more to spare, and 65,536 at most. Each is an
+    /// open file: the soft limit of this process (ulimit -Sn) is raised to what that needs, as far as the hard one (ulimit
+    /// -Hn) allows; the command says so where that is not enough.
     #[arg(long)]
     tcp: bool,
     /// The seed. The same seed gives the same homes, links and losses.
@@ -132,6 +135,9 @@ fn host(
     output: &Output,
 ) -> Result<FleetReport, Failure> {
     let homes: Vec<_> = fleet.homes().cloned().collect();
+    if arguments.tcp {
+        make_room(homes.len() as u32, output);
+    }
     let stop = CancellationToken::new();
     let options = FleetHostOptions {
         port: arguments.port,
@@ -158,6 +164,17 @@ fn host(
     let traffic = host.traffic();
     let fleet = host.join().map_err(start_failure)?;
     Ok(report(fleet, traffic, count))
+}
+
+/// Lets the process have a connection open to each hub, or says to how many it may.
+fn make_room(hubs: u32, output: &Output) {
+    let wanted = most_connections(hubs) as u64;
+    let allowed = open_files::allow_streams(wanted);
+    if allowed < wanted.min(hubs.into()) {
+        output.talk(format_args!(
+            "streams {allowed} at a time, to {hubs} hubs: the hard limit of open files (ulimit -Hn) allows no more"
+        ));
+    }
 }
 
 fn read_link_keys(arguments: &FleetArguments, spec: &WorldSpec) -> Result<Option<LinkKeyFile>, Failure> {

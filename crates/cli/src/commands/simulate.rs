@@ -58,8 +58,7 @@ pub(super) const HUB_PORT: u16 = 4059;
 /// Reads a world file.
 pub(crate) fn read_world(path: &std::path::Path) -> Result<WorldSpec, Failure> {
     let bytes = files::read(path, WORLD_FILE_MAX)?;
-    let text = String::from_utf8(bytes).or_bad_input(path.display())?;
-    WorldSpec::parse(&text).or_bad_input(path.display())
+    WorldSpec::read(&bytes).or_bad_input(path.display())
 }
 
 /// Makes a key from the seed: simulations must repeat to the byte, and their keys protect nothing.

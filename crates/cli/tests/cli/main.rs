@@ -4,6 +4,7 @@
 
 mod capture;
 mod desk;
+mod fleet_streams;
 mod forecast;
 mod gate;
 mod gate_readme;

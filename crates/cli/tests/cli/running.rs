@@ -13,22 +13,40 @@ pub(crate) struct Running {
     stderr: Option<BufReader<std::process::ChildStderr>>,
     /// The line in which it said that it is ready.
     pub(crate) ready: String,
+    /// What it said before.
+    pub(crate) said: String,
 }
 
 impl Desk {
     /// Starts `lamplighter` with the words of `line` and waits until it says that it is ready.
     pub(crate) fn start(&self, line: &str) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamplighter"));
-        command.args(line.split_whitespace()).current_dir(self.path(".")).env_clear();
+        command.args(line.split_whitespace());
+        self.start_command(command, line)
+    }
+
+    /// The same under a limit of open files, as the shell's `ulimit` takes it.
+    pub(crate) fn start_under(&self, limit: &str, line: &str) -> Running {
+        let mut command = Command::new("/bin/sh");
+        command.args([
+            "-c",
+            &format!("ulimit {limit}; exec \"$0\" {line}"),
+            env!("CARGO_BIN_EXE_lamplighter"),
+        ]);
+        self.start_command(command, line)
+    }
+
+    fn start_command(&self, mut command: Command, line: &str) -> Running {
+        command.current_dir(self.path(".")).env_clear();
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut running = Running { child: command.spawn().unwrap(), stderr: None, ready: String::new() };
+        let child = command.spawn().unwrap();
+        let mut running = Running { child, stderr: None, ready: String::new(), said: String::new() };
         let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut said = String::new();
         while !running.ready.starts_with("ready") {
-            said.push_str(&running.ready);
+            running.said.push_str(&running.ready);
             running.ready.clear();
             let len = stderr.read_line(&mut running.ready).unwrap();
-            assert_ne!(len, 0, "`{line}` ended and said: {said}");
+            assert_ne!(len, 0, "`{line}` ended and said: {}", running.said);
         }
         running.stderr = Some(stderr);
         running

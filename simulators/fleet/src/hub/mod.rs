@@ -48,6 +48,7 @@ use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
 
+pub(crate) use outgoing::MAX_BLOCK_LEN as MAX_HAN_BLOCK_LEN;
 use outgoing::{Message, Outgoing};
 use peer::Seats;
 use secured::Secured;

@@ -1,128 +1,146 @@
 //! What a world file gets that cannot be read: line, column, key, and what was expected there, with its range and unit.
 
+use super::places::{Places, without_numbers};
+use super::spec::WorldSpec;
+use super::words::in_words;
+use std::fmt;
 use std::ops::Range;
 
 /// A world file that says something impossible.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}, key `{key}`: {expected}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldError {
     /// Line, counted from 1.
     pub line: usize,
     /// Column in characters, counted from 1.
     pub column: usize,
-    /// The dotted key whose value is at fault, or the table that lacks one; empty at the top of the file.
+    /// The dotted key whose value is at fault, or that is missing; empty where the file is no text.
     pub key: String,
     /// What is wrong and what was expected, in one line.
     pub expected: String,
 }
 
+impl std::error::Error for WorldError {}
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, ", key `{}`", self.key)?;
+        }
+        write!(f, ": {}", self.expected)
+    }
+}
+
 impl WorldError {
+    /// Says where the reader of TOML stopped and why.
     pub(super) fn locate(text: &str, error: &toml::de::Error) -> WorldError {
-        WorldError::at(text, error.span().unwrap_or(0..0), error.message())
-    }
-
-    /// Names a key at the top of the file whose value does not go with another's; its line is the first if it is not
-    /// there.
-    pub(super) fn of_key(text: &str, key: &str, expected: String) -> WorldError {
-        let is_it = |line: &str| line.split_once('=').is_some_and(|(before, _)| before.trim() == key);
-        let found = text.lines().enumerate().find(|(_, line)| is_it(line));
-        let (line, column) = found.map_or((1, 1), |(number, line)| {
-            let value = line.split_once('=').map_or("", |(_, value)| value).trim_start();
-            (number + 1, line.chars().count() - value.chars().count() + 1)
-        });
-        WorldError { line, column, key: key.to_owned(), expected }
-    }
-
-    fn at(text: &str, span: Range<usize>, message: &str) -> WorldError {
-        let before = text.get(..span.start).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_text = text[line_start..].lines().next().unwrap_or_default();
+        let span = error.span().unwrap_or(0..0);
         // A message of several lines is a drawing for terminals; its lines say the same in words.
-        let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let key = key_at(&text[..line_start], line_text);
+        let lines: Vec<&str> =
+            error.message().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let message = lines.join("; ");
+        let places = Places::of(text);
+        if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+        {
+            let table = places.table_of(&span);
+            let key = table.map_or_else(|| missing.to_owned(), |table| format!("{table}.{missing}"));
+            return WorldError::at(text, span.start, in_words(&message, &key), key);
+        }
+        if toml::de::DeTable::parse(text).is_err() {
+            return WorldError::of_broken_text(text, &span, &message);
+        }
+        let key = places.key_at(span.start).unwrap_or_default();
+        WorldError::at(text, span.start, in_words(&message, &key), key)
+    }
+
+    /// Names a key whose value does not go with another's or is out of bounds; a table stands for a key that it lacks.
+    pub(super) fn of_key(text: &str, path: &str, expected: &str) -> WorldError {
+        let key = without_numbers(path);
+        WorldError::at(text, Places::of(text).value_of(path), in_words(expected, &key), key)
+    }
+
+    /// Says that the file is no text from this byte on.
+    pub(super) fn of_bytes(bytes: &[u8], valid: usize) -> WorldError {
+        let text = String::from_utf8_lossy(&bytes[..valid]);
+        let found = bytes.get(valid).copied().unwrap_or_default();
+        let expected = format!("expected a world file, TOML in UTF-8, found the byte 0x{found:02X}");
+        let key = key_on(&text, last_line(&text));
+        WorldError::at(&text, text.len(), expected, key)
+    }
+
+    /// Says of a text that is no TOML what the key on its line expects, as far as that can be found out.
+    fn of_broken_text(text: &str, span: &Range<usize>, message: &str) -> WorldError {
+        let (start, line) = line_at(text, span.start);
+        let key = key_on(&text[..start], line);
+        let is_in_value = line.find('=').is_some_and(|equals| span.start > start + equals);
+        let probed = is_in_value.then(|| probe(text, start, line)).flatten();
+        let found = line.split_once('=').map_or("", |(_, value)| value);
+        let found = found.split('#').next().unwrap_or_default().trim();
+        let message = match probed {
+            Some(expected) if found.len() <= LONGEST_QUOTE && !found.is_empty() => {
+                format!("{}, found `{found}`", in_words(&expected, &key))
+            }
+            _ => in_words(message, &key),
+        };
+        WorldError::at(text, span.start, message, key)
+    }
+
+    fn at(text: &str, offset: usize, expected: String, key: String) -> WorldError {
+        let before = text.get(..offset).unwrap_or(text);
         WorldError {
             line: before.matches('\n').count() + 1,
-            column: text[line_start..before.len()].chars().count() + 1,
-            expected: in_words(&lines.join("; "), &key),
+            column: last_line(before).chars().count() + 1,
+            expected,
             key,
         }
     }
 }
 
-/// How the reader of numbers calls what it expects, and how we do.
-const NUMBERS: &[(&str, &str)] = &[
-    ("expected a nonzero u8", "expected a whole number from 1 to 255"),
-    ("expected a nonzero u32", "expected a whole number from 1 to 4294967295"),
-    ("expected a nonzero u64", "expected a whole number from 1 to 9223372036854775807"),
-    ("expected u16", "expected a whole number from 0 to 65535"),
-    ("expected u32", "expected a whole number from 0 to 4294967295"),
-    ("expected f64", "expected a number"),
-];
+/// The longest value that is quoted in an answer.
+const LONGEST_QUOTE: usize = 40;
 
-/// What the last words of a key say of its unit; the first that fits counts.
-const UNITS: &[(&str, &str)] = &[
-    ("_bits_per_s", "bits per second"),
-    ("_bytes_per_s", "bytes per second"),
-    ("_bytes", "bytes"),
-    ("_ms", "milliseconds"),
-    ("_mah", "milliampere-hours"),
-    ("_nah", "nanoampere-hours"),
-    ("_s", "seconds"),
-    ("_per_day", "times a day, 0 to 1440"),
-    ("_per_datagram", "a share between 0 and 1 of all datagrams"),
-    ("_per_corrupted", "a share between 0 and 1 of the corrupted datagrams"),
-    ("_per_answer", "a share between 0 and 1 of the answers"),
-    ("_shares", "a list of shares between 0 and 1"),
-    ("_threshold", "a share between 0 and 1"),
-    ("share", "a share between 0 and 1"),
-    ("loss", "a share between 0 and 1 of what is sent"),
-    ("duplicates", "a share between 0 and 1 of all datagrams"),
-    ("burst_enter", "a share between 0 and 1: a probability per datagram"),
-    ("burst_leave", "a share between 0 and 1: a probability per datagram"),
-    ("_version", "a file version, such as 0x01020304"),
-    ("hardware", "a hardware version, such as 0x0102"),
-    ("manufacturer", "a Zigbee manufacturer code, such as 0x10E5"),
-    ("image_type", "a Zigbee image type, such as 0x0011"),
-    ("blocks_per_wake", "blocks of block_bytes"),
-    ("installations", "homes"),
-    ("cells", "WAN cells"),
-    ("regions", "campaigns"),
-    ("_factor", "times"),
-];
-
-/// Says in a reader's words what was expected, with the unit of the key that is meant.
-fn in_words(message: &str, key: &str) -> String {
-    let mut words = message.to_owned();
-    if let Some((theirs, ours)) = NUMBERS.iter().find(|(theirs, _)| message.ends_with(theirs)) {
-        words = words.replace(theirs, ours);
-    }
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    let last = missing.unwrap_or_else(|| key.rsplit('.').next().unwrap_or_default());
-    let is_about_value = missing.is_some() || !message.starts_with("unknown field");
-    match UNITS.iter().find(|(ending, _)| last.ends_with(ending)).filter(|_| is_about_value) {
-        Some((_, unit)) => format!("{words} (`{last}`: {unit})"),
-        None => words,
-    }
+fn last_line(text: &str) -> &str {
+    text.rsplit('\n').next().unwrap_or_default()
 }
 
-/// Names the key on a line: the nearest table header above, then the part before the equals sign.
-fn key_at(above: &str, line: &str) -> String {
+/// Returns the line around an offset and where it begins.
+fn line_at(text: &str, offset: usize) -> (usize, &str) {
+    let before = text.get(..offset).unwrap_or(text);
+    let start = before.len() - last_line(before).len();
+    (start, text[start..].lines().next().unwrap_or_default())
+}
+
+/// Finds out what a key expects whose value is no TOML: the file is read with a value that no key takes.
+fn probe(text: &str, start: usize, line: &str) -> Option<String> {
+    let (key, _) = line.split_once('=')?;
+    let probe = format!("{}{key}= {{}}{}", &text[..start], &text[start + line.len()..]);
+    let error = toml::from_str::<WorldSpec>(&probe).err()?;
+    let (probed, _) = line_at(&probe, error.span()?.start);
+    let (_, expected) = error.message().split_once("expected ")?;
+    (probed == start).then(|| format!("expected {expected}"))
+}
+
+/// Names the key on a line of a text that is no TOML: the nearest header above, then what stands before the equals sign.
+fn key_on(above: &str, line: &str) -> String {
     if let Some(table) = header_on(line) {
-        return table.to_string();
+        return table;
     }
     let table = above.lines().rev().find_map(header_on).unwrap_or_default();
-    let key = line.split_once('=').map_or("", |(key, _)| key.trim());
-    match (table, key) {
-        ("", key) => key.to_string(),
-        (table, "") => table.to_string(),
+    let key = line.split_once('=').map_or(line, |(key, _)| key);
+    let key = if line.contains('=') { key.trim() } else { key.split_whitespace().next().unwrap_or_default() };
+    let key = key.trim_matches(['"', '\'']);
+    match (table.as_str(), key) {
+        ("", key) => key.to_owned(),
+        (_, "") => table,
         (table, key) => format!("{table}.{key}"),
     }
 }
 
-fn header_on(line: &str) -> Option<&str> {
-    let line = line.trim();
-    let inner = line.strip_prefix('[')?.trim_start_matches('[');
+fn header_on(line: &str) -> Option<String> {
+    let inner = line.trim().strip_prefix('[')?.trim_start_matches('[');
     let (table, _) = inner.split_once(']')?;
-    // A line of a nested array also opens with a bracket, but no header holds a comma or a quote.
-    (!table.is_empty() && !table.contains([',', '"'])).then_some(table.trim())
+    // A line of a nested array also opens with a bracket, but no header holds a comma.
+    let table =
+        table.split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect::<Vec<_>>().join(".");
+    (!table.is_empty() && !table.contains(',')).then_some(table)
 }

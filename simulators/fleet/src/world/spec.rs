@@ -11,6 +11,7 @@ use super::checks::{
 use super::error::WorldError;
 use super::faults::{FaultSpec, faults};
 use super::record::DeviceKind;
+use super::rules;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
 use campaign::Windows;
@@ -71,29 +72,33 @@ pub struct WorldSpec {
 }
 
 impl WorldSpec {
-    /// Reads and checks a world file.
+    /// Reads and checks a world file as it came from a disk.
+    pub fn read(bytes: &[u8]) -> Result<WorldSpec, WorldError> {
+        let text = str::from_utf8(bytes).map_err(|error| WorldError::of_bytes(bytes, error.valid_up_to()))?;
+        WorldSpec::parse(text)
+    }
+
+    /// Reads and checks the text of a world file.
     pub fn parse(text: &str) -> Result<WorldSpec, WorldError> {
         let spec: WorldSpec = toml::from_str(text).map_err(|error| WorldError::locate(text, &error))?;
-        if !spec.cells.get().is_multiple_of(spec.regions.get()) {
-            let expected = format!(
-                "expected a number that divides the {} cells into equal parts, found {}",
-                spec.cells, spec.regions
-            );
-            return Err(WorldError::of_key(text, "regions", expected));
-        }
+        rules::check(&spec).map_err(|broken| WorldError::of_key(text, &broken.path, &broken.expected))?;
         Ok(spec)
     }
 
     /// Returns a region as a world of its own; `number` counts from zero and is below `regions`. Its budgets are those of
     /// the file: every region has a head-end to itself.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there are more regions than homes or cells, which no file that was read says.
     pub fn region(&self, number: u32) -> WorldSpec {
         let regions = u64::from(self.regions.get());
         let until = |number: u32| (u64::from(self.installations.get()) * u64::from(number) / regions) as u32;
         let (first, end) = (until(number), until(number + 1));
         WorldSpec {
             name: format!("{}-{:03}", self.name, number + 1),
-            installations: NonZeroU32::new(end - first).unwrap_or(NonZeroU32::MIN),
-            cells: NonZeroU32::new(self.cells.get() / self.regions.get()).unwrap_or(NonZeroU32::MIN),
+            installations: NonZeroU32::new(end - first).expect("no region is empty"),
+            cells: NonZeroU32::new(self.cells.get() / self.regions.get()).expect("a region is whole cells"),
             regions: NonZeroU32::MIN,
             first_installation: self.first_installation + first,
             ..self.clone()
