@@ -175,6 +175,7 @@ fn verdict(refusal: Option<&str>, home: u32) -> Judgement {
     let (row, code) = if early { ("B3", "EARLY_DMCT_REPORT") } else { ("B1", "EPCL") };
     Judgement {
         allowed: refusal.is_none(),
+        waits: false,
         row: if refusal.is_some() { "-" } else { row }.to_owned(),
         code: refusal.unwrap_or(code).to_owned(),
         dmc: Some(if early { "DMC-0017" } else { "DMC-0003" }.to_owned()),
@@ -200,6 +201,7 @@ fn hostile_campaign() -> CampaignState {
     let mut state = Story::new(0).state;
     let judgement = Judgement {
         allowed: true,
+        waits: false,
         row: HOSTILE.to_owned(),
         code: HOSTILE.to_owned(),
         dmc: Some(HOSTILE.to_owned()),
