@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use campaign::{CampaignId, CampaignOrder, CampaignPolicy, Target, instructing_party};
+use campaign::{CampaignId, CampaignOrder, CampaignPolicy, Target, instructing_party, next_step};
 use eligibility::{CplEntryId, InstructingParty, Inventory, Register, SmsoId, Targets};
 use firmware_image::{Eui64, MAX_FILE_LEN, TrustStore, VerifiedImage};
 use serde::Deserialize;
@@ -112,7 +112,7 @@ impl WrittenOrder {
         Ok(WrittenOrder { order, images })
     }
 
-    /// Returns what the order brings a device to, and the image for that.
+    /// Returns what the order brings a device to next, and the image for that: the step that the engine would take.
     pub(super) fn target_for(
         &self,
         device: Eui64,
@@ -120,9 +120,9 @@ impl WrittenOrder {
         inventory: &Inventory,
     ) -> Option<(&CplEntryId, &VerifiedImage)> {
         let running = inventory.device(device).filter(|_| self.order.devices.contains(&device))?.entry;
-        let fits = |target: &Target| register.is_for_model(running, &target.cpl_entry);
-        let (target, image) = self.order.targets.iter().zip(&self.images).find(|(target, _)| fits(target))?;
-        Some((&target.cpl_entry, image))
+        let step = next_step(register, &self.order.targets, running)?;
+        let image = self.images.iter().find(|image| image.file_digest() == step.image)?;
+        Some((&step.cpl_entry, image))
     }
 
     /// Returns what each device of a home is to run.
