@@ -1,5 +1,5 @@
 //! Worlds: what a fleet is made of (`spec`, `checks`) and what goes wrong in it (`faults`), how a file that says it
-//! wrongly is answered (`error`), who lives in which home (`draw`, `record`), and the paperwork that the homes would have
+//! wrongly is answered (`error`), what only an order says (`terms`), who lives in which home (`draw`, `record`), and the paperwork that the homes would have
 //! on an SMSO's desk (`paperwork`).
 
 mod battery;
@@ -10,6 +10,7 @@ mod faults;
 mod paperwork;
 mod record;
 mod spec;
+mod terms;
 
 pub use battery::BatterySpec;
 pub(crate) use draw::HomePlan;
@@ -24,6 +25,7 @@ pub use spec::{
     CampaignSpec, DeviceSpec, Devices, ElectricitySpec, EvidenceSpec, GasSpec, HanSpec, HubSpec, LinkSpec,
     StandingSpec, TroubleSpec, WorldSpec,
 };
+pub use terms::OrderTerms;
 
 pub(crate) use draw::draw_homes;
 pub(crate) use paperwork::device_type;

@@ -11,6 +11,7 @@ use super::checks::{
 use super::error::WorldError;
 use super::faults::{FaultSpec, faults};
 use super::record::DeviceKind;
+use super::terms::OrderTerms;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
 use campaign::Windows;
@@ -431,4 +432,7 @@ pub struct CampaignSpec {
     /// How long a device that runs the target is watched before that counts.
     #[serde(default)]
     pub soak_s: u32,
+    /// The terms of an order that is rehearsed on the world, in place of the world's own.
+    #[serde(skip)]
+    pub terms: Option<OrderTerms>,
 }
