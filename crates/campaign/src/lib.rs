@@ -36,7 +36,7 @@ pub use forecast::{
 pub use order::{CampaignId, CampaignOrder, MAX_DEVICES, MAX_TARGETS, OrderError, Target, instructing_party};
 pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
-pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
+pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille, PolicyFault};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, ForwardRecord, HaltedRecord,
     InstructedRecord, Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError,

@@ -325,10 +325,52 @@ fn an_order_may_name_as_many_devices_as_any_and_no_more() {
 fn an_order_that_makes_no_sense_is_refused_with_its_place() {
     for (from, to, code, said) in [
         ("smso = \"SMSO-1\"", "smso = 7", 3, "order.toml line 6, column 8, key smso"),
+        ("smso = \"SMSO-1\"", "smso = \"SM\\tSO\"", 3, "order.toml line 6, column 8, key smso: expected"),
         ("waves = [300]", "waves = [1300]", 3, "a share is above 1000"),
-        ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D\"", 3, "order.toml line 9, column 11, key devices"),
+        (
+            "waves = [300]",
+            "waves = [20, 1300]",
+            3,
+            "order.toml line 28, column 14, key waves: a share is above 1000",
+        ),
+        (
+            "waves = [300]",
+            "weight = 0",
+            3,
+            "order.toml line 28, column 10, key weight: no weight, expected 1 to 1000",
+        ),
+        (
+            "waves = [300]",
+            "approvals = 3",
+            3,
+            "line 28, column 13, key approvals: too many approvals, expected 0, 1",
+        ),
+        (
+            "waves = [300]",
+            "sending = [\"22:00-06:00\",\n  \"01:00-01:30\"]",
+            3,
+            "order.toml line 29, column 3, key sending: a window is shorter than an hour, expected at least 60 minutes",
+        ),
+        (
+            "waves = [300]",
+            "sending = [\n\"25:00-26:00\"]",
+            3,
+            "key sending: expected a window as \"HH:MM-HH:MM\"",
+        ),
+        ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D\"", 3, "order.toml line 10, column 5, key devices: "),
+        ("\"00-0D-6F-00-00-00-01-02\"", "\"00-0D\"", 3, "order.toml line 10, column 32, key devices: "),
+        ("\"00-0D-6F-00-00-00-01-01\"", "7", 3, "order.toml line 10, column 5, key devices: "),
         ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D-6F-00-00-00-01-02\"", 3, "is named twice"),
+        (
+            "\"00-0D-6F-00-00-00-03-02\"",
+            "\"00-0D-6F-00-00-00-01-02\"",
+            3,
+            "order.toml line 12, column 5, key devices: expected each device once, found 00-0D-6F-00-00-00-01-02, which \
+             is named twice: line 10 has it",
+        ),
         ("ESME-01020304\"", "ESME-77\"", 3, "no entry ESME-77"),
+        ("ESME-01020304\"", "ESME-77\"", 3, "order.toml line 22, column 13, key cpl_entry: "),
+        ("ESME-01020304\"", "\"", 3, "order.toml line 22, column 13, key cpl_entry: expected"),
         ("esme.ota", "hub.ota", 3, "cannot be opened"),
         ("\"DCC\"", "\"Somebody\"", 4, "the gate allows none"),
     ] {
