@@ -280,6 +280,58 @@ fn several_faults_are_all_told_and_the_good_rows_are_taken_only_when_asked_to() 
 }
 
 #[test]
+fn every_fault_is_in_a_file_when_that_is_asked_for() {
+    let desk = desk();
+    let inventory = String::from_utf8(desk.read("examples/lists/inventory.csv")).unwrap();
+    let row = "00-0D-6F-00-01-00-00-00,CHF,LONE,00-0D-6F-00-01-00-00-00,0,CHF-01020300,0102,SUP-1,NotApplicable,maybe,,\
+               SMSO-1,GROUP-A,CSP-1,127.0.1.1:4059,CELL-1,\n";
+    desk.write("examples/lists/inventory.csv", (inventory + &row.repeat(250)).as_bytes());
+    let told = desk.run(PLAN);
+    assert!(told.stderr.contains("and 150 faults more: --faults FILE writes all of them"), "{}", told.stderr);
+    assert_eq!(told.code, 3);
+    for (options, code, name) in
+        [("--faults whole.csv", 3, "whole.csv"), ("--allow-partial --faults part.csv", 0, "part.csv")]
+    {
+        let ended = desk.run(&format!("{PLAN} {options}"));
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(&format!("and 150 faults more: all of them are in {name}")),
+            "{}",
+            ended.stderr
+        );
+        let file = String::from_utf8(desk.read(name)).unwrap();
+        let lines: Vec<&str> = file.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (251, "file,line,column,expected,found"), "{file}");
+        assert_eq!(lines[250], "examples/lists/inventory.csv,274,enrolled,true or false,maybe");
+    }
+    desk.check_failure(&format!("{PLAN} --faults whole.csv"), 3, &["whole.csv: exists already"]);
+    desk.check_failure(
+        &format!("{PLAN} --faults examples/lists/cpl.csv"),
+        3,
+        &["examples/lists/cpl.csv: is the input file"],
+    );
+}
+
+#[test]
+fn taking_the_good_rows_is_offered_only_where_it_would_help() {
+    for (list, from, to, helps) in [
+        ("inventory.csv", "CHF,HOME-8", "HUB,HOME-8", true),
+        ("notices.csv", "2020-09-28", "soon", true),
+        ("exclusions.csv", "2020-07-13", "soon", false),
+        ("notices.csv", "mpxn", "mpan", false),
+        ("epcl.csv", "DMC-1,", "D\tMC,", false),
+    ] {
+        let desk = desk();
+        damage(&desk, list, from, to);
+        let whole = desk.run(PLAN);
+        assert_eq!(whole.code, 3, "{}", whole.stderr);
+        assert_eq!(whole.stderr.contains("hint: --allow-partial"), helps, "{list}: {}", whole.stderr);
+        let part = desk.run(&format!("{PLAN} --allow-partial"));
+        assert_eq!(part.code == 0, helps, "{list}: {}", part.stderr);
+    }
+}
+
+#[test]
 fn what_is_missing_or_there_twice_is_said() {
     let desk = desk();
     std::fs::remove_file(desk.path("examples/lists/epcl.csv")).unwrap();
