@@ -100,6 +100,30 @@ fn entries_named_by_hand_are_for_the_whole_home_and_without_any_each_is_asked_al
 }
 
 #[test]
+fn without_an_order_what_is_missing_is_said_and_what_to_add() {
+    let desk = desk();
+    for (device, options, said) in [
+        (
+            "01-00",
+            "",
+            "no order was given, and the product list has no other entry with an image for its model",
+        ),
+        ("07-01", "", "--order FILE, or about an entry with --to ENTRY"),
+        ("01-01", "--to GSME-01020304", "no order was given, and no entry named with --to is for its model"),
+    ] {
+        let (code, answer) = explain(&desk, device, options);
+        let sentence = answer["verdicts"][0]["sentence"].as_str().unwrap();
+        assert!(code == 4 && sentence.contains(said) && !sentence.contains("the order"), "{answer}");
+    }
+    let ordered = "--order examples/lists/order.toml";
+    let (_, answer) = explain(&desk, "01-00", ordered);
+    assert!(
+        answer["verdicts"][0]["sentence"].as_str().unwrap().contains("the order names no target"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn the_day_and_notices_count() {
     let desk = desk();
     let order = "--order examples/lists/order.toml";
