@@ -198,12 +198,12 @@ impl CampaignPolicy {
             Some(PolicyFault { key, place, what, expected, found: found.to_string() })
         };
         let waves = self.waves.iter().enumerate().map(|(place, share)| ("waves", Some(place), *share));
-        let shares = waves.chain([
+        let mut shares = waves.chain([
             ("open_next_at", None, self.open_next_at),
             ("success_threshold", None, self.success_threshold),
             ("failure_threshold", None, self.failure_threshold),
         ]);
-        for (key, place, share) in shares.filter(|(_, _, share)| share.0 > 1_000) {
+        if let Some((key, place, share)) = shares.find(|(_, _, share)| share.0 > 1_000) {
             return fault(key, place, "a share is above 1000 ‰", "0 to 1000", &share.0);
         }
         if self.waves.len() > WAVES_MAX {
