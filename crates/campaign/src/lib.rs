@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Read in this order: `order` (what is asked), `policy` and `window` (how it is to proceed, and when), `stage` (how far a device has come and how it ends), `record`
-//! (what is written), `risk` (which devices are at risk together), `phase` and `state` (the fold), `plan` (waves), `conductor` (the machine that joins it all); and,
+//! (what is written), `risk` (which devices are at risk together), `phase` and `state` (the fold), `plan` (waves), `steps`
+//! (which image is next), `conductor` (the machine that joins it all); and,
 //! apart from these, `forecast` (how early it can all be over).
 
 mod conductor;
@@ -21,6 +22,7 @@ mod record;
 mod risk;
 mod stage;
 mod state;
+mod steps;
 mod window;
 
 pub use conductor::{
@@ -34,7 +36,7 @@ pub use forecast::{
 pub use order::{CampaignId, CampaignOrder, MAX_DEVICES, MAX_TARGETS, OrderError, Target, instructing_party};
 pub use papers::{ChainPapers, PapersError};
 pub use phase::Phase;
-pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille};
+pub use policy::{CampaignPolicy, KindsError, OrderOfKinds, Permille, PolicyFault};
 pub use record::{
     ApprovedRecord, CommandRecord, DeliveredRecord, FinishedRecord, ForwardRecord, HaltedRecord,
     InstructedRecord, Judgement, OrderRecord, OrderedRecord, OutcomeRecord, PlanRecord, Record, RecordError,
@@ -43,4 +45,5 @@ pub use record::{
 pub use risk::RiskGroup;
 pub use stage::{Outcome, OutcomeClass, Stage};
 pub use state::{CampaignState, DeviceRow, FoldError, Tally, WaveTally};
+pub use steps::{next_step, way};
 pub use window::{NotBefore, WindowError, Windows, legal_date};

@@ -10,7 +10,7 @@ use firmware_image::{Eui64, FileDigest};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::policy::CampaignPolicy;
+use crate::policy::{CampaignPolicy, PolicyFault};
 
 /// The name of a campaign: 1 to 64 letters, digits, `-`, `_` or `.`. Every device under way holds it; clones share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub enum OrderError {
     Exists(CampaignId),
     /// The policy.
     #[error("policy: {0}")]
-    Policy(&'static str),
+    Policy(PolicyFault),
     /// The number of images.
     #[error("targets: expected 1 to {MAX_TARGETS}, found {found}")]
     Targets {

@@ -1,6 +1,7 @@
 //! The policy of a campaign: how it proceeds, as the order says and the ledger keeps. What follows from it is the
 //! conductor's.
 
+use std::fmt;
 use std::time::Duration;
 
 use eligibility::DeviceType;
@@ -197,28 +198,67 @@ impl CampaignPolicy {
     }
 
     pub(crate) fn check(&self) -> Result<(), OrderError> {
-        let shares = [self.open_next_at, self.success_threshold, self.failure_threshold];
-        if self.waves.iter().chain(&shares).any(|share| share.0 > 1_000) {
-            return Err(OrderError::Policy("a share is above 1000 ‰"));
+        self.fault().map_or(Ok(()), |fault| Err(OrderError::Policy(fault)))
+    }
+
+    /// Returns the first value that no campaign could have.
+    pub fn fault(&self) -> Option<PolicyFault> {
+        let fault = |key, place, what, expected, found: &dyn fmt::Display| {
+            Some(PolicyFault { key, place, what, expected, found: found.to_string() })
+        };
+        let waves = self.waves.iter().enumerate().map(|(place, share)| ("waves", Some(place), *share));
+        let mut shares = waves.chain([
+            ("open_next_at", None, self.open_next_at),
+            ("success_threshold", None, self.success_threshold),
+            ("failure_threshold", None, self.failure_threshold),
+        ]);
+        if let Some((key, place, share)) = shares.find(|(_, _, share)| share.0 > 1_000) {
+            return fault(key, place, "a share is above 1000 ‰", "0 to 1000", &share.0);
         }
-        if self.waves.len() > 64 {
-            return Err(OrderError::Policy("more than 64 waves"));
+        if self.waves.len() > WAVES_MAX {
+            return fault("waves", None, "too many waves", "at most 64", &self.waves.len());
         }
         if self.approvals > 2 {
-            return Err(OrderError::Policy("approvals must be 0, 1 or 2"));
+            return fault("approvals", None, "too many approvals", "0, 1 or 2", &self.approvals);
         }
-        if self.attempts == 0 || self.poll_interval_s == 0 {
-            return Err(OrderError::Policy("attempts and poll_interval_s must be at least 1"));
+        if self.attempts == 0 {
+            return fault("attempts", None, "nothing would be tried", "at least 1", &self.attempts);
+        }
+        if self.poll_interval_s == 0 {
+            let what = "nobody would look";
+            return fault("poll_interval_s", None, what, "at least 1", &self.poll_interval_s);
         }
         if !(1..=WEIGHT_MAX).contains(&self.weight) {
-            return Err(OrderError::Policy("weight must be 1 to 1000"));
+            return fault("weight", None, "no weight", "1 to 1000", &self.weight);
         }
-        let shortest = [&self.sending, &self.activating].into_iter().filter_map(Windows::shortest_min).min();
-        if shortest.is_some_and(|minutes| minutes < WINDOW_MIN) {
-            return Err(OrderError::Policy("a window is shorter than an hour"));
+        for (key, windows) in [("sending", &self.sending), ("activating", &self.activating)] {
+            let mut lengths = windows.lengths_min().enumerate();
+            if let Some((place, minutes)) = lengths.find(|(_, minutes)| *minutes < WINDOW_MIN) {
+                let what = "a window is shorter than an hour";
+                return fault(key, Some(place), what, "at least 60 minutes", &minutes);
+            }
         }
-        Ok(())
+        None
     }
+}
+
+/// The most waves: one share each, and more say nothing.
+const WAVES_MAX: usize = 64;
+
+/// A value of a policy that no campaign could have.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{key}: {what}, expected {expected}, found {found}")]
+pub struct PolicyFault {
+    /// The key.
+    pub key: &'static str,
+    /// Which value of a list, counted from zero.
+    pub place: Option<usize>,
+    /// What is wrong with it.
+    pub what: &'static str,
+    /// What should stand there.
+    pub expected: &'static str,
+    /// What does.
+    pub found: String,
 }
 
 #[cfg(test)]
@@ -233,6 +273,28 @@ mod tests {
         assert!(!tenth.is_exceeded_by(0, 4) && tenth.is_exceeded_by(1, 4));
         assert!(!tenth.is_exceeded_by(1, 10) && tenth.is_exceeded_by(2, 11));
         assert!(!tenth.is_exceeded_by(0, 0) && !Permille(1_000).is_exceeded_by(4, 4));
+    }
+
+    #[test]
+    fn each_fault_names_its_key_and_which_value_of_a_list() {
+        let fault = |key: &str, value: serde_json::Value| {
+            let policy: CampaignPolicy =
+                serde_json::from_value(serde_json::json!({ key: value })).expect("a policy");
+            let fault = policy.fault().expect("a fault");
+            (fault.key, fault.place, fault.found)
+        };
+        assert_eq!(fault("waves", [20, 1_300].into()), ("waves", Some(1), "1300".to_owned()));
+        assert_eq!(fault("waves", vec![1; 65].into()), ("waves", None, "65".to_owned()));
+        let windows = ["22:00-06:00", "12:00-12:30"];
+        assert_eq!(fault("activating", windows.as_slice().into()), ("activating", Some(1), "30".to_owned()));
+        for key in ["open_next_at", "success_threshold", "failure_threshold", "weight"] {
+            assert_eq!(fault(key, 1_001.into()), (key, None, "1001".to_owned()));
+        }
+        for key in ["attempts", "poll_interval_s", "weight"] {
+            assert_eq!(fault(key, 0.into()), (key, None, "0".to_owned()));
+        }
+        assert_eq!(fault("approvals", 3.into()), ("approvals", None, "3".to_owned()));
+        assert_eq!(CampaignPolicy::default().fault(), None);
     }
 
     #[test]

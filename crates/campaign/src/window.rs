@@ -116,10 +116,10 @@ impl Interval {
 }
 
 impl Windows {
-    /// Returns the length of the shortest window in minutes, on a day on which no clocks change.
-    pub(crate) fn shortest_min(&self) -> Option<u16> {
+    /// Returns the length of each window in minutes, on a day on which no clocks change.
+    pub(crate) fn lengths_min(&self) -> impl Iterator<Item = u16> {
         let len = |interval: &Interval| (interval.until_min + DAY_MIN - interval.from_min - 1) % DAY_MIN + 1;
-        self.0.iter().map(len).min()
+        self.0.iter().map(len)
     }
 
     /// Says whether it may be done at a moment.
@@ -355,12 +355,10 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_window_is_found_past_midnight_too() {
+    fn a_window_has_its_length_past_midnight_too() {
         let texts = ["22:00-00:30", "00:00-24:00", "09:00-10:00"].map(str::to_owned);
-        assert_eq!(windows(&texts[..1]).shortest_min(), Some(150));
-        assert_eq!(windows(&texts[1..2]).shortest_min(), Some(1_440));
-        assert_eq!(windows(&texts).shortest_min(), Some(60));
-        assert_eq!(Windows::default().shortest_min(), None);
+        assert_eq!(windows(&texts).lengths_min().collect::<Vec<_>>(), [150, 1_440, 60]);
+        assert_eq!(Windows::default().lengths_min().next(), None);
     }
 
     #[test]

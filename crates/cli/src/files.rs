@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 use crate::exit::{ExitCode, Failure, OrFail};
 
@@ -117,25 +118,44 @@ impl Destination {
 
     /// Writes the whole file or none of it: beside its place first, synced, then renamed.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        self.try_write(bytes).map_err(|error| {
-            let code = match error.kind() {
-                ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::PermissionDenied => {
-                    ExitCode::BadInput
-                }
-                _ => ExitCode::Failed,
-            };
-            let context = format!("{}: cannot be written", self.path.display());
-            Failure::new(code, anyhow::Error::new(error).context(context))
-        })
+        self.try_write(bytes).map_err(|error| self.unwritten(error))
+    }
+
+    /// Does the same in parts, for a file that is written while it is found out: begins it beside its place.
+    pub(crate) fn begin(&self) -> Result<NamedTempFile, Failure> {
+        self.try_begin().map_err(|error| self.unwritten(error))
+    }
+
+    /// Puts a file that was begun, and is whole, in its place.
+    pub(crate) fn keep(&self, file: NamedTempFile) -> Result<(), Failure> {
+        self.try_keep(file).map_err(|error| self.unwritten(error))
+    }
+
+    fn unwritten(&self, error: io::Error) -> Failure {
+        let code = match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                ExitCode::BadInput
+            }
+            _ => ExitCode::Failed,
+        };
+        let context = format!("{}: cannot be written", self.path.display());
+        Failure::new(code, anyhow::Error::new(error).context(context))
     }
 
     /// Does the same, for callers who have words of their own for what may go wrong.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".lamplighter-")
-            .permissions(Permissions::from_mode(self.mode))
-            .tempfile_in(folder_of(&self.path))?;
+        let mut file = self.try_begin()?;
         file.write_all(bytes)?;
+        self.try_keep(file)
+    }
+
+    fn try_begin(&self) -> io::Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".lamplighter-").permissions(Permissions::from_mode(self.mode));
+        builder.tempfile_in(folder_of(&self.path))
+    }
+
+    fn try_keep(&self, file: NamedTempFile) -> io::Result<()> {
         file.as_file().sync_all()?;
         match self.overwrite {
             // Exclusive to the last: a file that has come up meanwhile stays as well.

@@ -2,9 +2,10 @@
 //!
 //! What a file is, its first bytes say. CSV is streamed; of a workbook see `sheet`. Faults are told with the file as it
 //! was named, the line, the column, what was expected and what was found; every one of them as far as
-//! [`eligibility::FAULTS_KEPT`] goes, and then their number.
+//! [`eligibility::FAULTS_KEPT`] goes, and then their number. `--faults` writes all of them into a file.
 
-mod sheet;
+mod fault_file; // all of them
+mod sheet; // workbooks
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,8 +20,9 @@ use rustix::fs::OFlags;
 use serde::Serialize;
 
 use crate::exit::{ExitCode, Failure, OrFail};
-use crate::files;
+use crate::files::{self, Destination, Overwrite};
 use crate::output::{Format, Output};
+use fault_file::FaultFile;
 use sheet::SheetRows;
 
 /// The largest workbook in bytes: a million rows of an inventory are about 100 MB, and its texts are held in memory.
@@ -66,6 +68,10 @@ pub(crate) struct ListArguments {
     /// Take the rows that are good and tell the others, instead of taking nothing when a row is bad.
     #[arg(long, help_heading = LISTS)]
     allow_partial: bool,
+    /// Write every fault into this file, as CSV with file, line, column, what was expected and what was found; it must not
+    /// exist. On the screen are the first hundred.
+    #[arg(long, value_name = "FILE", help_heading = LISTS)]
+    faults: Option<PathBuf>,
 }
 
 /// Keeps the lists apart from the options of a command.
@@ -89,6 +95,11 @@ pub(crate) struct FaultList {
     /// Rows that were left out for them; all of them when nothing was taken.
     rows_left_out: Option<u64>,
     faults: Vec<FaultLine>,
+    /// Where all of them are.
+    file: Option<PathBuf>,
+    /// Whether one of them keeps the good rows from being taken, too.
+    #[serde(skip)]
+    spoils_all: bool,
 }
 
 impl ListArguments {
@@ -104,12 +115,21 @@ impl ListArguments {
         }
         let completeness = if self.allow_partial { Completeness::Part } else { Completeness::Whole };
         let mut reader = ListReader::new(completeness);
+        let file = self.fault_file(&paths)?;
+        if let Some(file) = &file {
+            reader.tell_faults(file.listener(paths.clone()));
+        }
         for (kind, path) in &paths {
             read_list(*kind, path, &mut reader)?;
         }
-        match reader.finish() {
+        let read = reader.finish();
+        if let Some(file) = &file {
+            file.keep()?;
+        }
+        let all_in = |told| FaultList { file: self.faults.clone(), ..told };
+        match read {
             Ok(lists) => {
-                let told = FaultList::of(lists.left_out.faults(), &lists.left_out, &paths);
+                let told = all_in(FaultList::of(lists.left_out.faults(), &lists.left_out, &paths));
                 if told.count > 0 {
                     told.talk(output);
                     let rows = lists.left_out.rows();
@@ -117,8 +137,15 @@ impl ListArguments {
                 }
                 Ok((lists, told))
             }
-            Err(error) => Err(FaultList::of_error(&error, &paths).fail(completeness, output)),
+            Err(error) => Err(all_in(FaultList::of_error(&error, &paths)).fail(completeness, output)),
         }
+    }
+
+    /// Begins the file that every fault is to be in.
+    fn fault_file(&self, paths: &BTreeMap<FileKind, PathBuf>) -> Result<Option<FaultFile>, Failure> {
+        let Some(path) = &self.faults else { return Ok(None) };
+        let inputs: Vec<&Path> = paths.values().map(PathBuf::as_path).collect();
+        FaultFile::begin(Destination::new(path, Overwrite::Refuse, &inputs)?).map(Some)
     }
 
     fn path_of(&self, kind: FileKind) -> Result<Option<PathBuf>, Failure> {
@@ -231,12 +258,14 @@ impl FaultLine {
 impl FaultList {
     fn of(faults: &[Fault], left_out: &LeftOut, paths: &BTreeMap<FileKind, PathBuf>) -> FaultList {
         let faults = faults.iter().map(|fault| FaultLine::of(fault, paths)).collect();
-        FaultList { count: left_out.count(), rows_left_out: Some(left_out.rows()), faults }
+        let (count, rows) = (left_out.count(), left_out.rows());
+        FaultList { count, rows_left_out: Some(rows), faults, file: None, spoils_all: false }
     }
 
     fn of_error(error: &LoadError, paths: &BTreeMap<FileKind, PathBuf>) -> FaultList {
         let faults = error.faults().iter().map(|fault| FaultLine::of(fault, paths)).collect();
-        FaultList { count: error.count(), rows_left_out: None, faults }
+        let (count, spoils_all) = (error.count(), error.spoils_all());
+        FaultList { count, rows_left_out: None, faults, file: None, spoils_all }
     }
 
     /// Tells each, and how many are not told.
@@ -245,7 +274,11 @@ impl FaultList {
             output.talk(fault.sentence());
         }
         if let Some(more @ 1..) = self.count.checked_sub(self.faults.len()) {
-            output.talk(format_args!("and {more} faults more"));
+            let place = match &self.file {
+                Some(file) => format!("all of them are in {}", file.display()),
+                None => "--faults FILE writes all of them into a file".to_owned(),
+            };
+            output.talk(format_args!("and {more} faults more: {place}"));
         }
     }
 
@@ -261,8 +294,12 @@ impl FaultList {
         }
         let failure = self.failure();
         match asked {
-            Completeness::Whole => failure.hint("--allow-partial takes the rows that are good"),
-            Completeness::Part => failure.hint("what is wrong there would change what the rest says"),
+            Completeness::Whole if !self.spoils_all => {
+                failure.hint("--allow-partial takes the rows that are good")
+            }
+            Completeness::Whole | Completeness::Part => {
+                failure.hint("what is wrong there would change what the rest says")
+            }
         }
     }
 

@@ -78,8 +78,8 @@ pub use lists::{Completeness, ListReader, Lists};
 pub use notice::Notice;
 pub use register::{Register, RegisterFiles, RegisterRows};
 pub use table::{
-    Cells, CsvRow, CsvRows, FAULTS_KEPT, Fault, FileKind, LeftOut, LoadError, RowSource, Unreadable,
-    read_csv, write_csv,
+    Cells, CsvRow, CsvRows, FAULTS_KEPT, Fault, FaultListener, FileKind, LeftOut, LoadError, RowSource,
+    Unreadable, read_csv, write_csv,
 };
 pub use targets::Targets;
 pub use text::{

@@ -7,7 +7,9 @@
 
 use crate::inventory::{ExclusionLines, Gathering, Inventory, NoticeLines};
 use crate::register::{Register, RegisterLines, join};
-use crate::table::{Fault, Faults, FileKind, LeftOut, LoadError, Row, RowSource, read_lines, read_rows};
+use crate::table::{
+    Fault, FaultListener, Faults, FileKind, LeftOut, LoadError, Row, RowSource, read_lines, read_rows,
+};
 
 /// What the gate judges by, out of files.
 #[derive(Debug)]
@@ -53,6 +55,12 @@ impl ListReader {
             notices: NoticeLines::default(),
             exclusions: ExclusionLines::default(),
         }
+    }
+
+    /// Tells somebody each fault that is found from now on, in the order in which they are found: of each file those of
+    /// single rows, then what rows say together. Beyond the first [`FAULTS_KEPT`](crate::FAULTS_KEPT) nobody else has them.
+    pub fn tell_faults(&mut self, listener: FaultListener) {
+        self.faults.tell(listener);
     }
 
     /// Reads a list to its end, a row at a time.

@@ -13,7 +13,7 @@ use std::io::Read;
 
 pub(crate) use cell::{Cell, cell_from_text, cell_from_words};
 pub(crate) use fault::Faults;
-pub use fault::{FAULTS_KEPT, Fault, FileKind, LeftOut, LoadError};
+pub use fault::{FAULTS_KEPT, Fault, FaultListener, FileKind, LeftOut, LoadError};
 pub use rows::{Cells, CsvRows, RowSource, Unreadable};
 
 use crate::text::SharedTexts;

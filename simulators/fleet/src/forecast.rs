@@ -82,7 +82,7 @@ fn network<'a>(
         }
         let cell = cells.entry(home.cell.0).or_insert_with(|| CellDemand {
             name: home.cell.name(),
-            rate: for_blocks(spec.campaign.cell_rate_bytes_per_s.get()),
+            rate: for_blocks(spec, spec.campaign.cell_rate_bytes_per_s.get()),
             homes: Vec::new(),
         });
         let line = u64::from(link.down_rate_bits_per_s.get()) / 8;
@@ -92,7 +92,7 @@ fn network<'a>(
             deliveries,
         });
     }
-    let head_end = for_blocks(spec.campaign.global_rate_bytes_per_s.get());
+    let head_end = for_blocks(spec, spec.campaign.global_rate_bytes_per_s.get());
     let policy = &state.order.policy;
     Network {
         head_end,
@@ -104,9 +104,11 @@ fn network<'a>(
     }
 }
 
-/// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve.
-fn for_blocks(rate: u64) -> ByteRate {
-    let reserved = u64::from(EngineConfig::default().reserve_permille.min(1_000));
+/// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve, if no terms say another.
+fn for_blocks(spec: &WorldSpec, rate: u64) -> ByteRate {
+    let usual = EngineConfig::default().reserve_permille;
+    let reserve = spec.campaign.terms.as_ref().map_or(usual, |terms| terms.reserve_permille);
+    let reserved = u64::from(reserve.min(1_000));
     ByteRate(rate - rate / 1_000 * reserved)
 }
 

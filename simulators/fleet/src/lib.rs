@@ -66,6 +66,6 @@ pub use simulation::{Simulation, SimulationError};
 pub use world::{
     BatterySpec, CampaignSpec, Cell, DeviceKind, DeviceRecord, DeviceSpec, DeviceTrouble, Devices,
     ElectricitySpec, Evidence, EvidenceSpec, FaultSpec, GasSpec, HanSpec, HomeRecord, HubSpec, LinkSpec,
-    NotARate, Paperwork, PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec, hub_address,
-    hub_at, hub_ids, paperwork,
+    NotARate, OrderTerms, Paperwork, PerDay, Standing, StandingSpec, TroubleSpec, WorldError, WorldSpec,
+    hub_address, hub_at, hub_ids, paperwork,
 };

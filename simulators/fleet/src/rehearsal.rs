@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::{
-    CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings, Target,
+    BudgetBook, CampaignId, CampaignOrder, CampaignPolicy, ChainPapers, Desk, OrderError, Permille, Settings,
+    Target,
 };
 use eligibility::{
     GateConfig, InstructingParty, Inventory, LoadError, Register, RegisterRows, SmsoId, TextError,
@@ -34,6 +35,8 @@ pub struct Rehearsal {
     pub order: CampaignOrder,
     /// Budgets and keys of the head-end.
     pub settings: Settings,
+    /// What has been agreed with carriers; nothing, unless the terms of an order say so.
+    pub budgets: BudgetBook,
     /// The images on offer.
     pub images: Vec<VerifiedImage>,
     /// What the desk will hear while the campaign runs.
@@ -80,6 +83,7 @@ impl Rehearsal {
         let fleet = Fleet::build(spec, cast.seed, &cast.trust, spec.start);
         let papers = paperwork(spec, fleet.homes(), cast.images, cast.hub_port)?;
         let order = order(spec, cast.seed, &papers, cast.images)?;
+        let budgets = budgets(spec, &papers);
         let desk = Desk {
             register: Register::from_rows(papers.register.clone())?,
             inventory: Inventory::from_rows(papers.inventory)?,
@@ -88,7 +92,7 @@ impl Rehearsal {
         let settings = settings(spec, cast.order_key);
         let news = DeskNews::draw(spec, cast.seed, fleet.homes())?;
         let images = cast.images.values().cloned().collect();
-        Ok(Rehearsal { fleet, desk, lists: papers.register, order, settings, images, news })
+        Ok(Rehearsal { fleet, desk, lists: papers.register, order, settings, budgets, images, news })
     }
 }
 
@@ -138,6 +142,9 @@ fn permille(share: Share) -> Permille {
 
 fn policy(spec: &WorldSpec) -> CampaignPolicy {
     let campaign = &spec.campaign;
+    if let Some(terms) = &campaign.terms {
+        return terms.policy.clone();
+    }
     // The last wave takes the rest, whatever rounding has left.
     let waves = std::iter::once(campaign.pilot_share).chain(campaign.wave_shares.iter().copied());
     let mut waves: Vec<Permille> = waves.map(permille).collect();
@@ -155,19 +162,30 @@ fn policy(spec: &WorldSpec) -> CampaignPolicy {
     }
 }
 
+/// What has been agreed with a carrier holds for all homes together, whatever their providers are called here.
+fn budgets(spec: &WorldSpec, papers: &Paperwork) -> BudgetBook {
+    let agreed = spec.campaign.terms.as_ref().and_then(|terms| terms.carrier);
+    let providers = papers.inventory.first().map(|device| device.comms_provider.to_string());
+    BudgetBook { carriers: providers.zip(agreed).into_iter().collect(), ..BudgetBook::default() }
+}
+
 fn settings(spec: &WorldSpec, order_key: SigningKey) -> Settings {
     let campaign = &spec.campaign;
     let round_trip = Duration::from_millis(u64::from(campaign.link_round_trip_ms.get()));
     let link_rate = ByteRate(campaign.link_rate_bytes_per_s.get());
     let burst = Duration::from_millis(campaign.burst_ms.get().into());
     let patience = Patience { first_timeout: round_trip * 4, ..Patience::default() };
+    let usual = EngineConfig::default();
+    let terms = campaign.terms.as_ref();
     Settings {
         engine: EngineConfig {
             global_rate: ByteRate(campaign.global_rate_bytes_per_s.get()),
             burst,
-            line_burst: burst,
+            global_profile: terms.map_or(usual.global_profile, |terms| terms.global_profile),
+            line_burst: terms.map_or(burst, |terms| terms.line_burst),
+            reserve_permille: terms.map_or(usual.reserve_permille, |terms| terms.reserve_permille),
             patience,
-            ..EngineConfig::default()
+            ..usual
         },
         cell_rate: ByteRate(campaign.cell_rate_bytes_per_s.get()),
         link_rate: if campaign.link_rate_agreed {

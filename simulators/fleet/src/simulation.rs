@@ -68,8 +68,9 @@ pub enum SimulationError {
 impl Simulation {
     /// Hands in the images and the order; nothing has been sent yet.
     pub fn new(rehearsal: Rehearsal, start: Moment, port: u16) -> Result<Simulation, SimulationError> {
-        let Rehearsal { fleet, desk, order, settings, images, news, lists: _ } = rehearsal;
+        let Rehearsal { fleet, desk, order, settings, budgets, images, news, lists: _ } = rehearsal;
         let mut conductor = Conductor::new(settings, desk, start);
+        conductor.set_budgets(budgets);
         for image in images {
             conductor.add_image(image);
         }

@@ -1,6 +1,6 @@
 //! Worlds: what a fleet is made of (`spec`, `checks`, `rules`) and what goes wrong in it (`faults`), how a file that says
-//! it wrongly is answered (`error`, `places`, `words`), who lives in which home (`draw`, `record`), and the paperwork that
-//! the homes would have on an SMSO's desk (`paperwork`).
+//! it wrongly is answered (`error`, `places`, `words`), what only an order says (`terms`), who lives in which home (`draw`,
+//! `record`), and the paperwork that the homes would have on an SMSO's desk (`paperwork`).
 
 mod battery;
 mod checks;
@@ -12,6 +12,7 @@ mod places;
 mod record;
 mod rules;
 mod spec;
+mod terms;
 mod words;
 
 pub use battery::BatterySpec;
@@ -27,6 +28,7 @@ pub use spec::{
     CampaignSpec, DeviceSpec, Devices, ElectricitySpec, EvidenceSpec, GasSpec, HanSpec, HubSpec, LinkSpec,
     StandingSpec, TroubleSpec, WorldSpec,
 };
+pub use terms::OrderTerms;
 
 pub(crate) use draw::draw_homes;
 pub(crate) use paperwork::device_type;

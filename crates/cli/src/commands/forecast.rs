@@ -68,7 +68,7 @@ struct Plan {
 }
 
 /// How many simulated days a campaign may take when nobody says otherwise.
-const USUAL_DAYS: u32 = 60;
+pub(super) const USUAL_DAYS: u32 = 60;
 
 pub(crate) fn run(arguments: &ForecastArguments, output: &Output) -> Result<(), Failure> {
     let spec = read_world(&arguments.world)?;
@@ -76,17 +76,18 @@ pub(crate) fn run(arguments: &ForecastArguments, output: &Output) -> Result<(), 
     output.report(&forecast(arguments, &spec, &actors, output)?)
 }
 
-/// Foresees a campaign of images for some kinds of devices on a world that was made from a file.
+/// Foresees a campaign of images for some kinds of devices on a world that was made from a file, by so many simulations of
+/// so many days at most.
 pub(super) fn foresee(
     world: &Path,
-    seeds: u32,
+    (seeds, days): (u32, u32),
     price_per_mb: Option<f64>,
     spec: &WorldSpec,
     kinds: &[DeviceKind],
     output: &Output,
 ) -> Result<Forecast, Failure> {
     let world = world.to_owned();
-    let arguments = ForecastArguments { world, seeds, seed: 0, price_per_mb, days: USUAL_DAYS };
+    let arguments = ForecastArguments { world, seeds, seed: 0, price_per_mb, days };
     let actors = Actors::new(spec, arguments.seed)?.with_images_for(kinds);
     forecast(&arguments, spec, &actors, output)
 }

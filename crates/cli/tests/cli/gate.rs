@@ -100,6 +100,30 @@ fn entries_named_by_hand_are_for_the_whole_home_and_without_any_each_is_asked_al
 }
 
 #[test]
+fn without_an_order_what_is_missing_is_said_and_what_to_add() {
+    let desk = desk();
+    for (device, options, said) in [
+        (
+            "01-00",
+            "",
+            "no order was given, and the product list has no other entry with an image for its model",
+        ),
+        ("07-01", "", "--order FILE, or about an entry with --to ENTRY"),
+        ("01-01", "--to GSME-01020304", "no order was given, and no entry named with --to is for its model"),
+    ] {
+        let (code, answer) = explain(&desk, device, options);
+        let sentence = answer["verdicts"][0]["sentence"].as_str().unwrap();
+        assert!(code == 4 && sentence.contains(said) && !sentence.contains("the order"), "{answer}");
+    }
+    let ordered = "--order examples/lists/order.toml";
+    let (_, answer) = explain(&desk, "01-00", ordered);
+    assert!(
+        answer["verdicts"][0]["sentence"].as_str().unwrap().contains("the order names no target"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn the_day_and_notices_count() {
     let desk = desk();
     let order = "--order examples/lists/order.toml";
@@ -280,6 +304,58 @@ fn several_faults_are_all_told_and_the_good_rows_are_taken_only_when_asked_to() 
 }
 
 #[test]
+fn every_fault_is_in_a_file_when_that_is_asked_for() {
+    let desk = desk();
+    let inventory = String::from_utf8(desk.read("examples/lists/inventory.csv")).unwrap();
+    let row = "00-0D-6F-00-01-00-00-00,CHF,LONE,00-0D-6F-00-01-00-00-00,0,CHF-01020300,0102,SUP-1,NotApplicable,maybe,,\
+               SMSO-1,GROUP-A,CSP-1,127.0.1.1:4059,CELL-1,\n";
+    desk.write("examples/lists/inventory.csv", (inventory + &row.repeat(250)).as_bytes());
+    let told = desk.run(PLAN);
+    assert!(told.stderr.contains("and 150 faults more: --faults FILE writes all of them"), "{}", told.stderr);
+    assert_eq!(told.code, 3);
+    for (options, code, name) in
+        [("--faults whole.csv", 3, "whole.csv"), ("--allow-partial --faults part.csv", 0, "part.csv")]
+    {
+        let ended = desk.run(&format!("{PLAN} {options}"));
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(&format!("and 150 faults more: all of them are in {name}")),
+            "{}",
+            ended.stderr
+        );
+        let file = String::from_utf8(desk.read(name)).unwrap();
+        let lines: Vec<&str> = file.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (251, "file,line,column,expected,found"), "{file}");
+        assert_eq!(lines[250], "examples/lists/inventory.csv,274,enrolled,true or false,maybe");
+    }
+    desk.check_failure(&format!("{PLAN} --faults whole.csv"), 3, &["whole.csv: exists already"]);
+    desk.check_failure(
+        &format!("{PLAN} --faults examples/lists/cpl.csv"),
+        3,
+        &["examples/lists/cpl.csv: is the input file"],
+    );
+}
+
+#[test]
+fn taking_the_good_rows_is_offered_only_where_it_would_help() {
+    for (list, from, to, helps) in [
+        ("inventory.csv", "CHF,HOME-8", "HUB,HOME-8", true),
+        ("notices.csv", "2020-09-28", "soon", true),
+        ("exclusions.csv", "2020-07-13", "soon", false),
+        ("notices.csv", "mpxn", "mpan", false),
+        ("epcl.csv", "DMC-1,", "D\tMC,", false),
+    ] {
+        let desk = desk();
+        damage(&desk, list, from, to);
+        let whole = desk.run(PLAN);
+        assert_eq!(whole.code, 3, "{}", whole.stderr);
+        assert_eq!(whole.stderr.contains("hint: --allow-partial"), helps, "{list}: {}", whole.stderr);
+        let part = desk.run(&format!("{PLAN} --allow-partial"));
+        assert_eq!(part.code == 0, helps, "{list}: {}", part.stderr);
+    }
+}
+
+#[test]
 fn what_is_missing_or_there_twice_is_said() {
     let desk = desk();
     std::fs::remove_file(desk.path("examples/lists/epcl.csv")).unwrap();
@@ -325,10 +401,52 @@ fn an_order_may_name_as_many_devices_as_any_and_no_more() {
 fn an_order_that_makes_no_sense_is_refused_with_its_place() {
     for (from, to, code, said) in [
         ("smso = \"SMSO-1\"", "smso = 7", 3, "order.toml line 6, column 8, key smso"),
+        ("smso = \"SMSO-1\"", "smso = \"SM\\tSO\"", 3, "order.toml line 6, column 8, key smso: expected"),
         ("waves = [300]", "waves = [1300]", 3, "a share is above 1000"),
-        ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D\"", 3, "order.toml line 9, column 11, key devices"),
+        (
+            "waves = [300]",
+            "waves = [20, 1300]",
+            3,
+            "order.toml line 28, column 14, key waves: a share is above 1000",
+        ),
+        (
+            "waves = [300]",
+            "weight = 0",
+            3,
+            "order.toml line 28, column 10, key weight: no weight, expected 1 to 1000",
+        ),
+        (
+            "waves = [300]",
+            "approvals = 3",
+            3,
+            "line 28, column 13, key approvals: too many approvals, expected 0, 1",
+        ),
+        (
+            "waves = [300]",
+            "sending = [\"22:00-06:00\",\n  \"01:00-01:30\"]",
+            3,
+            "order.toml line 29, column 3, key sending: a window is shorter than an hour, expected at least 60 minutes",
+        ),
+        (
+            "waves = [300]",
+            "sending = [\n\"25:00-26:00\"]",
+            3,
+            "key sending: expected a window as \"HH:MM-HH:MM\"",
+        ),
+        ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D\"", 3, "order.toml line 10, column 5, key devices: "),
+        ("\"00-0D-6F-00-00-00-01-02\"", "\"00-0D\"", 3, "order.toml line 10, column 32, key devices: "),
+        ("\"00-0D-6F-00-00-00-01-01\"", "7", 3, "order.toml line 10, column 5, key devices: "),
         ("\"00-0D-6F-00-00-00-01-01\"", "\"00-0D-6F-00-00-00-01-02\"", 3, "is named twice"),
+        (
+            "\"00-0D-6F-00-00-00-03-02\"",
+            "\"00-0D-6F-00-00-00-01-02\"",
+            3,
+            "order.toml line 12, column 5, key devices: expected each device once, found 00-0D-6F-00-00-00-01-02, which \
+             is named twice: line 10 has it",
+        ),
         ("ESME-01020304\"", "ESME-77\"", 3, "no entry ESME-77"),
+        ("ESME-01020304\"", "ESME-77\"", 3, "order.toml line 22, column 13, key cpl_entry: "),
+        ("ESME-01020304\"", "\"", 3, "order.toml line 22, column 13, key cpl_entry: expected"),
         ("esme.ota", "hub.ota", 3, "cannot be opened"),
         ("\"DCC\"", "\"Somebody\"", 4, "the gate allows none"),
     ] {

@@ -132,6 +132,7 @@ impl Fault {
 pub struct LoadError {
     faults: Vec<Fault>,
     count: usize,
+    fatal: bool,
 }
 
 impl LoadError {
@@ -143,6 +144,11 @@ impl LoadError {
     /// Returns how many faults there are in all.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Says whether one of the faults that were found keeps the good rows from being taken by themselves, too.
+    pub fn spoils_all(&self) -> bool {
+        self.fatal
     }
 }
 
@@ -181,20 +187,35 @@ impl LeftOut {
     }
 }
 
+/// Who is told each fault when it is found, for those who want to keep more of them than we do.
+pub type FaultListener = Box<dyn FnMut(&Fault) + Send>;
+
 /// Collects faults while files are read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Faults {
     kept: Vec<Fault>,
+    listener: Option<FaultListener>,
     count: usize,
     in_part: bool,
     fatal: bool,
     rows: u64,
 }
 
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("kept", &self.kept).field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
 impl Faults {
     /// Collects for who takes what is good, and must be told of everything that is left out.
     pub(crate) fn in_part() -> Self {
         Self { in_part: true, ..Self::default() }
+    }
+
+    /// Tells somebody each fault from now on, also those that are not kept.
+    pub(crate) fn tell(&mut self, listener: FaultListener) {
+        self.listener = Some(listener);
     }
 
     pub(crate) fn is_in_part(&self) -> bool {
@@ -211,6 +232,9 @@ impl Faults {
 
     pub(crate) fn add(&mut self, fault: Fault) {
         self.count += 1;
+        if let Some(listener) = &mut self.listener {
+            listener(&fault);
+        }
         if self.kept.len() < FAULTS_KEPT {
             self.kept.push(fault);
         }
@@ -228,6 +252,7 @@ impl Faults {
 
     /// Says why nothing can be taken in part after a bad row. When nothing is to be taken in part, that is no news.
     pub(crate) fn spoil(&mut self, reason: impl FnOnce() -> Fault) {
+        self.fatal = true;
         if self.in_part {
             self.add_fatal(reason());
         }
@@ -262,7 +287,7 @@ impl Faults {
 
     pub(crate) fn into_error(mut self) -> LoadError {
         self.sort();
-        LoadError { faults: self.kept, count: self.count }
+        LoadError { faults: self.kept, count: self.count, fatal: self.fatal }
     }
 
     pub(crate) fn into_left_out(mut self) -> LeftOut {
@@ -276,6 +301,8 @@ impl Faults {
 
     /// Rows are looked at one by one first and together afterwards, so that faults come up in two passes.
     fn sort(&mut self) {
+        // Nobody is told twice, and what the listener has may be needed now.
+        self.listener = None;
         self.kept.sort_by_key(|fault| (fault.file, fault.line));
     }
 }

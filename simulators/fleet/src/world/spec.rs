@@ -12,6 +12,7 @@ use super::error::WorldError;
 use super::faults::{FaultSpec, faults};
 use super::record::DeviceKind;
 use super::rules;
+use super::terms::OrderTerms;
 use crate::link::{BitRate, Burst, HanProfile, LinkProfile, Reach};
 use crate::random::Share;
 use campaign::Windows;
@@ -436,4 +437,7 @@ pub struct CampaignSpec {
     /// How long a device that runs the target is watched before that counts.
     #[serde(default)]
     pub soak_s: u32,
+    /// The terms of an order that is rehearsed on the world, in place of the world's own.
+    #[serde(skip)]
+    pub terms: Option<OrderTerms>,
 }

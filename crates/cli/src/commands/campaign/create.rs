@@ -133,12 +133,11 @@ impl Wanted {
 
     fn of_file(path: &Path) -> Result<Wanted, Failure> {
         let file = OrderFile::read(path)?;
-        let images = file.targets.iter().map(|target| Ok((target.image.clone(), target.entry(path)?)));
         Ok(Wanted {
-            images: images.collect::<Result<Vec<_>, Failure>>()?,
+            images: file.targets.into_iter().map(|target| (target.image, target.cpl_entry)).collect(),
             id: Some(file.id),
             instructing_party: file.instructing_party,
-            smso: file.smso,
+            smso: file.smso.to_string(),
             devices: file.devices,
             policy: file.policy,
         })

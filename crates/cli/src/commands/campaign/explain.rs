@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use eligibility::{
-    Circumstances, Claim, CplEntry, CplEntryId, CplStatus, DeviceView, ImageSize, InstructingParty,
+    Circumstances, Claim, CplEntry, CplEntryId, CplStatus, DeviceView, GateRow, ImageSize, InstructingParty,
     MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, decide,
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
@@ -89,7 +89,8 @@ fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result
             image: &asked.image,
             circumstances: Circumstances::default(),
         };
-        decide(&claim, &lists.register, &lists.inventory, *today, gate).record()
+        let verdict = decide(&claim, &lists.register, &lists.inventory, *today, gate).record();
+        if arguments.order.is_none() { without_order(verdict, &arguments.to) } else { verdict }
     };
     let asked = match &arguments.order {
         Some(path) => {
@@ -107,6 +108,25 @@ fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result
     let verdicts = asked.iter().map(judge).collect();
     let home = Home::of(device, &question);
     Ok(Explanation { device, on: today.to_string(), home, verdicts, left_out: question.left_out })
+}
+
+/// Says what was not asked, where the gate misses a target in an order that nobody gave.
+fn without_order(verdict: VerdictRecord, named: &[CplEntryId]) -> VerdictRecord {
+    if verdict.target.is_some() || verdict.row != GateRow::A4.as_str() {
+        return verdict;
+    }
+    let detail = match named.is_empty() {
+        true => {
+            "no order was given, and the product list has no other entry with an image for its model: ask about an \
+             order with --order FILE, or about an entry with --to ENTRY"
+        }
+        false => {
+            "no order was given, and no entry named with --to is for its model: name one that is, or ask about an \
+             order with --order FILE"
+        }
+    };
+    let sentence = verdict.sentence.replace(&verdict.detail, detail);
+    VerdictRecord { detail: detail.to_owned(), sentence, ..verdict }
 }
 
 /// One question to the gate.

@@ -10,62 +10,176 @@
 //! [policy]                            # may be left out; see examples/policy.toml
 //! ```
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use campaign::{CampaignId, CampaignOrder, CampaignPolicy, Target, instructing_party};
+use campaign::{
+    CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, PolicyFault, Target,
+    instructing_party, next_step,
+};
 use eligibility::{CplEntryId, InstructingParty, Inventory, Register, SmsoId, Targets};
 use firmware_image::{Eui64, MAX_FILE_LEN, TrustStore, VerifiedImage};
-use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use smso_adapter::DeviceSelection;
 
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
+use crate::toml_file::{At, Source};
 use crate::{development, files, keys, toml_file};
 
-/// The file as it is written; paths are resolved against its folder.
-#[derive(Clone, Debug, Deserialize)]
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Written {
+    id: CampaignId,
+    #[serde(default = "dcc")]
+    instructing_party: String,
+    smso: String,
+    devices: WrittenDevices,
+    targets: Vec<WrittenTarget>,
+    #[serde(default)]
+    policy: CampaignPolicy,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTarget {
+    image: PathBuf,
+    cpl_entry: Option<String>,
+}
+
+/// A word, or EUI-64 that are still text, so that a bad one is named where it stands.
+#[derive(Debug)]
+enum WrittenDevices {
+    Word(String),
+    List(Vec<String>),
+}
+
+/// By hand, because serde's untagged enums forget which device of fifty thousand was wrong.
+impl<'de> Deserialize<'de> for WrittenDevices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<WrittenDevices, D::Error> {
+        struct Devices;
+
+        impl<'de> Visitor<'de> for Devices {
+            type Value = WrittenDevices;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"all\" or a list of EUI-64")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<WrittenDevices, E> {
+                Ok(WrittenDevices::Word(word.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WrittenDevices, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(WrittenDevices::List(texts))
+            }
+        }
+
+        deserializer.deserialize_any(Devices)
+    }
+}
+
+/// The file, as far as it can be checked alone; paths are resolved against its folder.
 pub(super) struct OrderFile {
     pub(super) id: CampaignId,
-    #[serde(default = "dcc")]
     pub(super) instructing_party: String,
-    pub(super) smso: String,
+    pub(super) smso: SmsoId,
     pub(super) devices: DeviceSelection,
     pub(super) targets: Vec<TargetFile>,
-    #[serde(default)]
     pub(super) policy: CampaignPolicy,
+    source: Source,
 }
 
 /// An image, and the entry it leads to when the file says it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct TargetFile {
     pub(super) image: PathBuf,
-    cpl_entry: Option<String>,
+    pub(super) cpl_entry: Option<CplEntryId>,
 }
 
 /// Largest order in bytes: 50,000 devices are 1.3 MB, and there may be comments.
 const MAX_ORDER_LEN: usize = 16 << 20;
 
 impl OrderFile {
-    /// Reads the file alone, not what it names.
+    /// Reads the file alone, not what it names. Every fault has its line.
     pub(super) fn read(path: &Path) -> Result<OrderFile, Failure> {
-        let mut file: OrderFile = toml_file::read_up_to(path, MAX_ORDER_LEN)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        for target in &mut file.targets {
-            target.image = folder.join(&target.image);
+        let (written, source): (Written, Source) = toml_file::read_with_source(path, MAX_ORDER_LEN)?;
+        let Written { id, instructing_party, smso, devices, targets, policy } = written;
+        let smso = SmsoId::new(&smso).map_err(|error| {
+            source.fault(&[At::Key("smso")], format_args!("expected the id of an SMSO: {error}"))
+        })?;
+        let devices = selection(&devices, &source)?;
+        if !(1..=MAX_TARGETS).contains(&targets.len()) {
+            let what = OrderError::Targets { found: targets.len() };
+            return Err(source.fault(&[At::Key("targets")], what));
         }
-        Ok(file)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut read = Vec::with_capacity(targets.len());
+        for (place, target) in targets.iter().enumerate() {
+            let at = [At::Key("targets"), At::Place(place), At::Key("cpl_entry")];
+            let entry = target.cpl_entry.as_deref().map(CplEntryId::new).transpose();
+            let cpl_entry = entry.map_err(|error| {
+                source.fault(&at, format_args!("expected the id of an entry of the product list: {error}"))
+            })?;
+            read.push(TargetFile { image: folder.join(&target.image), cpl_entry });
+        }
+        if let Some(fault) = policy.fault() {
+            let mut at = vec![At::Key("policy"), At::Key(fault.key)];
+            at.extend(fault.place.map(At::Place));
+            let PolicyFault { what, expected, found, .. } = &fault;
+            return Err(source.fault(&at, format_args!("{what}, expected {expected}, found {found}")));
+        }
+        Ok(OrderFile { id, instructing_party, smso, devices, targets: read, policy, source })
+    }
+
+    /// Checks that the product list has every entry that is named.
+    fn check_entries(&self, register: &Register) -> Result<(), Failure> {
+        for (place, target) in self.targets.iter().enumerate() {
+            if let Some(unknown) = target.cpl_entry.as_ref().filter(|entry| register.entry(entry).is_none()) {
+                let at = [At::Key("targets"), At::Place(place), At::Key("cpl_entry")];
+                return Err(self.source.fault(&at, OrderError::UnknownEntry(unknown.clone())));
+            }
+        }
+        Ok(())
     }
 }
 
-impl TargetFile {
-    /// Returns the entry that is named in an order.
-    pub(super) fn entry(&self, order: &Path) -> Result<Option<CplEntryId>, Failure> {
-        let entry = self.cpl_entry.as_deref().map(CplEntryId::new).transpose();
-        entry.or_bad_input(format_args!("{}, key cpl_entry", order.display()))
+/// Reads which devices are meant, each once.
+fn selection(written: &WrittenDevices, source: &Source) -> Result<DeviceSelection, Failure> {
+    const KEY: At<'_> = At::Key("devices");
+    let texts = match written {
+        WrittenDevices::Word(word) if word == "all" => return Ok(DeviceSelection::All),
+        WrittenDevices::Word(word) => {
+            let what = format_args!("expected \"all\" or a list of EUI-64, found {word:?}");
+            return Err(source.fault(&[KEY], what));
+        }
+        WrittenDevices::List(texts) => texts,
+    };
+    if !(1..=MAX_DEVICES).contains(&texts.len()) {
+        return Err(source.fault(&[KEY], OrderError::Devices { found: texts.len() }));
     }
+    let mut places: BTreeMap<Eui64, usize> = BTreeMap::new();
+    let mut devices = Vec::with_capacity(texts.len());
+    for (place, text) in texts.iter().enumerate() {
+        let at = [KEY, At::Place(place)];
+        let device: Eui64 = text.parse().map_err(|error| source.fault(&at, error))?;
+        if let Some(first) = places.insert(device, place) {
+            let line = source.line(&[KEY, At::Place(first)]).unwrap_or_default();
+            let what = format_args!(
+                "expected each device once, found {device}, which is named twice: line {line} has it"
+            );
+            return Err(source.fault(&at, what));
+        }
+        devices.push(device);
+    }
+    Ok(DeviceSelection::These(devices))
 }
 
 fn dcc() -> String {
@@ -90,13 +204,13 @@ impl WrittenOrder {
         output: &Output,
     ) -> Result<WrittenOrder, Failure> {
         let file = OrderFile::read(path)?;
-        let smso = SmsoId::new(&file.smso).or_bad_input(format_args!("{}, key smso", path.display()))?;
+        file.check_entries(register)?;
         let trust = believed(trust, output)?;
         let (mut targets, mut images) = (Vec::new(), Vec::new());
         for target in &file.targets {
             let image = read_image(&target.image, &trust)?;
-            let cpl_entry = match target.entry(path)? {
-                Some(entry) => entry,
+            let cpl_entry = match &target.cpl_entry {
+                Some(entry) => entry.clone(),
                 None => registered_for(register, &image, &target.image)?,
             };
             targets.push(Target { image: image.file_digest(), cpl_entry });
@@ -107,12 +221,12 @@ impl WrittenOrder {
             DeviceSelection::All => fitting(register, inventory, &targets),
         };
         let instructing_party = instructing_party(&file.instructing_party);
-        let OrderFile { id, policy, .. } = file;
+        let OrderFile { id, smso, policy, .. } = file;
         let order = CampaignOrder { id, instructing_party, smso, targets, devices, policy };
         Ok(WrittenOrder { order, images })
     }
 
-    /// Returns what the order brings a device to, and the image for that.
+    /// Returns what the order brings a device to next, and the image for that: the step that the engine would take.
     pub(super) fn target_for(
         &self,
         device: Eui64,
@@ -120,9 +234,9 @@ impl WrittenOrder {
         inventory: &Inventory,
     ) -> Option<(&CplEntryId, &VerifiedImage)> {
         let running = inventory.device(device).filter(|_| self.order.devices.contains(&device))?.entry;
-        let fits = |target: &Target| register.is_for_model(running, &target.cpl_entry);
-        let (target, image) = self.order.targets.iter().zip(&self.images).find(|(target, _)| fits(target))?;
-        Some((&target.cpl_entry, image))
+        let step = next_step(register, &self.order.targets, running)?;
+        let image = self.images.iter().find(|image| image.file_digest() == step.image)?;
+        Some((&step.cpl_entry, image))
     }
 
     /// Returns what each device of a home is to run.

@@ -4,32 +4,35 @@
 //! lists, order, images ─► a Conductor of its own: verdicts and waves, as the engine would take them ─┬─► counts, examples
 //!                                                                                                    ├─► bytes, money
 //!   [budgets] ─► the tree of head-end, cells and lines ─► the bound that bytes alone set ◄───────────┤
-//!   --world   ─► a world of as many homes ─► forecast: bound with radio and sleep, P50 and P90 ◄─────┘
+//!   --world   ─► a world of as many homes, under the order's policy and these budgets ◄──────────────┘
+//!                                         ─► forecast: bound with radio and sleep, P50 and P90
 //! ```
 //!
 //! Lists know how many homes are in which cell and how long images are. How long a home takes behind its hub, and how good
 //! its line is, they do not know: a world does.
 
+mod hops; // devices that get several images
 mod network; // what is to be brought to whom
-mod rehearsal;
-mod report; // what is printed // the order on a world
+mod rehearsal; // the order on a world
+mod report; // what is printed
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use campaign::{CampaignState, ChainPapers, Conductor, Desk, Settings, lower_bound};
+use campaign::{BudgetBook, CampaignPolicy, ChainPapers, Conductor, Desk, Settings, lower_bound};
 use clap::Args;
 use eligibility::{Date, Lists};
 use jiff::tz::TimeZone;
 use transfer_engine::{EngineConfig, Moment, Transport};
 
-use super::super::forecast::{self, Forecast};
+use super::super::forecast;
+use super::super::serve::Terms;
 use super::order_file::WrittenOrder;
 use super::question::{Question, QuestionArguments};
 use crate::development;
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::output::Output;
 use crate::report::BoundLine;
-use report::Plan;
+use report::{Demand, Plan, Rehearsed};
 
 /// Say what an order would come to, by lists in files, before anything is ordered.
 ///
@@ -46,7 +49,8 @@ pub(crate) struct Arguments {
     order: PathBuf,
     #[command(flatten)]
     question: QuestionArguments,
-    /// World whose links, radio, meters and troubles the homes of the order have; the order is simulated on it.
+    /// World whose links, radio, meters and troubles the homes of the order have; the order is simulated on it, under its
+    /// own policy and the budgets of --config. What a world has no place for is told.
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
     /// How many simulations, each with another seed.
@@ -81,15 +85,20 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     for image in images {
         conductor.add_image(image);
     }
+    let later = hops::later(&mut conductor, midnight(today), &order);
     conductor.create(midnight(today), &order).or_bad_input(arguments.order.display())?;
     let state = conductor.campaign(&order.id).expect("it was accepted just now");
-    let network = network::of_lists(state, &conductor, &terms, &book);
+    let network = network::of_lists(state, &conductor, &terms, &book, &later);
     let bound = lower_bound(&network, order.policy.open_next_at).as_ref().map(BoundLine::of);
-    let forecast = match &arguments.world {
-        Some(world) if bound.is_some() => Some(rehearse(arguments, world, state, &conductor, today, output)?),
+    let rehearsed = match &arguments.world {
+        Some(world) if bound.is_some() => {
+            let sizes = rehearsal::Sizes::of(state, &conductor, &later);
+            Some(rehearse(arguments, world, &sizes, (&order.policy, &terms, &book), today, output)?)
+        }
         _ => None,
     };
-    let plan = Plan::of(state, today, &network, bound, arguments.price_per_mb, forecast, left_out);
+    let demand = Demand { network, later, bound };
+    let plan = Plan::of(state, today, demand, arguments.price_per_mb, rehearsed, left_out);
     output.report(&plan)?;
     match plan.is_empty() {
         false => Ok(()),
@@ -102,17 +111,26 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 
 fn rehearse(
     arguments: &Arguments,
-    world: &std::path::Path,
-    state: &CampaignState,
-    conductor: &Conductor,
+    world: &Path,
+    sizes: &rehearsal::Sizes,
+    (policy, terms, book): (&CampaignPolicy, &Terms, &BudgetBook),
     today: Date,
     output: &Output,
-) -> Result<Forecast, Failure> {
-    let sizes = rehearsal::Sizes::of(state, conductor);
-    let spec =
-        sizes.applied(super::super::simulate::read_world(world)?, &state.order.policy, midnight(today));
-    let kinds = sizes.kinds();
-    forecast::foresee(world, arguments.seeds, arguments.price_per_mb, &spec, &kinds, output)
+) -> Result<Rehearsed, Failure> {
+    let start = midnight(today);
+    let spec = sizes.applied(super::super::simulate::read_world(world)?, policy, (terms, book), start);
+    let limits = (arguments.seeds, days(policy, start));
+    let forecast = forecast::foresee(world, limits, arguments.price_per_mb, &spec, &sizes.kinds(), output)?;
+    Ok(Rehearsed { forecast, otherwise: sizes.strangers(policy, book) })
+}
+
+/// Returns how many days a simulation may take: as many as usual, and those for which the order itself says to wait.
+fn days(policy: &CampaignPolicy, start: Moment) -> u32 {
+    let held =
+        policy.activate_not_before.moment().map_or(0, |moment| moment.saturating_since(start).as_secs());
+    let soaks = u64::from(policy.soak_s) * (policy.waves.len() as u64 + 1);
+    let days = (held + soaks).div_ceil(86_400);
+    forecast::USUAL_DAYS.saturating_add(u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 /// Returns the beginning of a day (UTC).

@@ -71,7 +71,7 @@ pub(super) fn run(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> R
 
 async fn play(rehearsal: Rehearsal, stage: &Stage<'_>, output: &Output) -> Result<Ending, Failure> {
     // On real sockets no supplier changes: the desk is read once.
-    let Rehearsal { fleet, desk, order, settings, images, news: _, lists: _ } = rehearsal;
+    let Rehearsal { fleet, desk, order, settings, images, news: _, lists: _, budgets: _ } = rehearsal;
     let start = stage.spec.start;
     let began = Instant::now();
     let clock = Arc::new(CompressedClock::new(start, stage.speed, SLACK, 2));

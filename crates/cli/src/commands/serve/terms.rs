@@ -1,11 +1,13 @@
 //! What a configuration settles before anything is opened: the gate, and what may be put on the air. For commands that
 //! answer beforehand what the engine would do.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 
-use campaign::BudgetBook;
+use campaign::{BudgetBook, CampaignPolicy};
 use eligibility::{GateConfig, Inventory};
-use transfer_engine::{ByteRate, LineRate};
+use fleet::{CampaignSpec, OrderTerms};
+use transfer_engine::{ByteRate, CarrierPlan, LineRate};
 
 use super::budgets::Budgets;
 use super::config::{Config, Gate};
@@ -47,6 +49,32 @@ impl Terms {
     /// Returns how fast a hub's line is filled, as the engine is told it.
     pub(in crate::commands) fn link_rate(&self) -> LineRate {
         self.budgets.link_rate()
+    }
+
+    /// Has a world's campaign run under a policy and these budgets. Cells with a budget of their own and carriers are the
+    /// caller's to find a place for: `cell_rate` is that of all cells, and `carrier` that of all homes.
+    pub(in crate::commands) fn put_on(
+        &self,
+        campaign: &mut CampaignSpec,
+        policy: CampaignPolicy,
+        cell_rate: Option<ByteRate>,
+        carrier: Option<CarrierPlan>,
+    ) {
+        let budgets = &self.budgets;
+        let rate = |rate: ByteRate| NonZeroU64::new(rate.0).unwrap_or(NonZeroU64::MIN);
+        let burst_ms = u32::try_from(budgets.burst().as_millis()).ok().and_then(NonZeroU32::new);
+        campaign.global_rate_bytes_per_s = budgets.global_rate_bytes_per_s;
+        campaign.cell_rate_bytes_per_s = cell_rate.map_or(budgets.cell_rate_bytes_per_s, rate);
+        campaign.link_rate_bytes_per_s = rate(budgets.link_rate().ceiling());
+        campaign.link_rate_agreed = matches!(budgets.link_rate(), LineRate::Fixed(_));
+        campaign.burst_ms = burst_ms.unwrap_or(campaign.burst_ms);
+        campaign.terms = Some(OrderTerms {
+            policy,
+            global_profile: budgets.global_profile_permille.0,
+            line_burst: budgets.line_burst(),
+            reserve_permille: budgets.reserve_permille,
+            carrier,
+        });
     }
 
     /// Returns what requests leave to blocks of a shared budget.

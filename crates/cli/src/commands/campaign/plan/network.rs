@@ -2,7 +2,8 @@
 //!
 //! Nothing is known of what happens behind a hub, so that tails are nothing but the hours of activation, and of losses, so
 //! that every block is sent once: the bound that follows holds all the more in any real home. Budgets of carriers and shares
-//! by the hour are not in it either.
+//! by the hour are not in it either. A device that goes over several images is one delivery of all their bytes, so that it
+//! counts as one device of its wave; that each image has to be in force before the next is sent is not in the bound.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use firmware_image::FileDigest;
 use fleet::wire_len;
 
 use super::super::super::serve::Terms;
+use super::hops::LaterHops;
 
 /// The block that hubs are taken to choose, bytes: it fits a datagram of 1,500 bytes with all headers. Hubs with smaller
 /// ones take more bytes.
@@ -26,6 +28,7 @@ pub(super) fn of_lists(
     conductor: &Conductor,
     terms: &Terms,
     book: &BudgetBook,
+    later: &LaterHops,
 ) -> Network {
     let lengths: BTreeMap<FileDigest, u32> =
         conductor.images().map(|image| (image.file_digest(), image.bytes().len() as u32)).collect();
@@ -33,9 +36,10 @@ pub(super) fn of_lists(
     for row in state.rows() {
         let (Some(wave), Some(image)) = (row.wave, row.image) else { continue };
         let Some(device) = conductor.desk().inventory.device(row.device) else { continue };
-        let Some(len) = lengths.get(&image) else { continue };
+        let images = std::iter::once(&image).chain(later.get(&row.device).into_iter().flatten());
+        let lengths = images.filter_map(|image| lengths.get(image));
         let delivery = Delivery {
-            bytes: wire_len(*len, BLOCK),
+            bytes: lengths.map(|len| wire_len(*len, BLOCK)).sum(),
             tail: std::time::Duration::ZERO,
             activation: Some(Activation::default()),
             air_time: std::time::Duration::ZERO,

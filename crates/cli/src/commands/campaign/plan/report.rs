@@ -9,6 +9,7 @@ use firmware_image::Eui64;
 use serde::Serialize;
 
 use super::super::super::forecast::Forecast;
+use super::hops::LaterHops;
 use super::network::BLOCK;
 use crate::lists::FaultList;
 use crate::report::{BoundLine, units};
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     verdicts: Vec<VerdictLine>,
     /// Homes and devices of each wave, the pilot first.
     waves: Vec<WaveLine>,
+    /// Images that the devices take: one each, and more where a way leads over several.
+    images: usize,
     /// Image blocks with headers, each sent once.
     wan_bytes: u64,
     price_per_mb: Option<f64>,
@@ -40,6 +43,8 @@ pub(super) struct Plan {
     bound: Option<BoundLine>,
     /// On a world, when one was named.
     forecast: Option<Forecast>,
+    /// What of the order and the budgets the world has no place for, or another meaning.
+    otherwise_on_world: Vec<String>,
     left_out: FaultList,
 }
 
@@ -64,17 +69,32 @@ struct WaveLine {
     devices: usize,
 }
 
+/// What is to be sent, and how early that can be over.
+pub(super) struct Demand {
+    pub(super) network: Network,
+    pub(super) later: LaterHops,
+    pub(super) bound: Option<BoundLine>,
+}
+
+/// What came of an order on a world.
+pub(super) struct Rehearsed {
+    pub(super) forecast: Forecast,
+    /// What the order and the budgets say and the world does not heed as they mean it.
+    pub(super) otherwise: Vec<String>,
+}
+
 impl Plan {
     /// Puts a plan into words.
     pub(super) fn of(
         state: &CampaignState,
         today: Date,
-        network: &Network,
-        bound: Option<BoundLine>,
+        demand: Demand,
         price_per_mb: Option<f64>,
-        forecast: Option<Forecast>,
+        rehearsed: Option<Rehearsed>,
         left_out: FaultList,
     ) -> Plan {
+        let (forecast, otherwise_on_world) =
+            rehearsed.map(|rehearsed| (rehearsed.forecast, rehearsed.otherwise)).unzip();
         let homes = |rows: &dyn Fn(&&DeviceRow) -> bool| {
             let names = state.rows().filter(rows).map(|row| row.installation.as_str());
             names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len()
@@ -84,7 +104,9 @@ impl Plan {
             homes: homes(&|row| row.wave == Some(wave)),
             devices: state.rows().filter(|row| row.wave == Some(wave)).count(),
         };
+        let Demand { network, later, bound } = demand;
         let wan_bytes = network.bytes();
+        let later: usize = later.values().map(Vec::len).sum();
         // To the hundredth, as money is.
         let cost = |price: f64| (wan_bytes as f64 / 1e6 * price * 100.0).round() / 100.0;
         Plan {
@@ -97,11 +119,13 @@ impl Plan {
             allowed: state.rows().filter(|row| row.verdict.allowed).count(),
             verdicts: verdicts(state),
             waves: last.map(|last| (0..=last).map(wave).collect()).unwrap_or_default(),
+            images: network.deliveries().count() + later,
             wan_bytes,
             price_per_mb,
             cost: price_per_mb.map(cost),
             bound,
             forecast,
+            otherwise_on_world: otherwise_on_world.unwrap_or_default(),
             left_out,
         }
     }
@@ -169,6 +193,13 @@ impl fmt::Display for Plan {
         self.write_verdicts(f)?;
         let Some(bound) = &self.bound else { return write!(f, "nothing to send") };
         self.write_waves(f)?;
+        if self.images > self.allowed {
+            let [images, allowed] = [self.images, self.allowed].map(units::count);
+            writeln!(
+                f,
+                "images        {images} for {allowed} devices: some come over several, one after another"
+            )?;
+        }
         writeln!(f, "over the WAN  {}, blocks of {BLOCK} B with headers", units::bytes(self.wan_bytes))?;
         if let (Some(cost), Some(price)) = (self.cost, self.price_per_mb) {
             writeln!(f, "cost          {cost:.2}, at {price} a MB")?;
@@ -176,7 +207,10 @@ impl fmt::Display for Plan {
         writeln!(f, "not before    {bound}, for these bytes alone")?;
         writeln!(f, "              {}", bound.parts())?;
         match &self.forecast {
-            Some(forecast) => write!(f, "on a world with these homes\n{forecast}"),
+            Some(forecast) => {
+                write!(f, "on a world with these homes, under this policy and these budgets\n{forecast}")?;
+                self.otherwise_on_world.iter().try_for_each(|said| write!(f, "\notherwise     {said}"))
+            }
             None => {
                 writeln!(
                     f,
