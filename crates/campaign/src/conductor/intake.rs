@@ -7,13 +7,13 @@ use eligibility::{
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::Moment;
 
-use super::path::next_step;
 use super::{Conductor, Desk};
 use crate::order::{CampaignId, CampaignOrder, OrderError, Target, instructing_party, party_word};
 use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
 use crate::stage::Stage;
 use crate::state::CampaignState;
+use crate::steps::next_step;
 use crate::window::legal_date;
 
 /// Codes of ours for refusals that are no row of the gate.

@@ -142,6 +142,9 @@ pub struct CreatedView {
 pub struct VerdictCount {
     /// Allowed or not.
     pub allowed: bool,
+    /// Not allowed as yet, with nothing against it but the day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Row and code of the decision table.
     #[serde(flatten)]
     pub clause: Clause,
@@ -267,14 +270,15 @@ fn waves(state: &CampaignState) -> Vec<WaveView> {
 
 impl From<&CampaignState> for CreatedView {
     fn from(state: &CampaignState) -> CreatedView {
-        let mut verdicts: BTreeMap<(bool, Clause), usize> = BTreeMap::new();
+        let mut verdicts: BTreeMap<(bool, bool, Clause), usize> = BTreeMap::new();
         for row in state.rows() {
             let clause = Clause { row: row.verdict.row.clone(), code: row.verdict.code.clone() };
-            // Allowed ones first.
-            *verdicts.entry((!row.verdict.allowed, clause)).or_default() += 1;
+            // Allowed ones first, then those that wait.
+            *verdicts.entry((!row.verdict.allowed, !row.verdict.waits, clause)).or_default() += 1;
         }
-        let count = |((refused, clause), devices): ((bool, Clause), usize)| VerdictCount {
-            allowed: !refused,
+        let count = |((not_yet, never, clause), devices): ((bool, bool, Clause), usize)| VerdictCount {
+            allowed: !not_yet,
+            waits: not_yet && !never,
             clause,
             devices,
         };

@@ -239,9 +239,14 @@ impl fmt::Display for CreateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CreatedView { id, tally, verdicts, .. } = &self.0;
         writeln!(f, "campaign {id}: {} devices ordered", tally.ordered)?;
-        for (allowed, word) in [(true, "allowed"), (false, "refused")] {
-            let of_word = || verdicts.iter().filter(|verdict| verdict.allowed == allowed);
+        for (place, word) in
+            [((true, false), "allowed"), ((false, true), "to wait"), ((false, false), "refused")]
+        {
+            let of_word = || verdicts.iter().filter(|verdict| (verdict.allowed, verdict.waits) == place);
             let sum: usize = of_word().map(|verdict| verdict.devices).sum();
+            if sum == 0 && word == "to wait" {
+                continue;
+            }
             writeln!(f, "  {word}  {sum}")?;
             for verdict in of_word() {
                 let clause = &verdict.clause;

@@ -51,6 +51,8 @@ pub(super) struct Plan {
 #[derive(Debug, Serialize)]
 struct VerdictLine {
     allowed: bool,
+    /// Not allowed as yet, with nothing against it but the day.
+    waits: bool,
     row: String,
     code: String,
     devices: usize,
@@ -133,39 +135,47 @@ impl Plan {
     /// Says whether nothing is to be done.
     pub(super) fn is_empty(&self) -> bool {
         // A device that runs its target already is a success without a step.
-        self.allowed == 0 && !self.verdicts.iter().any(|verdict| verdict.code == "ALREADY_ON_TARGET")
+        let may_come = |verdict: &VerdictLine| verdict.waits || verdict.code == "ALREADY_ON_TARGET";
+        self.allowed == 0 && !self.verdicts.iter().any(may_come)
     }
 }
 
 /// Counts verdicts: what is allowed first, then by the rows of the table; words of the engine's own come last.
 fn verdicts(state: &CampaignState) -> Vec<VerdictLine> {
     let place = |name: &str| GateRow::ALL.iter().position(|row| row.as_str() == name).unwrap_or(usize::MAX);
-    let mut by_code: BTreeMap<(bool, usize, &str), Vec<&DeviceRow>> = BTreeMap::new();
+    let mut by_code: BTreeMap<(bool, bool, usize, &str), Vec<&DeviceRow>> = BTreeMap::new();
     for row in state.rows() {
         let verdict = &row.verdict;
-        by_code.entry((!verdict.allowed, place(&verdict.row), &verdict.code)).or_default().push(row);
+        let key = (!verdict.allowed, !verdict.waits, place(&verdict.row), &*verdict.code);
+        by_code.entry(key).or_default().push(row);
     }
     let example = |row: &&DeviceRow| Example { device: row.device, reason: row.verdict.detail.clone() };
-    let line = |((refused, _, code), rows): ((bool, usize, &str), Vec<&DeviceRow>)| VerdictLine {
-        allowed: !refused,
-        row: rows.first().map(|row| row.verdict.row.clone()).unwrap_or_default(),
-        code: code.to_owned(),
-        devices: rows.len(),
-        examples: rows.iter().take(EXAMPLES).map(example).collect(),
-    };
+    let line =
+        |((not_yet, never, _, code), rows): ((bool, bool, usize, &str), Vec<&DeviceRow>)| VerdictLine {
+            allowed: !not_yet,
+            waits: not_yet && !never,
+            row: rows.first().map(|row| row.verdict.row.clone()).unwrap_or_default(),
+            code: code.to_owned(),
+            devices: rows.len(),
+            examples: rows.iter().take(EXAMPLES).map(example).collect(),
+        };
     by_code.into_iter().map(line).collect()
 }
 
 impl Plan {
     fn write_verdicts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (allowed, word) in [(true, "allowed"), (false, "not")] {
-            let of_word = || self.verdicts.iter().filter(|verdict| verdict.allowed == allowed);
+        for (place, word) in [((true, false), "allowed"), ((false, true), "to wait"), ((false, false), "not")]
+        {
+            let of_word = || self.verdicts.iter().filter(|verdict| (verdict.allowed, verdict.waits) == place);
             let sum: usize = of_word().map(|verdict| verdict.devices).sum();
+            if sum == 0 && word == "to wait" {
+                continue;
+            }
             writeln!(f, "{word:<13} {}", units::count(sum))?;
             for verdict in of_word() {
                 let VerdictLine { row, code, devices, examples, .. } = verdict;
                 write!(f, "{:>11}   {row:<3} {code}", units::count(*devices))?;
-                match examples.first().filter(|_| !allowed) {
+                match examples.first().filter(|_| !place.0) {
                     Some(example) => writeln!(f, ", such as {}: {}", example.device, example.reason)?,
                     None => writeln!(f)?,
                 }
