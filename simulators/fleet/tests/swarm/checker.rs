@@ -92,7 +92,12 @@ impl Checker {
         if let Some(broken) = simulation.fleet().broken().next() {
             return Err(broken.to_string());
         }
+        let before = self.next_entry;
         self.read_new_entries(simulation)?;
+        if self.next_entry > before {
+            self.checks += 1;
+            invariants::waves_are_counted_as_their_rows_are(simulation)?;
+        }
         self.checks += 1;
         self.budgets.check(simulation)
     }
