@@ -23,7 +23,7 @@ fn verdict(number: u8) -> Record {
         channel: 1,
         verdict,
         image: None,
-        wave: (number % 4 > 0).then(|| u16::from(number % 4) - 1),
+        wave: (!number.is_multiple_of(4)).then(|| u16::from(number % 4) - 1),
         priority: 0,
     })
 }
