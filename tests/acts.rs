@@ -68,8 +68,11 @@ impl Acts {
 }
 
 /// What each hub was sent, in its order: for the device on which channel, and what.
+type ByHub = BTreeMap<HubId, Vec<(u8, &'static str)>>;
+
+/// Blocks and activation orders seen on the WAN so far, by hub.
 #[derive(Clone, Default)]
-pub(crate) struct ActsOfHubs(Arc<Mutex<BTreeMap<HubId, Vec<(u8, &'static str)>>>>);
+pub(crate) struct ActsOfHubs(Arc<Mutex<ByHub>>);
 
 impl FrameObserver for ActsOfHubs {
     fn see(&mut self, frame: &SeenFrame<'_>) -> ControlFlow<()> {
@@ -84,7 +87,7 @@ impl FrameObserver for ActsOfHubs {
 
 impl ActsOfHubs {
     /// Returns what was sent so far.
-    pub(crate) fn all(&self) -> BTreeMap<HubId, Vec<(u8, &'static str)>> {
+    pub(crate) fn all(&self) -> ByHub {
         self.0.lock().unwrap().clone()
     }
 }
