@@ -1,12 +1,11 @@
 //! The two fidelities, held together on every committed world: frame by frame or in leaps, the same ledger to the byte,
 //! the same devices in the same state, the same frames, losses and faults.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleet::{DeviceKind, FaultSpec, Fidelity, PerDay, Share, Simulation, WorldSpec};
 
-use crate::street::{DEMO, PORT, STREET, image, rehearsal_of, world};
+use crate::street::{DEMO, PORT, STREET, rehearsal_of, world};
 
 const LIMIT: Duration = Duration::from_secs(120 * 86_400);
 
@@ -32,10 +31,8 @@ pub(crate) const WORLDS: [(&str, &str); 8] = [
 
 /// Runs a campaign with images for all kinds of devices in both fidelities.
 fn comes_out_the_same(spec: &WorldSpec, seed: u64) {
-    let images = PAYLOADS.map(|(kind, len)| (kind, image(seed, &spec.device.of(kind).target(), len)));
-    let images = BTreeMap::from(images);
     let run = |fidelity| {
-        let mut rehearsal = rehearsal_of(spec, seed, &images);
+        let mut rehearsal = rehearsal_of(spec, seed, &PAYLOADS);
         rehearsal.fleet.set_fidelity(fidelity);
         let mut simulation = Simulation::new(rehearsal, spec.start, PORT).expect("the order is accepted");
         simulation.run(LIMIT, |_, _| {}).expect("it ends");

@@ -14,6 +14,7 @@ mod fidelities;
 mod floors;
 mod forecasts;
 mod giving_up;
+mod halts;
 mod hash_backend;
 mod hours;
 mod link_keys;

@@ -44,10 +44,13 @@ pub(crate) fn image(seed: u64, identity: &ImageIdentity, len: usize) -> Verified
     TrustStore::new(vec![key.public()]).verify(signed).expect("it verifies")
 }
 
-/// Signed images of these sizes for the electricity and the gas meter.
-fn sized_images(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> BTreeMap<DeviceKind, VerifiedImage> {
-    let kinds = [DeviceKind::Electricity, DeviceKind::Gas].into_iter().zip(sizes);
-    kinds.map(|(kind, len)| (kind, image(seed, &spec.device.of(kind).target(), len))).collect()
+/// Signed images of these sizes.
+fn sized_images(
+    spec: &WorldSpec,
+    seed: u64,
+    sizes: &[(DeviceKind, usize)],
+) -> BTreeMap<DeviceKind, VerifiedImage> {
+    sizes.iter().map(|(kind, len)| (*kind, image(seed, &spec.device.of(*kind).target(), *len))).collect()
 }
 
 /// A rehearsal on a world; the same arguments give the same one.
@@ -55,23 +58,27 @@ pub(crate) fn rehearsal(spec: &WorldSpec, seed: u64) -> Rehearsal {
     rehearsal_with(spec, seed, SMALL)
 }
 
-/// The same with images of these sizes.
-pub(crate) fn rehearsal_with(spec: &WorldSpec, seed: u64, sizes: [usize; 2]) -> Rehearsal {
-    rehearsal_of(spec, seed, &sized_images(spec, seed, sizes))
+/// The same with images of these sizes for the electricity and the gas meter.
+pub(crate) fn rehearsal_with(spec: &WorldSpec, seed: u64, [electricity, gas]: [usize; 2]) -> Rehearsal {
+    rehearsal_of(spec, seed, &[(DeviceKind::Electricity, electricity), (DeviceKind::Gas, gas)])
 }
 
-/// The same with images for the kinds of devices that have one here.
-pub(crate) fn rehearsal_of(
-    spec: &WorldSpec,
-    seed: u64,
-    images: &BTreeMap<DeviceKind, VerifiedImage>,
-) -> Rehearsal {
+/// The same with an image for hubs, too.
+pub(crate) fn rehearsal_with_hubs(spec: &WorldSpec, seed: u64) -> Rehearsal {
+    let [electricity, gas] = SMALL;
+    let kinds = [DeviceKind::Hub, DeviceKind::Electricity, DeviceKind::Gas];
+    let sizes: Vec<_> = kinds.into_iter().zip([gas, electricity, gas]).collect();
+    rehearsal_of(spec, seed, &sizes)
+}
+
+/// The same with images of these sizes for these kinds of devices.
+pub(crate) fn rehearsal_of(spec: &WorldSpec, seed: u64, sizes: &[(DeviceKind, usize)]) -> Rehearsal {
     let images_of = TrustStore::new(vec![key(seed, 1).public()]);
     let trust = DeviceTrust::pinned(images_of, vec![key(seed, 2).public()]);
     Rehearsal::new(Cast {
         spec,
         seed,
-        images,
+        images: &sized_images(spec, seed, sizes),
         trust: Arc::new(trust),
         order_key: key(seed, 2),
         hub_port: PORT,

@@ -12,7 +12,8 @@ use fleet::{Rehearsal, Simulation, WorldSpec};
 use ledger::EntryIndex;
 use proptest::prelude::*;
 
-use crate::street::{DEMO, PORT, rehearsal, world};
+use crate::acts::ActsOfHubs;
+use crate::street::{DEMO, PORT, rehearsal, rehearsal_with_hubs, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 
@@ -28,17 +29,28 @@ struct Town {
     inventory: Inventory,
     spec: WorldSpec,
     seed: u64,
+    /// What a head-end starts with, also again.
+    set: fn(&WorldSpec, u64) -> Rehearsal,
 }
 
 impl Town {
     fn new(spec: WorldSpec, seed: u64, change: impl Fn(&mut CampaignPolicy)) -> Town {
+        Town::with(rehearsal, spec, seed, change)
+    }
+
+    fn with(
+        rehearsal: fn(&WorldSpec, u64) -> Rehearsal,
+        spec: WorldSpec,
+        seed: u64,
+        change: impl Fn(&mut CampaignPolicy),
+    ) -> Town {
         let mut set = rehearsal(&spec, seed);
         set.order.policy.failure_threshold = Permille(1_000);
         set.order.policy.success_threshold = Permille(0);
         change(&mut set.order.policy);
         let inventory = set.desk.inventory.clone();
         let simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
-        Town { simulation, inventory, spec, seed }
+        Town { simulation, inventory, spec, seed, set: rehearsal }
     }
 
     /// Runs to the end, with a death of the head-end after some steps; looks at the campaign after every step.
@@ -48,7 +60,7 @@ impl Town {
             look(self.simulation.state(), &self.inventory);
             steps += 1;
             if steps == dies_after {
-                let Rehearsal { desk, settings, images, .. } = rehearsal(&self.spec, self.seed);
+                let Rehearsal { desk, settings, images, .. } = (self.set)(&self.spec, self.seed);
                 self.simulation.restart_head_end(settings, desk, images, &[]).expect("it starts again");
             }
             assert!(self.simulation.now() < self.spec.start + LIMIT, "it does not end");
@@ -85,33 +97,53 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_gas_meter_waits_for_the_electricity_meter_before_it_and_is_held_back_when_that_fails(
+    fn hub_electricity_and_gas_have_their_turns_in_this_order_and_are_held_back_when_one_before_them_fails(
         seed in 0u64..1_000,
         dies_after in 1usize..4_000,
     ) {
-        let kinds = ["CHF", "ESME", "GSME"].map(str::to_owned).to_vec();
-        let kinds: campaign::OrderOfKinds = kinds.try_into().expect("kinds");
-        let mut town = Town::new(shaky("0.4"), seed, |policy| policy.order_of_kinds = kinds.clone());
+        const KINDS: [&str; 3] = ["CHF", "ESME", "GSME"];
+        let kinds: campaign::OrderOfKinds = KINDS.map(str::to_owned).to_vec().try_into().expect("kinds");
+        let change = |policy: &mut CampaignPolicy| policy.order_of_kinds = kinds.clone();
+        let mut town = Town::with(rehearsal_with_hubs, shaky("0.4"), seed, change);
+        let seen = ActsOfHubs::default();
+        town.simulation.observe(Box::new(seen.clone()));
         town.run(dies_after, |_, _| {});
         let state = town.simulation.state();
-        let mut waited = 0;
-        for gas in state.rows().filter(|row| row.kind == "GSME" && row.wave.is_some()) {
-            let mut before = state.rows().filter(|row| row.kind == "ESME" && row.wave.is_some());
-            let before = before.find(|row| row.installation == gas.installation);
-            let Some(before) = before else { continue };
-            let ended = before.reached(Stage::Ended).expect("it ended");
-            if let Some(instructed) = gas.reached(Stage::Instructed) {
-                prop_assert!(instructed >= ended, "{} did not wait for {}", gas.device, before.device);
-                prop_assert_eq!(outcome(before).map(Outcome::class), Some(OutcomeClass::Done));
-                waited += 1;
-            } else if outcome(before).map(Outcome::class) != Some(OutcomeClass::Done) {
-                prop_assert_eq!(outcome(gas), Some(Outcome::HeldBack));
-                let reason = &gas.outcome.as_ref().expect("it ended").1;
-                prop_assert!(reason.contains(&before.device.to_string()), "{}", reason);
+        let of_kind = |kind: &'static str| {
+            state.rows().filter(move |row| row.kind == kind && row.wave.is_some())
+        };
+        // Of each kind, how many had their turn behind another one.
+        let mut waited = BTreeMap::new();
+        let pairs = [("CHF", "ESME"), ("CHF", "GSME"), ("ESME", "GSME")];
+        for (first, then) in pairs {
+            for row in of_kind(then) {
+                let before = of_kind(first).find(|before| before.installation == row.installation);
+                let Some(before) = before else { continue };
+                let ended = before.reached(Stage::Ended).expect("it ended");
+                if let Some(instructed) = row.reached(Stage::Instructed) {
+                    prop_assert!(instructed >= ended, "{} did not wait for {}", row.device, before.device);
+                    prop_assert_eq!(outcome(before).map(Outcome::class), Some(OutcomeClass::Done));
+                    *waited.entry((first, then)).or_insert(0) += 1;
+                } else if outcome(before).map(Outcome::class) != Some(OutcomeClass::Done) {
+                    prop_assert_eq!(outcome(row), Some(Outcome::HeldBack));
+                    let reason = &row.outcome.as_ref().expect("it ended").1;
+                    let others = state.rows().filter(|other| other.installation == row.installation);
+                    let mut others = others.filter(|other| other.device != row.device);
+                    prop_assert!(others.any(|other| reason.contains(&other.device.to_string())), "{}", reason);
+                }
             }
         }
-        prop_assert!(waited > 0, "no gas meter had its turn");
-        prop_assert!(town.count(Outcome::HeldBack) > 0, "no gas meter was held back");
+        prop_assert_eq!(waited.len(), pairs.len(), "not all had their turn behind others: {:?}", waited);
+        prop_assert!(town.count(Outcome::HeldBack) > 0, "nobody was held back");
+        // The line says the same: nothing is sent for one of a kind once something was for one of a later kind.
+        let mut whole_homes = 0;
+        for (hub, acts) in seen.all() {
+            let channels: Vec<u8> = acts.iter().map(|(channel, _)| *channel).collect();
+            prop_assert!(channels.is_sorted(), "{:?} was sent for channels {:?}", hub, channels);
+            let ordered = acts.iter().filter(|(_, act)| *act == "order").map(|(channel, _)| *channel);
+            whole_homes += usize::from(ordered.collect::<BTreeSet<_>>() == BTreeSet::from([0, 1, 2]));
+        }
+        prop_assert!(whole_homes > 0, "in no home were all three ordered to activate");
     }
 
     #[test]

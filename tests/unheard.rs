@@ -1,6 +1,5 @@
 //! Orders to activate that no hub heard: the line was down for as long as we tried.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use campaign::{Outcome, Stage};
@@ -9,7 +8,7 @@ use fleet::{DeviceKind, Rehearsal, WorldSpec};
 use transfer_engine::Moment;
 
 use crate::rig::Rig;
-use crate::street::{STREET, image, rehearsal, rehearsal_of, world};
+use crate::street::{STREET, rehearsal, rehearsal_of, world};
 
 /// Between two looks at a hub.
 const LOOK: Duration = Duration::from_secs(1_800);
@@ -57,7 +56,6 @@ fn an_order_that_no_hub_heard_is_given_again_at_the_first_look_that_finds_the_de
 #[test]
 fn a_hub_that_never_heard_its_own_order_has_not_rolled_back() {
     let spec = world(STREET, 10);
-    let identity = spec.device.of(DeviceKind::Hub).target();
-    let images = BTreeMap::from([(DeviceKind::Hub, image(7, &identity, 8_000))]);
-    is_activated_soon(cut_off_when_ordered(&spec, rehearsal_of(&spec, 7, &images)));
+    let set = rehearsal_of(&spec, 7, &[(DeviceKind::Hub, 8_000)]);
+    is_activated_soon(cut_off_when_ordered(&spec, set));
 }

@@ -298,6 +298,19 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_doubles_with_every_try_and_is_never_longer_than_a_day() {
+        let policy = CampaignPolicy { retry_after_s: 30, ..CampaignPolicy::default() };
+        let waits_s: Vec<u64> = (1..=14).map(|attempt| policy.retry_after(attempt).as_secs()).collect();
+        let doubled =
+            [30, 60, 120, 240, 480, 960, 1_920, 3_840, 7_680, 15_360, 30_720, 61_440, 86_400, 86_400];
+        assert_eq!(waits_s, doubled);
+        let longest = CampaignPolicy { retry_after_s: u32::MAX, ..CampaignPolicy::default() };
+        for policy in [&policy, &longest] {
+            assert_eq!(policy.retry_after(u8::MAX), Duration::from_secs(86_400));
+        }
+    }
+
+    #[test]
     fn an_order_of_kinds_says_who_waits_for_whom_and_names_a_word_that_is_no_kind() {
         let order = |words: &[&str]| {
             OrderOfKinds::try_from(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())

@@ -217,6 +217,11 @@ impl CampaignState {
             }
             Record::BroughtForward(body) => {
                 let row = self.row_mut(body.device)?;
+                // The counts of its wave would keep what has become of it.
+                if row.stage != Stage::Planned {
+                    let (device, from, to) = (row.device, row.stage.as_str(), Stage::Planned.as_str());
+                    return Err(FoldError::Transition { device, from, to });
+                }
                 let before = row.wave.replace(body.wave);
                 self.waves.entry(before).and_modify(|wave| wave.size = wave.size.saturating_sub(1));
                 self.waves.entry(Some(body.wave)).or_default().size += 1;
@@ -425,3 +430,6 @@ pub enum FoldError {
         to: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests;

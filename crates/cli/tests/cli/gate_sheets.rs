@@ -1,8 +1,11 @@
 //! Lists as workbooks: dates, numbers and truth values as Excel keeps them, and faults with row and column.
 
+use std::fmt::Write;
+use std::time::Instant;
+
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, say};
 use crate::gate::desk;
 
 const PLAN: &str = "campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05";
@@ -101,4 +104,60 @@ fn what_is_no_workbook_although_it_begins_like_one_is_refused() {
     desk.check_failure(&format!("{PLAN} --cpl broken.xlsx"), 3, &["broken.xlsx: expected an XLSX workbook"]);
     desk.write("older.xls", &[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]);
     desk.check_failure(&format!("{PLAN} --cpl older.xls"), 3, &["older.xls: is an older workbook"]);
+}
+
+/// Rows of the large inventory: a sheet of Excel holds a million.
+const MANY: u32 = 100_000;
+
+/// Prints how fast an inventory is read from a workbook and from the CSV file that it was made of, the same lists judged
+/// and planned by the command as a whole: `cargo test -p cli --test cli -- --ignored large_inventory`.
+#[test]
+#[ignore = "measures; it writes a workbook of a hundred thousand rows first"]
+fn a_large_inventory_is_read_from_a_workbook() {
+    let desk = desk();
+    let list = "examples/lists/inventory.csv";
+    let mut text = String::from_utf8(desk.read(list)).unwrap();
+    let before = text.lines().count() as u32 - 1;
+    for home in 0..(MANY - before).div_ceil(3) {
+        let eui = |channel: u32| {
+            format!(
+                "02-4C-4C-{channel:02X}-00-{:02X}-{:02X}-{:02X}",
+                home >> 16,
+                home >> 8 & 0xFF,
+                home & 0xFF
+            )
+        };
+        let devices = [("CHF", "NotApplicable"), ("ESME", "Dormant"), ("GSME", "Dormant")];
+        for (channel, (kind, status)) in (0..).zip(devices) {
+            writeln!(
+                text,
+                "{},{kind},MANY-{home},{},{channel},{kind}-01020300,0102,SUP-{},{status},false,,SMSO-1,GROUP-A,CSP-1,127.0.0.1:4059,\
+                 CELL-{},CF{}",
+                eui(channel),
+                eui(0),
+                home % 60,
+                home % 5_000,
+                home % 99 + 1,
+            )
+            .unwrap();
+        }
+    }
+    let rows = text.lines().count() as u32 - 1;
+    assert!(rows >= MANY);
+    desk.write(list, text.as_bytes());
+    let timed = |form: &str| {
+        let began = Instant::now();
+        let stdout = desk.run(&format!("{PLAN} --json")).succeeded().stdout;
+        let seconds = began.elapsed().as_secs_f64();
+        say(&format!(
+            "{rows} inventory rows of {form}: {seconds:.2} s, {:.0} rows/s",
+            f64::from(rows) / seconds
+        ));
+        stdout
+    };
+    let of_csv = timed("CSV");
+    make_workbook(&desk, "inventory", |_| ());
+    let length = desk.read("examples/lists/inventory.xlsx").len();
+    say(&format!("the workbook has {:.1} MB", length as f64 / 1e6));
+    assert_eq!(timed("XLSX"), of_csv);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use campaign::{OrderedRecord, Record};
+use eligibility::DeviceChange;
 use firmware_image::{Eui64, FileDigest};
 use fleet::{Cell, Fill, Share, Simulation, WorldSpec};
 use ledger::EntryIndex;
@@ -10,7 +11,7 @@ use transfer_engine::Moment;
 
 use crate::invariants;
 use crate::plan::Plan;
-use crate::policy::{self, Letters};
+use crate::policy::{self, Audit, Letters};
 use crate::run::{Crew, second_reader};
 
 /// What one transmit may hold beyond a budget: budgets are asked before a train, which may be this long, and requests
@@ -29,7 +30,7 @@ pub struct Checker {
     halted: bool,
     withdrawn: Vec<FileDigest>,
     letters: Letters,
-    audited: u64,
+    audit: Audit,
     serial: u64,
     budgets: Budgets,
     steps: u64,
@@ -78,7 +79,7 @@ impl Checker {
             halted: false,
             withdrawn: Vec::new(),
             letters: Letters::default(),
-            audited: 0,
+            audit: Audit::default(),
             serial: 1,
             budgets,
             steps: 0,
@@ -92,7 +93,12 @@ impl Checker {
         if let Some(broken) = simulation.fleet().broken().next() {
             return Err(broken.to_string());
         }
+        let before = self.next_entry;
         self.read_new_entries(simulation)?;
+        if self.next_entry > before {
+            self.checks += 1;
+            invariants::waves_are_counted_as_their_rows_are(simulation)?;
+        }
         self.checks += 1;
         self.budgets.check(simulation)
     }
@@ -152,7 +158,7 @@ impl Checker {
             &second_reader(simulation, crew)?,
         )?;
         invariants::what_devices_run_is_what_was_ordered(simulation, &self.orders)?;
-        self.audited = policy::audit(simulation, self.letters.clone())?;
+        self.audit = policy::audit(simulation, crew.lists(), self.letters.clone())?;
         invariants::blocks_are_repeated_for_a_reason(simulation)?;
         invariants::nothing_gets_in_without_two_approvals(simulation, crew)
     }
@@ -180,14 +186,19 @@ impl Checker {
         self.letters.evidence = Some(now);
     }
 
-    /// Returns whether they were.
-    pub fn is_evidence_withdrawn(&self) -> bool {
-        self.letters.evidence.is_some()
+    /// Notes what was written about a device.
+    pub fn note_change(&mut self, now: Moment, device: Eui64, change: DeviceChange) {
+        self.letters.changes.push((now, device, change));
     }
 
-    /// Returns how many orders were found within policy at the end.
-    pub fn audited(&self) -> u64 {
-        self.audited
+    /// Returns what was written since the first day, but for the news of suppliers.
+    pub fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// Returns what the auditor has found at the end.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Returns the images that nobody vouches for any more.

@@ -8,10 +8,41 @@ use firmware_image::Attack;
 use fleet::{Census, DeviceKind, Edges, FaultKind, Simulation};
 use transfer_engine::SessionState;
 
-/// The codes of the gate, and of the conductor, with which a world of ours can refuse. Its orders name whole combinations,
-/// so that none is REJECT_FW_NOT_IN_DMC.
-const REFUSALS: &[&str] =
-    &["REJECT_ACTIVE", "REJECT_ENROLLED", "SKIP_EXCLUDED", "SE_NOT_FINAL", "NO_EVIDENCE"];
+use crate::policy::Audit;
+
+/// The codes of the gate, and of the conductor, with which a world of ours can refuse.
+const REFUSALS: &[&str] = &[
+    "EARLY_NOT_IN_EFFECT",
+    "HOLD_NOT_NOTIFIED",
+    "NO_EVIDENCE",
+    "REJECT_ACTIVE",
+    "REJECT_ENROLLED",
+    "REJECT_FW_NOT_IN_DMC",
+    "REJECT_PATH",
+    "REJECT_WRONG_SMSO",
+    "SE_NOT_FINAL",
+    "SKIP_EXCLUDED",
+];
+
+/// Rules of the decision table that must have been all that stood in the way of some device, as the auditor says: without
+/// the rule, the gate would have let it pass.
+const ALONE: &[&str] = &[
+    "when planned: instructed",
+    "when planned: dormant",
+    "when planned: shared",
+    "when planned: not enrolled",
+    "when planned: combination",
+    "when planned: companions",
+    "when planned: not excluded",
+    "when planned: notified",
+    "when planned: path",
+    "when planned: evidence",
+    "in flight: dormant",
+    "in flight: companions",
+    "in flight: not excluded",
+    "in flight: notified",
+    "in flight: evidence",
+];
 
 /// What devices refuse in these worlds, as the attack that it would have been; a mishap gives the same word. Images of the
 /// wrong hardware are not offered to begin with, and nobody forges roots here: the attack programme does.
@@ -110,6 +141,11 @@ impl Coverage {
         }
     }
 
+    /// Notes which rules stood alone in the way of a device.
+    pub fn note_audit(&mut self, audit: &Audit) {
+        self.words.extend(audit.alone.iter().map(|words| (words.clone(), 1)));
+    }
+
     /// Returns what should have happened and did not, in words.
     pub fn missed(&self) -> Vec<String> {
         let sessions = SessionState::ALL.into_iter().zip(self.sessions);
@@ -159,6 +195,7 @@ fn expected() -> Vec<String> {
                 .map(|outcome| format!("outcome {}", outcome.as_str())),
         )
         .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))
+        .chain(ALONE.iter().map(|words| format!("alone {words}")))
         .chain(REFUSALS.iter().map(|code| format!("refusal {code}")))
         .chain(ATTACKS.iter().map(|attack| format!("attack {attack}")))
         .chain(steps("meter", &STAGES, METER_STEPS))

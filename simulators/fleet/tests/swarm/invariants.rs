@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage, StagingFailedRecord};
+use campaign::{
+    Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage, StagingFailedRecord, WaveTally,
+};
 use eligibility::MeterStatus;
 use firmware_image::Eui64;
 use fleet::{DeviceCensus, DeviceKind, FaultKind, Simulation};
@@ -12,6 +14,15 @@ use transfer_engine::HubId;
 use crate::run::Crew;
 
 type Judged = Result<(), String>;
+
+/// The ends that speak against the image, and halt a campaign.
+const BLAMED: [Outcome; 5] = [
+    Outcome::HubRejectedImage,
+    Outcome::DeviceRejectedImage,
+    Outcome::RolledBack,
+    Outcome::ActivationUnconfirmed,
+    Outcome::Unhealthy,
+];
 
 /// No activation without: a complete image that its device verified, and a gate that is open at this moment.
 pub fn an_order_has_all_it_needs(simulation: &Simulation, order: &OrderedRecord) -> Judged {
@@ -65,6 +76,37 @@ pub fn tries_are_counted_one_by_one(
 /// A campaign that was halted orders no activation and begins no transfer from then on.
 pub fn nothing_is_ordered_after_a_halt(halted: bool, record: &Record) -> Judged {
     if halted { Err(format!("nothing is ordered after a halt: {record:?}")) } else { Ok(()) }
+}
+
+/// The counts of the waves, by which the next one opens and a campaign halts, are those of the rows.
+pub fn waves_are_counted_as_their_rows_are(simulation: &Simulation) -> Judged {
+    let state = simulation.state();
+    let mut waves: BTreeMap<Option<u16>, WaveTally> = BTreeMap::new();
+    for row in state.rows() {
+        let wave = waves.entry(row.wave).or_default();
+        wave.size += 1;
+        let Some((outcome, _)) = row.outcome else { continue };
+        wave.ended += 1;
+        match outcome.class() {
+            OutcomeClass::Done => wave.done += 1,
+            OutcomeClass::Failed => wave.failed += 1,
+            OutcomeClass::Excluded => {}
+        }
+        wave.blamed += usize::from(BLAMED.contains(&outcome));
+    }
+    let last = state.last_wave().map_or(0, |last| last + 1);
+    for wave in std::iter::once(None).chain((0..=last).map(Some)) {
+        let (counted, found) = (state.wave(wave), waves.remove(&wave).unwrap_or_default());
+        if counted != found {
+            return Err(format!(
+                "waves are counted as their rows are: {wave:?} is {counted:?}, found {found:?}"
+            ));
+        }
+    }
+    match waves.first_key_value() {
+        None => Ok(()),
+        Some((wave, found)) => Err(format!("waves are counted as their rows are: {wave:?}, found {found:?}")),
+    }
 }
 
 /// Nothing is recorded that did not happen: what the ledger says of a hub or a device is so, or was. Homes in which an

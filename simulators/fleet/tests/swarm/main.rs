@@ -21,6 +21,7 @@ mod checker; // what the house is compared with at every step
 mod coverage; // what must have happened at least once
 mod dice; // what a seed decides about its plan
 mod invariants; // what must hold of head-end, ledger and fleet together
+mod lists; // what lies on the desk of its head-end
 mod plan; // a seed's world and its troubles
 mod policy; // whether a device was updated outside policy, from ledger and lists alone
 mod run; // one seed from order to end

@@ -4,8 +4,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use campaign::Command;
+use campaign::{Command, Windows};
 use fleet::{DeviceKind, FaultSpec, PerDay, Share, WorldSpec};
+use transfer_engine::Moment;
 
 use crate::dice::Dice;
 
@@ -28,10 +29,46 @@ pub struct Plan {
     pub withdrawal: Option<Duration>,
     /// When all tests and reports are withdrawn, so that only listed combinations may be updated.
     pub evidence_withdrawal: Option<Duration>,
+    /// What is unusual about the lists.
+    pub twists: Twists,
+    /// How long after the start no activation is ordered.
+    pub activate_after: Option<Duration>,
+    /// What is written about homes while the campaign runs, and when.
+    pub letters: Vec<(Duration, Letter)>,
     /// What operators ask for, and when.
     pub commands: Vec<(Duration, Command)>,
     /// When everything that goes wrong by itself ends.
     pub calm_after: Duration,
+}
+
+/// What is unusual about the lists of a seed, so that a rule is asked which would not be otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Twists {
+    /// In Mixed homes this kind of device is ordered, too.
+    pub orders_shared: Option<DeviceKind>,
+    /// The policy lets devices be updated that an Active Meter uses as well.
+    pub allows_shared: bool,
+    /// One home in so many is run by another operator than the order addresses.
+    pub strangers: Option<u32>,
+    /// The new version of this kind may follow no other.
+    pub no_way_for: Option<DeviceKind>,
+    /// The combination in which some homes would end is on no list.
+    pub unlisted: bool,
+    /// The rule that lets firmware come early is not in force.
+    pub before_the_rule: bool,
+    /// Suppliers must be told, and what they were told ends after so many days.
+    pub notices_end_after_days: Option<u8>,
+}
+
+/// What is written about a home, by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// It is left out as a whole.
+    Excluded(u32),
+    /// Its gas meter is left out.
+    GasExcluded(u32),
+    /// Its electricity meter has smart service again, and no other.
+    OneActive(u32),
 }
 
 /// What people do wrong.
@@ -79,6 +116,9 @@ impl Plan {
             // Meters that ask all the time are asked to activate while they do.
             spec.device.electricity.query_interval_s = nonzero(dice.between(20, 120));
         }
+        let twists = twists(&mut spec, &images, &mut dice);
+        let activate_after = hours(&mut spec, &mut dice);
+        let letters = letters(&spec, &mut dice);
         Plan {
             seed,
             spec,
@@ -88,6 +128,9 @@ impl Plan {
             deaths,
             withdrawal,
             evidence_withdrawal,
+            twists,
+            activate_after,
+            letters,
             commands,
             calm_after,
         }
@@ -101,7 +144,13 @@ impl Plan {
         let activation = Duration::from_secs(86_400);
         let staging = Duration::from_secs(86_400);
         let soak = Duration::from_secs(self.spec.campaign.soak_s.into());
-        (staging + 2 * han + activation + soak) * waves
+        let of_day = &self.spec.campaign;
+        let waits =
+            [&of_day.sending, &of_day.activating].iter().any(|windows| **windows != Windows::default());
+        // A window lets a part of each day pass, and what waits for one is not late.
+        let wait = self.activate_after.unwrap_or_default();
+        let times = if waits { 24 / SHORTEST_WINDOW_H + 1 } else { 1 };
+        wait + (staging + 2 * han + activation + soak) * waves * times
     }
 }
 
@@ -113,8 +162,62 @@ impl fmt::Display for Plan {
         writeln!(f, "rooted {rooted}, mistake {mistake:?}, deaths {deaths:?}")?;
         writeln!(f, "withdrawal {withdrawal:?}, of evidence {evidence:?}, commands {:?}", self.commands)?;
         writeln!(f, "calm after {:?}; {:#?}", self.calm_after, spec.faults)?;
+        writeln!(f, "{:?}, activation after {:?}, {:?}", self.twists, self.activate_after, self.letters)?;
         write!(f, "{:?} {:?} {:?}", spec.trouble, spec.standing, spec.campaign)
     }
+}
+
+/// The shortest window that a plan has, hours.
+const SHORTEST_WINDOW_H: u32 = 6;
+
+/// Makes some lists unusual, one rule at a time as far as may be.
+fn twists(spec: &mut WorldSpec, images: &[(DeviceKind, usize)], dice: &mut Dice) -> Twists {
+    let has = |kind: &DeviceKind| images.iter().any(|(with, _)| with == kind);
+    let shared: Vec<_> = [DeviceKind::Hub, DeviceKind::Display].into_iter().filter(has).collect();
+    let orders_shared = (dice.one_in(3) && !shared.is_empty()).then(|| *pick(dice, &shared));
+    if orders_shared.is_some() {
+        // Homes with both meters and a display are what it is about.
+        spec.standing.mixed_share = dice.share(150, 400);
+        spec.gas_share = dice.share(700, 1_000);
+        spec.display_share = dice.share(400, 1_000);
+    }
+    let kinds: Vec<_> = images.iter().map(|(kind, _)| *kind).collect();
+    Twists {
+        orders_shared,
+        allows_shared: dice.one_in(3),
+        strangers: dice.one_in(12).then(|| dice.between(2, 5) as u32),
+        no_way_for: dice.one_in(12).then(|| *pick(dice, &kinds)),
+        unlisted: dice.one_in(10),
+        before_the_rule: dice.one_in(20),
+        notices_end_after_days: dice.one_in(10).then(|| dice.between(0, 2) as u8),
+    }
+}
+
+/// Gives some campaigns hours, and a day before which they activate nothing; returns how long that is.
+fn hours(spec: &mut WorldSpec, dice: &mut Dice) -> Option<Duration> {
+    let mut windows = || {
+        let (from, minute) = (dice.between(0, 23), dice.between(0, 59));
+        let until = (from + dice.between(SHORTEST_WINDOW_H.into(), 16)) % 24;
+        let window = vec![format!("{from:02}:{minute:02}-{until:02}:{minute:02}")];
+        if dice.one_in(8) { Windows::try_from(window).expect("a window") } else { Windows::default() }
+    };
+    (spec.campaign.sending, spec.campaign.activating) = (windows(), windows());
+    if dice.one_in(8) {
+        // The day before clocks go back.
+        spec.start = Moment::from_micros(1_603_540_800_000_000);
+    }
+    dice.one_in(12).then(|| Duration::from_secs(dice.between(600, 100_000)))
+}
+
+/// Has people write about homes.
+fn letters(spec: &WorldSpec, dice: &mut Dice) -> Vec<(Duration, Letter)> {
+    let count = if dice.one_in(4) { dice.between(1, 4) } else { 0 };
+    let letters = (0..count).map(|_| {
+        let home = dice.between(0, u64::from(spec.installations.get()) - 1) as u32;
+        let letter = *pick(dice, &[Letter::Excluded, Letter::GasExcluded, Letter::OneActive]);
+        (Duration::from_secs(dice.between(60, 60_000)), letter(home))
+    });
+    letters.collect()
 }
 
 /// Has operators pause and resume at any moment, together and apart, and now and then abort.

@@ -1,207 +1,416 @@
 //! Whether a device was updated outside policy, as somebody finds out who has the ledger, the lists of the first day and
 //! the letters that came since. Nothing of the house is asked, and no rule is taken from its gate: they are written down
-//! here once more, after the decision table of the trade.
+//! here once more, after the decision table of the trade (`domain.md` 1.3).
 //!
-//! | rule | an activation is ordered only … | source |
+//! | rule | an image is sent, or its activation ordered, only … | source |
 //! |---|---|---|
-//! | instructed | by the DCC, for a device that the gate allowed, in a wave that was opened, once the device held the image | A1, ours |
+//! | instructed | by the DCC, to the operator of the home | A1 |
 //! | dormant | for a Dormant Meter, or a device beside one in the same installation | A2 |
+//! | shared | for a device beside an Active Meter, where the policy says so | A2 |
 //! | not enrolled | outside the DCC's own service | A3 |
+//! | combination | when the home ends in a combination that is on a list | A4 |
+//! | companions | when what else the order names in the home may be updated, too | A4 |
 //! | not excluded | where no exclusion category holds | A5 |
-//! | evidence | on a listed combination, or on evidence that nobody has withdrawn | B1 to B7 |
-//! | vouched for | for an image whose signer is believed | A9 |
+//! | notified | when the supplier was told in time, where that is asked for | A6 |
+//! | vouched for | for the registered image, made for this hardware, whose signer is believed | A9 |
+//! | path | from a version that the new one may follow | A10 |
+//! | evidence | on a listed combination, or on evidence in force that nobody has withdrawn | B1 to B8 |
+//! | planned | for a device that was planned, in a wave that was opened | ours |
+//! | held | once the device held the image (an activation) | ours |
 //! | running | while no pause, halt or abort is in force | ours |
+//! | hours | within the campaign's windows and not before its day, by the clocks of Great Britain | ours |
 //!
-//! Each order is judged a few times more with one letter too many: a rule that would let it pass proves nothing.
+//! Each activation order is judged a few times more with one letter too many: a rule that would let it pass proves
+//! nothing. And what was refused is judged as well, to see which rule alone stood in the way of it: that is the proof that
+//! the swarm asks the gate for all of them (`coverage`).
+
+mod clock; // what a clock on a wall in Great Britain shows
+mod letters; // what came since the first day
+mod papers; // what the lists of the first day say
+mod story; // what the ledger says up to an entry
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use campaign::{OrderedRecord, PlanRecord, Record};
-use eligibility::{DeviceChange, MeterStatus};
-use firmware_image::{Eui64, FileDigest};
-use fleet::{Evidence, Simulation, Standing};
+use campaign::{OrderedRecord, Outcome, OutcomeRecord, Record};
+use eligibility::{CplEntry, CplStatus, Device, DeviceChange, Exclusion, MeterStatus, Predecessors, SmsoId};
+use firmware_image::Eui64;
+use fleet::Simulation;
 use ledger::EntryIndex;
 use transfer_engine::Moment;
 
-/// What the lists of the first day say of a device.
-#[derive(Clone, Copy)]
-struct Listed {
-    home: u32,
-    is_meter: bool,
+use crate::lists::Lists;
+pub use letters::Letters;
+use papers::Papers;
+use story::Story;
+
+/// What may be done for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// It is planned.
+    Plan,
+    /// Its image is sent.
+    Send,
+    /// It is told to run it.
+    Activate,
 }
 
-/// What the lists of the first day say of an installation.
-struct Home {
-    standing: Standing,
-    evidence: Evidence,
-    dormant: BTreeSet<Eui64>,
+/// A question: may this be done for this device at this moment?
+struct Question<'a> {
+    story: &'a Story,
+    at: Moment,
+    act: Act,
+    device: &'a Device,
+    target: &'a CplEntry,
 }
 
-/// What came since, each with its moment.
-#[derive(Clone, Default)]
-pub struct Letters {
-    /// A meter has smart service again.
-    pub active: BTreeMap<Eui64, Moment>,
-    /// An installation is not to be touched any more.
-    excluded: BTreeMap<u32, Moment>,
-    /// All reports and tests were withdrawn.
-    pub evidence: Option<Moment>,
-    /// Images whose signers are not believed any more.
-    pub images: BTreeMap<FileDigest, Moment>,
+/// A rule: its name, and whether it lets something pass.
+type Rule = (&'static str, fn(&Auditor, &Question<'_>) -> bool);
+
+/// The decision table.
+const TABLE: [Rule; 11] = [
+    ("instructed", Auditor::is_instructed),
+    ("dormant", Auditor::is_dormant),
+    ("shared", Auditor::may_be_shared),
+    ("not enrolled", |_, asked| !asked.device.enrolled),
+    ("combination", |auditor, asked| auditor.papers.knows(&auditor.end_of_home(asked))),
+    ("companions", Auditor::companions_may_follow),
+    ("not excluded", Auditor::is_not_excluded),
+    ("notified", Auditor::is_notified),
+    ("vouched for", Auditor::is_vouched_for),
+    ("path", |_, asked| follows(asked.target, asked.device)),
+    ("evidence", Auditor::is_covered),
+];
+
+/// What a campaign has to keep beside it.
+const CAMPAIGN: [Rule; 4] = [
+    ("planned", |_, asked| asked.act == Act::Plan || asked.story.is_planned(asked.device.id)),
+    ("held", |_, asked| asked.act != Act::Activate || asked.story.is_delivered(asked.device.id)),
+    ("running", |_, asked| asked.act == Act::Plan || asked.story.stopped.is_none()),
+    ("hours", Auditor::is_in_time),
+];
+
+/// What an audit has found.
+#[derive(Default)]
+pub struct Audit {
+    /// Activation orders within policy, and as many with letters too many beyond it.
+    pub orders: u64,
+    /// Instructions to send within policy.
+    pub instructions: u64,
+    /// Which rule stood in the way of a device alone, when it was planned or in flight.
+    pub alone: BTreeSet<String>,
 }
 
-/// What the ledger says up to an entry.
-#[derive(Clone, Default)]
-struct Story {
-    instructed_by: String,
-    plans: BTreeMap<Eui64, PlanRecord>,
-    waves: BTreeSet<u16>,
-    delivered: BTreeSet<Eui64>,
-    /// Why nothing may be ordered.
-    stopped: Option<&'static str>,
-}
-
-/// Judges orders.
+/// Judges.
 struct Auditor {
-    devices: BTreeMap<Eui64, Listed>,
-    homes: BTreeMap<u32, Home>,
+    papers: Papers,
     letters: Letters,
 }
 
-/// Reads the whole ledger; returns how many orders were found within policy, and as many with letters too many beyond it.
-pub fn audit(simulation: &Simulation, mut letters: Letters) -> Result<u64, String> {
-    for (at, meter, change) in simulation.news().told() {
-        if *change == DeviceChange::Status(MeterStatus::Active) {
-            letters.active.entry(meter).or_insert(at);
-        }
-    }
-    let mut auditor = Auditor::of(simulation, letters);
+/// Reads the whole ledger.
+pub fn audit(simulation: &Simulation, lists: &Lists, mut letters: Letters) -> Result<Audit, String> {
+    let told = simulation.news().told();
+    letters.changes.extend(told.map(|(at, device, change)| (at, device, change.clone())));
+    // In the order of time; what was told at the same moment as it was told.
+    letters.changes.sort_by_key(|(at, _, _)| *at);
+    let mut auditor = Auditor { papers: Papers::of(lists), letters };
     let mut story = Story::default();
-    let mut orders = 0;
+    let mut audit = Audit::default();
     for entry in simulation.ledger().entries(EntryIndex(0)) {
         let entry = entry.map_err(|error| error.to_string())?;
         let at = Moment::from_micros(entry.recorded_at_us);
         let record = Record::from_entry(&entry).map_err(|error| error.to_string())?;
-        if let Record::Ordered(order) = &record {
-            auditor.judge(&story, at, order).map_err(|why| {
-                format!("nothing is updated outside policy: {} at {at}: {why}", order.device)
-            })?;
-            auditor.would_find(&mut story, at, order)?;
-            orders += 1;
+        match &record {
+            Record::Instructed(body) => {
+                auditor.judge(&story, at, body.device, Act::Send)?;
+                audit.instructions += 1;
+            }
+            Record::Ordered(order) => {
+                auditor.judge(&story, at, order.device, Act::Activate)?;
+                auditor.is_the_image(&story, order)?;
+                auditor.would_find(&story, at, order.device)?;
+                audit.orders += 1;
+            }
+            Record::WaveOpened(opened) if opened.wave == 0 => {
+                for device in story.refused() {
+                    let code = story.code(device);
+                    auditor.note_alone((&story, at, device, Act::Plan), code, &mut audit.alone)?;
+                }
+            }
+            Record::Outcome(body) if was_turned_away(&story, body) => {
+                let is_delivered = story.is_delivered(body.device);
+                let act = if is_delivered { Act::Activate } else { Act::Send };
+                auditor.note_alone((&story, at, body.device, act), &body.reason, &mut audit.alone)?;
+            }
+            _ => {}
         }
         story.read(record);
     }
-    Ok(orders)
+    Ok(audit)
 }
 
-impl Story {
-    fn read(&mut self, record: Record) {
-        match record {
-            Record::Order(order) => self.instructed_by = order.instructing_party,
-            Record::Verdict(plan) => {
-                self.plans.insert(plan.device, plan);
-            }
-            Record::WaveOpened(opened) => {
-                self.waves.insert(opened.wave);
-            }
-            Record::BroughtForward(body) => {
-                if let Some(plan) = self.plans.get_mut(&body.device) {
-                    plan.wave = Some(body.wave);
-                }
-            }
-            Record::Delivered(body) => {
-                self.delivered.insert(body.device);
-            }
-            Record::Paused(_) => self.stopped = Some("the campaign is paused"),
-            Record::Resumed(_) => self.stopped = None,
-            Record::Halted(_) => self.stopped = Some("the campaign is halted"),
-            Record::Aborted(_) => self.stopped = Some("the campaign is aborted"),
-            _ => {}
-        }
+/// Says whether the gate has changed its mind about a device that it had allowed.
+fn was_turned_away(story: &Story, body: &OutcomeRecord) -> bool {
+    let turned = matches!(body.outcome, Outcome::Refused | Outcome::HeldUnactivated);
+    turned && story.plan(body.device).is_some_and(|plan| plan.verdict.allowed)
+}
+
+/// Says whether a reason is a code of the gate.
+fn is_of_the_gate(reason: &str) -> bool {
+    reason.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// Says whether a version may follow the one that a device runs.
+fn follows(target: &CplEntry, device: &Device) -> bool {
+    match &target.predecessors {
+        Predecessors::Any => true,
+        Predecessors::These(these) => these.contains(&device.entry),
     }
 }
 
 impl Auditor {
-    fn of(simulation: &Simulation, letters: Letters) -> Auditor {
-        let mut devices = BTreeMap::new();
-        let mut homes = BTreeMap::new();
-        for home in simulation.fleet().homes() {
-            for device in &home.devices {
-                devices.insert(device.eui, Listed { home: home.hub.0, is_meter: device.kind.is_meter() });
-            }
-            let meters = home.devices.iter().filter(|device| device.kind.is_meter());
-            let dormant = meters.filter(|meter| !meter.is_active).map(|meter| meter.eui).collect();
-            let (standing, evidence) = (home.standing, home.evidence);
-            homes.insert(home.hub.0, Home { standing, evidence, dormant });
-        }
-        Auditor { devices, homes, letters }
+    fn question<'a>(
+        &'a self,
+        story: &'a Story,
+        at: Moment,
+        device: Eui64,
+        act: Act,
+    ) -> Result<Question<'a>, &'static str> {
+        let device = self.papers.device(device).ok_or("no list names it")?;
+        let target = self.papers.target_of(device, story.targets()).ok_or("no image is for its model")?;
+        Ok(Question { story, at, act, device, target })
     }
 
-    fn judge(&self, story: &Story, at: Moment, order: &OrderedRecord) -> Result<(), &'static str> {
-        let came = |moment: Option<&Moment>| moment.is_some_and(|moment| *moment <= at);
-        let device = order.device;
-        let plan = story.plans.get(&device).ok_or("no order names it")?;
-        let listed = self.devices.get(&device).ok_or("no list names it")?;
-        let home = self.homes.get(&listed.home).ok_or("no list names its home")?;
-        let dormant = |meter: &Eui64| home.dormant.contains(meter) && !came(self.letters.active.get(meter));
-        let covered = match home.evidence {
-            Evidence::Epcl => true,
-            Evidence::MtSit | Evidence::DmctReport => !came(self.letters.evidence.as_ref()),
-            Evidence::EquivalenceDraft | Evidence::Nothing => false,
-        };
-        let is_dormant = match listed.is_meter {
-            true => dormant(&device),
-            false => home.dormant.iter().any(dormant),
-        };
-        let image = plan.image.ok_or("the gate allowed no image for it")?;
-        let is_opened = plan.wave.is_some_and(|wave| story.waves.contains(&wave));
-        let rules = [
-            (story.instructed_by == "DCC", "the DCC has not instructed it"),
-            (plan.verdict.allowed, "the gate has refused it"),
-            (is_opened, "its wave is not open"),
-            (story.delivered.contains(&device), "it was never known to hold the image"),
-            (is_dormant, "there is no Dormant Meter"),
-            (home.standing != Standing::Enrolled, "it is enrolled"),
-            (home.standing != Standing::Excluded, "it is excluded"),
-            (!came(self.letters.excluded.get(&listed.home)), "it was excluded meanwhile"),
-            (covered, "no evidence covers it"),
-            (!came(self.letters.images.get(&image)), "nobody vouches for its image"),
-        ];
-        if let Some(why) = story.stopped {
-            return Err(why);
-        }
-        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err(*why))
+    /// Returns the rules that something breaks.
+    fn broken(&self, rules: &[Rule], asked: &Question<'_>) -> Vec<&'static str> {
+        rules.iter().filter(|(_, holds)| !holds(self, asked)).map(|(name, _)| *name).collect()
     }
 
-    /// Judges the order again with one letter too many at a time: each must be found.
-    fn would_find(&mut self, story: &mut Story, at: Moment, order: &OrderedRecord) -> Result<(), String> {
-        let device = order.device;
-        let (home, image) = (self.devices[&device].home, story.plans[&device].image);
-        let honest = self.letters.clone();
-        let mut missed = Vec::new();
-        let mut with = |auditor: &mut Auditor, what: &'static str, letters: Letters| {
-            auditor.letters = letters;
-            if auditor.judge(story, at, order).is_ok() {
-                missed.push(what);
-            }
+    fn judge(&self, story: &Story, at: Moment, device: Eui64, act: Act) -> Result<(), String> {
+        let broken = match self.question(story, at, device, act) {
+            Ok(asked) => [self.broken(&TABLE, &asked), self.broken(&CAMPAIGN, &asked)].concat(),
+            Err(why) => vec![why],
         };
-        let dormant = self.homes[&home].dormant.iter().map(|meter| (*meter, at));
-        with(self, "active", Letters { active: dormant.collect(), ..honest.clone() });
-        with(self, "excluded", Letters { excluded: BTreeMap::from([(home, at)]), ..honest.clone() });
-        let withdrawn = image.map(|image| (image, at));
-        with(self, "withdrawn", Letters { images: withdrawn.into_iter().collect(), ..honest.clone() });
-        if self.homes[&home].evidence != Evidence::Epcl {
-            with(self, "without evidence", Letters { evidence: Some(at), ..honest.clone() });
+        if broken.is_empty() {
+            return Ok(());
         }
-        self.letters = honest;
-        story.stopped = Some("stopped");
-        if self.judge(story, at, order).is_ok() {
-            missed.push("stopped");
+        Err(format!("nothing is updated outside policy: to {act:?} {device} at {at} breaks {broken:?}"))
+    }
+
+    /// Says whether an order would be found to break a rule.
+    fn finds(&self, story: &Story, at: Moment, device: Eui64, rule: &str) -> bool {
+        let Ok(asked) = self.question(story, at, device, Act::Activate) else { return false };
+        let mut rules = TABLE.iter().chain(&CAMPAIGN);
+        rules.any(|(name, holds)| *name == rule && !holds(self, &asked))
+    }
+
+    /// Checks that an order names the registered image.
+    fn is_the_image(&self, story: &Story, order: &OrderedRecord) -> Result<(), String> {
+        let device = self.papers.device(order.device);
+        let target = device.and_then(|device| self.papers.target_of(device, story.targets()));
+        let registered = target.and_then(|target| target.image).map(|image| image.digest);
+        if registered == Some(order.image) {
+            return Ok(());
         }
-        story.stopped = None;
+        Err(format!("nothing is updated outside policy: {} is to run an image of no list", order.device))
+    }
+
+    /// Notes which rule of the table alone stood in the way of a device. There must be one.
+    fn note_alone(
+        &self,
+        (story, at, device, act): (&Story, Moment, Eui64, Act),
+        reason: &str,
+        alone: &mut BTreeSet<String>,
+    ) -> Result<(), String> {
+        // What came at this very moment may be the reason.
+        let at = at + Duration::from_micros(1);
+        let Ok(asked) = self.question(story, at, device, act) else { return Ok(()) };
+        let when = if act == Act::Plan { "when planned" } else { "in flight" };
+        match self.broken(&TABLE, &asked).as_slice() {
+            [rule] => drop(alone.insert(format!("alone {when}: {rule}"))),
+            // The desk notes what a device runs that is watched when it has been watched, and holds up its companions
+            // until then if it has become Active meanwhile. That is more than the table asks for.
+            [] if self.companions(&asked).any(|(device, _)| story.is_watched(device.id)) => {}
+            [] if is_of_the_gate(reason) && !self.papers.runs(asked.device, asked.target) => {
+                return Err(format!("the gate refuses for a reason: {device} {when} at {at}, for {reason}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn is_instructed(&self, asked: &Question<'_>) -> bool {
+        asked.story.instructed_by() == "DCC" && asked.story.smso() == asked.device.smso.as_str()
+    }
+
+    fn status(&self, device: &Device, at: Moment) -> MeterStatus {
+        self.letters.status(device.id, at).unwrap_or(device.status)
+    }
+
+    /// Says whether a meter of the home is Dormant, or Active, by now.
+    fn home_has(&self, device: &Device, status: MeterStatus, at: Moment) -> bool {
+        self.papers.home_of(device).any(|member| self.status(member, at) == status)
+    }
+
+    fn is_dormant(&self, asked: &Question<'_>) -> bool {
+        if asked.device.device_type.is_meter() {
+            return self.status(asked.device, asked.at) == MeterStatus::Dormant;
+        }
+        self.home_has(asked.device, MeterStatus::Dormant, asked.at)
+    }
+
+    /// A device that an Active Meter uses as well is updated under an explicit policy only.
+    fn may_be_shared(&self, asked: &Question<'_>) -> bool {
+        self.papers.gate.allow_shared_in_mixed
+            || asked.device.device_type.is_meter()
+            || !self.home_has(asked.device, MeterStatus::Active, asked.at)
+    }
+
+    /// All devices of a home are left out with one, but for a gas meter's own trouble with its radio.
+    fn is_not_excluded(&self, asked: &Question<'_>) -> bool {
+        !self.papers.home_of(asked.device).any(|member| match self.exclusion(member, asked.at) {
+            None => false,
+            Some(Exclusion::GasMeterHanError) => member.id == asked.device.id,
+            Some(_) => true,
+        })
+    }
+
+    fn exclusion<'a>(&'a self, device: &'a Device, at: Moment) -> Option<&'a Exclusion> {
+        let letter = self.letters.exclusion(device.id, at);
+        letter.unwrap_or(device.exclusion.as_ref())
+    }
+
+    /// Returns what else is to be updated in the home, and to what.
+    fn companions<'a>(&'a self, asked: &'a Question<'a>) -> impl Iterator<Item = (&'a Device, &'a CplEntry)> {
+        let is_named = |member: &&Device| asked.story.is_named(member.id, asked.act == Act::Plan);
+        let others = self.papers.home_of(asked.device).filter(|member| member.id != asked.device.id);
+        others.filter(is_named).filter_map(|member| {
+            let target = self.papers.target_of(member, asked.story.targets())?;
+            Some((member, target))
+        })
+    }
+
+    /// If one of them stayed behind, the home would end in a combination of which nobody has spoken.
+    fn companions_may_follow(&self, asked: &Question<'_>) -> bool {
+        self.companions(asked).all(|(device, target)| {
+            let is_there = self.papers.runs(device, target) || asked.story.has_come_to(device.id, target);
+            let other = Question { device, target, ..*asked };
+            let may = [Auditor::is_dormant, Auditor::may_be_shared];
+            is_there
+                || (may.iter().all(|rule| rule(self, &other))
+                    && !device.enrolled
+                    && self.exclusion(device, asked.at).is_none()
+                    && self.fits(&other)
+                    && follows(target, device))
+        })
+    }
+
+    /// The combination in which the home ends.
+    fn end_of_home(&self, asked: &Question<'_>) -> eligibility::Combination {
+        let mut ends: BTreeMap<Eui64, &CplEntry> =
+            self.companions(asked).map(|(device, target)| (device.id, target)).collect();
+        ends.insert(asked.device.id, asked.target);
+        self.papers.combination(asked.device, &ends)
+    }
+
+    /// Of a combination that no list has there is nothing to be asked: that is a rule of its own.
+    fn is_covered(&self, asked: &Question<'_>) -> bool {
+        let is_withdrawn = self.letters.evidence.is_some_and(|since| since < asked.at);
+        let today = crate::lists::day(asked.at, 0);
+        let combination = self.end_of_home(asked);
+        !self.papers.knows(&combination) || self.papers.is_covered(&combination, today, is_withdrawn)
+    }
+
+    fn is_notified(&self, asked: &Question<'_>) -> bool {
+        let letter = self.letters.supplier(asked.device.id, asked.at);
+        let supplier = letter.unwrap_or(&asked.device.supplier);
+        self.papers.was_told(asked.device, supplier, asked.target, crate::lists::day(asked.at, 0))
+    }
+
+    fn is_vouched_for(&self, asked: &Question<'_>) -> bool {
+        let image = asked.story.image_for(&asked.target.id);
+        let withdrawn = image.and_then(|image| self.letters.images.get(&image));
+        asked.target.image.is_some() && withdrawn.is_none_or(|since| *since >= asked.at) && self.fits(asked)
+    }
+
+    fn fits(&self, asked: &Question<'_>) -> bool {
+        asked.target.status == CplStatus::Active && asked.target.hardware == asked.device.hardware
+    }
+
+    fn is_in_time(&self, asked: &Question<'_>) -> bool {
+        match asked.act {
+            Act::Plan => true,
+            Act::Send => clock::is_open(&asked.story.sending, asked.at),
+            Act::Activate => {
+                let not_before = asked.story.activate_not_before;
+                clock::is_open(&asked.story.activating, asked.at)
+                    && not_before.is_none_or(|moment| moment <= asked.at)
+            }
+        }
+    }
+
+    /// Judges an order again with one letter too many at a time, one paper less, or another story: each must be found.
+    fn would_find(&mut self, story: &Story, at: Moment, device: Eui64) -> Result<(), String> {
+        let mut missed = self.would_find_letters(story, at, device);
+        missed.extend(self.would_find_papers(story, at, device));
+        let others = story.others(device, at).into_iter();
+        missed.extend(
+            others.filter(|(rule, other)| !self.finds(other, at, device, rule)).map(|(rule, _)| rule),
+        );
         match missed.as_slice() {
             [] => Ok(()),
-            _ => Err(format!("the auditor would not have found that {device} was {missed:?}")),
+            _ => Err(format!("the auditor would not have found that {device} broke {missed:?}")),
         }
+    }
+
+    fn would_find_letters(&mut self, story: &Story, at: Moment, device: Eui64) -> Vec<&'static str> {
+        let found = self.papers.device(device).expect("it was judged").clone();
+        let dormant = self.papers.home_of(&found).filter(|one| self.status(one, at) == MeterStatus::Dormant);
+        let dormant: Vec<Eui64> = dormant.map(|meter| meter.id).collect();
+        let (hub, since) = (found.hub, Moment::from_micros(at.as_micros() - 1));
+        let active = |meter: &Eui64| (since, *meter, DeviceChange::Status(MeterStatus::Active));
+        let excluded = |device, reason| (since, device, DeviceChange::Exclusion(Some(reason)));
+        let mut letters = vec![
+            ("dormant", dormant.iter().map(active).collect()),
+            ("not excluded", vec![excluded(device, Exclusion::GasMeterHanError)]),
+            ("not excluded", vec![excluded(hub, Exclusion::MissingMasterKeys)]),
+        ];
+        if !found.device_type.is_meter() && !self.papers.gate.allow_shared_in_mixed {
+            // One is enough, although another may be Dormant still.
+            letters.push(("shared", dormant.iter().take(1).map(active).collect()));
+        }
+        let mut missed = Vec::new();
+        for (rule, changes) in letters {
+            let honest = self.letters.changes.len();
+            self.letters.changes.extend(changes);
+            missed.extend((!self.finds(story, at, device, rule)).then_some(rule));
+            self.letters.changes.truncate(honest);
+        }
+        if let Some(image) = story.plan(device).and_then(|plan| plan.image) {
+            let honest = self.letters.images.insert(image, since);
+            missed.extend((!self.finds(story, at, device, "vouched for")).then_some("vouched for"));
+            self.letters.images.remove(&image);
+            self.letters.images.extend(honest.map(|since| (image, since)));
+        }
+        let asked = self.question(story, at, device, Act::Activate).expect("it was judged");
+        if !self.papers.is_listed(&self.end_of_home(&asked), crate::lists::day(at, 0)) {
+            let honest = self.letters.evidence.replace(since);
+            missed.extend((!self.finds(story, at, device, "evidence")).then_some("evidence"));
+            self.letters.evidence = honest;
+        }
+        missed
+    }
+
+    fn would_find_papers(&mut self, story: &Story, at: Moment, device: Eui64) -> Vec<&'static str> {
+        let found = self.papers.device(device).expect("it was judged");
+        let target = self.papers.target_of(found, story.targets()).expect("it was judged").id.clone();
+        let stranger = SmsoId::new("SMSO-8").expect("a name");
+        let mut missed = Vec::new();
+        for (rule, other) in self.papers.others(device, &target, &stranger) {
+            let honest = std::mem::replace(&mut self.papers, other);
+            missed.extend((!self.finds(story, at, device, rule)).then_some(rule));
+            self.papers = honest;
+        }
+        missed
     }
 }

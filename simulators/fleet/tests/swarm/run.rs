@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use campaign::{ChainPapers, Command, CommandError, CommandRecord, Conductor, Desk, Settings};
-use eligibility::{EvidenceState, Register};
-use firmware_image::{OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
+use eligibility::{DeviceChange, DeviceType, Exclusion, MeterStatus};
+use firmware_image::{Eui64, OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage};
 use fleet::{
     Cast, Census, DeviceKind, DeviceTrust, FaultCounts, Fidelity, Rehearsal, Simulation, WatchRules,
 };
@@ -17,9 +17,11 @@ use transfer_engine::Moment;
 use crate::chain::{Chain, FIRST, key};
 use crate::checker::Checker;
 use crate::coverage::Coverage;
-use crate::plan::{Mistake, Plan};
+use crate::lists::Lists;
+use crate::plan::{Letter, Mistake, Plan};
+use crate::policy::Letters;
 
-const PORT: u16 = 4059;
+pub const PORT: u16 = 4059;
 
 /// Real time that one seed may take before it counts as hung; the usual one takes half a second.
 const HUNG_AFTER: Duration = Duration::from_secs(300);
@@ -33,7 +35,8 @@ pub struct Account {
     /// Checks of invariants, in homes and of the house.
     pub checks: u64,
     pub faults: FaultCounts,
-    /// Orders that the auditor found within policy.
+    /// Instructions and activation orders that the auditor found within policy.
+    pub instructions: u64,
     pub audited: u64,
     pub coverage: Coverage,
     head: Head,
@@ -66,10 +69,11 @@ impl Account {
 pub struct Crew<'a> {
     plan: &'a Plan,
     images: BTreeMap<DeviceKind, VerifiedImage>,
+    lists: Option<Lists>,
 }
 
 impl<'a> Crew<'a> {
-    fn of(plan: &'a Plan) -> Crew<'a> {
+    fn of(plan: &'a Plan) -> Result<Crew<'a>, String> {
         let maker = match plan.mistake {
             Some(Mistake::WrongMakerKey) => key("nobody", 1),
             _ => key("maker", FIRST.maker),
@@ -83,7 +87,15 @@ impl<'a> Crew<'a> {
             (*kind, trust.verify(signed).unwrap())
         };
         let images = plan.images.iter().map(image).collect();
-        Crew { plan, images }
+        let mut crew = Crew { plan, images, lists: None };
+        let rehearsal = crew.rehearsal(plan.spec.start, 1)?;
+        crew.lists = Some(Lists::of(plan, rehearsal.fleet.homes(), &crew.images)?);
+        Ok(crew)
+    }
+
+    /// The lists of the first day.
+    pub fn lists(&self) -> &Lists {
+        self.lists.as_ref().expect("made with the crew")
     }
 
     /// Returns whether hubs are shown a release that one person approved, and no other.
@@ -132,24 +144,43 @@ impl<'a> Crew<'a> {
         };
         let mut rehearsal = Rehearsal::new(cast).map_err(|error| format!("no campaign: {error}"))?;
         rehearsal.settings.papers = self.papers(now, serial);
+        if let Some(lists) = &self.lists {
+            rehearsal.desk = lists.desk(true)?;
+            lists.complete(&mut rehearsal.order, self.plan, &self.images);
+        }
         Ok(rehearsal)
     }
 
-    /// What a head-end needs to start again from the ledger: lists of the first day, whose evidence may have been withdrawn.
+    /// What a head-end needs to start again from the ledger: lists of the first day, and what was written since but the
+    /// news of its suppliers.
     pub fn head_end(
         &self,
         now: Moment,
         serial: u64,
-        has_evidence: bool,
+        letters: &Letters,
     ) -> Result<(Settings, Desk, Vec<VerifiedImage>), String> {
-        let Rehearsal { settings, mut desk, images, mut lists, .. } = self.rehearsal(now, serial)?;
-        if !has_evidence {
-            for document in &mut lists.evidence {
-                document.state = EvidenceState::Withdrawn;
-            }
-            desk.register = Register::from_rows(lists).map_err(|error| error.to_string())?;
+        let Rehearsal { settings, images, .. } = self.rehearsal(now, serial)?;
+        let mut desk = self.lists().desk(letters.evidence.is_none())?;
+        for (_, device, change) in &letters.changes {
+            desk.inventory.note(*device, change.clone()).map_err(|error| error.to_string())?;
         }
         Ok((settings, desk, images))
+    }
+
+    /// What a letter says of devices. A home without a gas meter has nothing to say of one.
+    fn news_in(&self, letter: Letter) -> Option<(Eui64, DeviceChange)> {
+        let (home, kind, change) = match letter {
+            Letter::Excluded(home) => {
+                (home, DeviceType::Chf, DeviceChange::Exclusion(Some(Exclusion::MissingMasterKeys)))
+            }
+            Letter::GasExcluded(home) => {
+                (home, DeviceType::Gsme, DeviceChange::Exclusion(Some(Exclusion::GasMeterHanError)))
+            }
+            Letter::OneActive(home) => (home, DeviceType::Esme, DeviceChange::Status(MeterStatus::Active)),
+        };
+        let homes = self.lists().homes();
+        let mut members = self.lists().members(homes.get(home as usize)?);
+        members.find(|member| member.device_type == kind).map(|member| (member.id, change))
     }
 }
 
@@ -159,13 +190,14 @@ enum Blow {
     Death,
     Withdrawal,
     EvidenceWithdrawal,
+    Letter(Letter),
     Command(Command),
     Calm,
 }
 
 /// Runs one seed.
 pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
-    let crew = Crew::of(plan);
+    let crew = Crew::of(plan)?;
     let start = plan.spec.start;
     let mut rehearsal = crew.rehearsal(start, 1)?;
     // Both fidelities must stand all of this; that they agree has a test of its own.
@@ -201,11 +233,13 @@ pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
     checker.at_the_end(&simulation, &crew)?;
     let census = simulation.census();
     coverage.note_end(&simulation, &census);
+    coverage.note_audit(checker.audit());
     Ok(Account {
         homes: u64::from(simulation.fleet().hub_count()),
         steps: checker.steps(),
         looks: simulation.fleet().looks(),
-        audited: checker.audited(),
+        instructions: checker.audit().instructions,
+        audited: checker.audit().orders,
         checks: checker.checks() + simulation.fleet().checks(),
         faults: census.faults,
         coverage,
@@ -222,7 +256,9 @@ fn blows(plan: &Plan) -> Vec<(Moment, Blow)> {
     let evidence = plan.evidence_withdrawal.map(|at| (start + at, Blow::EvidenceWithdrawal));
     let commands = plan.commands.iter().map(|(at, command)| (start + *at, Blow::Command(*command)));
     let calm = (start + plan.calm_after, Blow::Calm);
-    let mut blows: Vec<_> = deaths.chain(withdrawal).chain(evidence).chain(commands).chain([calm]).collect();
+    let letters = plan.letters.iter().map(|(at, letter)| (start + *at, Blow::Letter(*letter)));
+    let blows = deaths.chain(withdrawal).chain(evidence).chain(letters).chain(commands);
+    let mut blows: Vec<_> = blows.chain([calm]).collect();
     // Operators go home when the calm comes.
     blows.retain(|(at, blow)| *at < calm.0 || !matches!(blow, Blow::Command(_)));
     blows.sort_by_key(|(at, _)| *at);
@@ -260,8 +296,15 @@ fn strike(
         }
         Blow::EvidenceWithdrawal => {
             checker.note_evidence_withdrawal(now);
-            let (_, desk, _) = crew.head_end(now, 1, false)?;
+            let (_, desk, _) = crew.head_end(now, 1, checker.letters())?;
             simulation.replace_desk(desk);
+        }
+        Blow::Letter(letter) => {
+            if let Some((device, change)) = crew.news_in(letter) {
+                let noted = simulation.ask(|conductor, _| conductor.note_change(device, change.clone()));
+                noted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+                checker.note_change(now, device, change);
+            }
         }
         Blow::Command(asked) => command(simulation, asked)?,
         Blow::Death => {}
@@ -269,7 +312,7 @@ fn strike(
     // With the calm comes the paper of the day, which a head-end takes up when it starts.
     if blow == Blow::Death || (blow == Blow::Calm && crew.plan.rooted) {
         let serial = checker.next_serial();
-        let (settings, desk, images) = crew.head_end(now, serial, !checker.is_evidence_withdrawn())?;
+        let (settings, desk, images) = crew.head_end(now, serial, checker.letters())?;
         simulation
             .restart_head_end(settings, desk, images, checker.withdrawn())
             .map_err(|error| error.to_string())?;
@@ -291,7 +334,7 @@ fn command(simulation: &mut Simulation, command: Command) -> Result<(), String> 
 
 /// Makes a second head-end of the ledger alone, to compare what it makes of it.
 pub fn second_reader(simulation: &Simulation, crew: &Crew<'_>) -> Result<Conductor, String> {
-    let (settings, desk, images) = crew.head_end(simulation.now(), 1, true)?;
+    let (settings, desk, images) = crew.head_end(simulation.now(), 1, &Letters::default())?;
     let mut conductor = Conductor::new(settings, desk, simulation.now());
     for image in images {
         conductor.add_image(image);

@@ -15,6 +15,7 @@ pub struct Sums {
     steps: u64,
     looks: u64,
     checks: u64,
+    instructions: u64,
     audited: u64,
     faults: FaultCounts,
 }
@@ -28,6 +29,7 @@ impl Sums {
         self.steps += account.steps;
         self.looks += account.looks;
         self.checks += account.checks;
+        self.instructions += account.instructions;
         self.audited += account.audited;
         self.faults.add(&account.faults);
     }
@@ -43,6 +45,7 @@ impl Sums {
         row("steps of the house", self.steps);
         row("events in homes", self.looks);
         row("checks of invariants", self.checks);
+        row("instructions within policy", self.instructions);
         row("orders within policy", self.audited);
         for kind in FaultKind::ALL {
             row(kind.word(), self.faults.of(kind));
