@@ -131,18 +131,16 @@ fn a_hub_that_never_spoke_is_in_another_category_than_one_that_fell_silent() {
 }
 
 /// A home with one device to serve: its hub answered for a quarter of an hour, block by block, and fell silent before the
-/// image was whole. It is put with those that never spoke.
+/// image was whole. It was put with those that never spoke.
 #[test]
-#[ignore = "a hub counts as heard only when a whole task of it has succeeded (`note_heard` of `conductor/links.rs`)"]
 fn every_hub_that_fell_silent_has_been_heard() {
     let (rig, spoke) = silent_half_way();
     let silent = without_wan(&rig, |home| spoke.contains(&home.hub));
     assert_eq!(silent, [Some("no-wan-during-migration")].into());
 }
 
-/// A gas meter's image was at its hub when the line broke: what its radio did nobody knows. It is put down to its radio.
+/// A gas meter's image was at its hub when the line broke: what its radio did nobody knows. It was put down to its radio.
 #[test]
-#[ignore = "`exclusion_of` of `conductor/giving_up.rs` asks whether its hub was ever heard, not whether it answers"]
 fn a_gas_meter_behind_a_hub_that_fell_silent_is_not_put_down_to_its_radio() {
     let (rig, _) = silent_half_way();
     let found = categories(rig.state().rows(), Outcome::HanTimeout, &["GSME"]);

@@ -134,8 +134,8 @@ struct Hub {
     leading: BTreeSet<u8>,
     /// Why nothing is believed of what it says, since it was last heard.
     doubt: Option<LinkDoubt>,
-    /// Whether it has ever answered.
-    was_heard: bool,
+    /// Whether it answered when it was asked last.
+    answers: bool,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -453,7 +453,7 @@ impl Conductor {
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
                 doubt: None,
-                was_heard: false,
+                answers: false,
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {

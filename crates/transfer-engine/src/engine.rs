@@ -363,6 +363,11 @@ impl Engine {
         &self.budgets
     }
 
+    /// Says whether a hub has answered any request since it was made known.
+    pub fn was_heard(&self, hub: HubId) -> bool {
+        self.sessions.get(hub.0 as usize).is_some_and(Session::was_heard)
+    }
+
     /// Returns how many hubs have a task under way.
     pub fn busy_hubs(&self) -> usize {
         self.busy

@@ -221,6 +221,11 @@ impl Session {
         self.active.as_ref().map_or(SessionState::Idle, |active| active.step.state())
     }
 
+    /// Says whether its hub has answered any request.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.line.answer_due().is_some()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.active.is_none()
     }

@@ -8,6 +8,7 @@
 //! | `transfer_failed` | there are no keys to talk to its hub | `missing-master-keys` |
 //! | `transfer_failed` | five attempts or more | `five-failed-attempts` |
 //! | `han_timeout`, a gas meter | its hub answers, and the image did not get to it | `gas-meter-han-error` |
+//! | `refused`, `held_unactivated` | the gate's row B8: its combination will not be tested | `dmc-uneconomic` |
 //!
 //! `[S6]` names the categories for migration, the first of them with firmware upgrades in view; that a fault of ours is
 //! this or that category is our inference. What speaks against the image says nothing against the device: no other
@@ -19,6 +20,9 @@ use firmware_image::Eui64;
 use super::Conductor;
 use crate::order::CampaignId;
 use crate::stage::Outcome;
+
+/// The gate's code for a combination that nobody will test (row B8).
+const UNECONOMIC: &str = "DMC_UNECONOMIC";
 
 /// Attempts after which a device is in the category of that name `[S6]`.
 const FIVE: u8 = 5;
@@ -33,9 +37,11 @@ impl Conductor {
     }
 
     /// Returns the category of a device that is about to end, if it has one. Asked before its errand is forgotten.
-    pub(super) fn exclusion_of(&self, device: Eui64, outcome: Outcome) -> Option<Exclusion> {
+    pub(super) fn exclusion_of(&self, device: Eui64, outcome: Outcome, reason: &str) -> Option<Exclusion> {
         let found = self.desk.inventory.device(device);
-        let was_heard = found.and_then(|found| self.hubs.get(&found.hub)).is_some_and(|hub| hub.was_heard);
+        let hub = found.and_then(|found| self.hubs.get(&found.hub));
+        let was_heard = hub.is_some_and(|hub| self.engine.was_heard(hub.id));
+        let answers = hub.is_some_and(|hub| hub.answers);
         let errand = self.errands.get(&device);
         let campaign = errand.and_then(|errand| self.campaigns.get(errand.campaign.as_ref()?));
         let attempts = campaign.and_then(|state| state.row(device)).map_or(0, |row| row.failed_attempts);
@@ -50,9 +56,12 @@ impl Conductor {
             }
             Outcome::TransferFailed if attempts >= FIVE => Some(Exclusion::FiveFailedAttempts),
             Outcome::HanTimeout
-                if was_heard && found.is_some_and(|found| found.device_type == DeviceType::Gsme) =>
+                if answers && found.is_some_and(|found| found.device_type == DeviceType::Gsme) =>
             {
                 Some(Exclusion::GasMeterHanError)
+            }
+            Outcome::Refused | Outcome::HeldUnactivated if reason == UNECONOMIC => {
+                Some(Exclusion::DmcUneconomic)
             }
             _ => None,
         }

@@ -95,11 +95,12 @@ impl Conductor {
         }
     }
 
-    /// Forgets what was doubted of a hub that has answered.
+    /// Notes whether a hub answers, and forgets what was doubted of one that does.
     pub(super) fn note_heard(&mut self, hub: HubId, is_answer: bool) {
-        if is_answer && let Some(entry) = self.hub_entry(hub) {
+        let Some(entry) = self.hub_entry(hub) else { return };
+        entry.answers = is_answer;
+        if is_answer {
             entry.doubt = None;
-            entry.was_heard = true;
         }
     }
 

@@ -136,7 +136,7 @@ impl Conductor {
         reason: String,
         running: Option<FileVersion>,
     ) {
-        let exclusion = self.exclusion_of(device, outcome);
+        let exclusion = self.exclusion_of(device, outcome, &reason);
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
         let running = running.map(|version| version.to_string());
         if let Some(running) = &running {

@@ -13,7 +13,7 @@ use firmware_image::{Eui64, VerifiedImage};
 use fleet::{DeviceKind, HomeRecord, Paperwork, paperwork};
 use transfer_engine::Moment;
 
-use crate::plan::{Plan, Twists};
+use crate::plan::{HOLD_LIMIT_DAYS, Plan, Twists};
 use crate::run::PORT;
 
 /// Another operator than that of the world.
@@ -71,6 +71,7 @@ impl Lists {
         order.devices = self.ordered.keys().copied().collect();
         let entries: BTreeSet<&CplEntryId> = self.ordered.values().collect();
         order.targets = entries.into_iter().filter_map(|id| self.target(id, images)).collect();
+        order.policy.hold_limit_days = HOLD_LIMIT_DAYS;
         if let Some(wait) = plan.activate_after {
             order.policy.activate_not_before = NotBefore::from(plan.spec.start + wait);
         }

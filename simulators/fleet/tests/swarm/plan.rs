@@ -12,6 +12,9 @@ use crate::dice::Dice;
 
 const TOWN: &str = include_str!("../../../fleets/town.toml");
 
+/// How long devices may wait for a notice.
+pub const HOLD_LIMIT_DAYS: u16 = 3;
+
 /// Everything that a seed decides.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -148,7 +151,8 @@ impl Plan {
         let waits =
             [&of_day.sending, &of_day.activating].iter().any(|windows| **windows != Windows::default());
         // A window lets a part of each day pass, and what waits for one is not late.
-        let wait = self.activate_after.unwrap_or_default();
+        let hold = Duration::from_secs(86_400) * u32::from(HOLD_LIMIT_DAYS + 1);
+        let wait = self.activate_after.unwrap_or_default() + hold;
         let times = if waits { 24 / SHORTEST_WINDOW_H + 1 } else { 1 };
         wait + (staging + 2 * han + activation + soak) * waves * times
     }

@@ -152,7 +152,7 @@ pub fn audit(simulation: &Simulation, lists: &Lists, mut letters: Letters) -> Re
 /// Says whether the gate has changed its mind about a device that it had allowed.
 fn was_turned_away(story: &Story, body: &OutcomeRecord) -> bool {
     let turned = matches!(body.outcome, Outcome::Refused | Outcome::HeldUnactivated);
-    turned && story.plan(body.device).is_some_and(|plan| plan.verdict.allowed)
+    turned && story.plan(body.device).is_some_and(|plan| plan.verdict.may_come())
 }
 
 /// Says whether a reason is a code of the gate.
@@ -316,7 +316,7 @@ impl Auditor {
     /// Of a combination that no list has there is nothing to be asked: that is a rule of its own.
     fn is_covered(&self, asked: &Question<'_>) -> bool {
         let is_withdrawn = self.letters.evidence.is_some_and(|since| since < asked.at);
-        let today = crate::lists::day(asked.at, 0);
+        let today = clock::date(asked.at);
         let combination = self.end_of_home(asked);
         !self.papers.knows(&combination) || self.papers.is_covered(&combination, today, is_withdrawn)
     }
@@ -324,7 +324,7 @@ impl Auditor {
     fn is_notified(&self, asked: &Question<'_>) -> bool {
         let letter = self.letters.supplier(asked.device.id, asked.at);
         let supplier = letter.unwrap_or(&asked.device.supplier);
-        self.papers.was_told(asked.device, supplier, asked.target, crate::lists::day(asked.at, 0))
+        self.papers.was_told(asked.device, supplier, asked.target, clock::date(asked.at))
     }
 
     fn is_vouched_for(&self, asked: &Question<'_>) -> bool {
@@ -393,7 +393,7 @@ impl Auditor {
             self.letters.images.extend(honest.map(|since| (image, since)));
         }
         let asked = self.question(story, at, device, Act::Activate).expect("it was judged");
-        if !self.papers.is_listed(&self.end_of_home(&asked), crate::lists::day(at, 0)) {
+        if !self.papers.is_listed(&self.end_of_home(&asked), clock::date(at)) {
             let honest = self.letters.evidence.replace(since);
             missed.extend((!self.finds(story, at, device, "evidence")).then_some("evidence"));
             self.letters.evidence = honest;

@@ -221,7 +221,7 @@ pub fn run(plan: &Plan, began: Instant) -> Result<Account, String> {
                 return Err(format!("hung at {} since {:?}", simulation.now(), began.elapsed()));
             }
         }
-        strike((at, blow), &crew, &mut simulation, &mut checker)?;
+        strike(blow, &crew, &mut simulation, &mut checker)?;
     }
     let limit = simulation.now().max(start + plan.calm_after) + plan.patience();
     while one_step(&mut simulation, &mut checker, &mut coverage)? {
@@ -277,13 +277,12 @@ fn one_step(
 }
 
 fn strike(
-    (at, blow): (Moment, Blow),
+    blow: Blow,
     crew: &Crew<'_>,
     simulation: &mut Simulation,
     checker: &mut Checker,
 ) -> Result<(), String> {
-    // A campaign that is over stands still, and what comes later is later than its last order.
-    let now = simulation.now().max(at);
+    let now = simulation.now();
     match blow {
         Blow::Calm => {
             simulation.calm();

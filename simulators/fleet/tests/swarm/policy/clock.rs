@@ -1,6 +1,8 @@
 //! What a clock on a wall in Great Britain shows, from the law alone: an hour is added from 01:00 GMT on the last Sunday of
 //! March to 01:00 GMT on the last Sunday of October.
 
+use std::time::Duration;
+
 use eligibility::Date;
 use transfer_engine::Moment;
 
@@ -27,6 +29,12 @@ pub(super) fn is_open(windows: &[String], at: Moment) -> bool {
 pub(super) fn closed_window(at: Moment) -> String {
     let (from, until) = ((minute_of_day(at) + 60) % DAY_MIN, (minute_of_day(at) + 120) % DAY_MIN);
     format!("{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)
+}
+
+/// Returns the day of a moment.
+pub(super) fn date(at: Moment) -> Date {
+    let hour = Duration::from_secs(3_600);
+    day(if is_summer(at) { at + hour } else { at }, 0)
 }
 
 fn minute_of_day(at: Moment) -> u64 {

@@ -101,11 +101,11 @@ impl Story {
 
     /// Says whether a device is to be updated: whatever the order names, or what was planned of it.
     pub(super) fn is_named(&self, device: Eui64, at_all: bool) -> bool {
-        self.plan(device).is_some_and(|plan| at_all || plan.verdict.allowed)
+        self.plan(device).is_some_and(|plan| at_all || plan.verdict.may_come())
     }
 
     pub(super) fn is_planned(&self, device: Eui64) -> bool {
-        let plan = self.plan(device).filter(|plan| plan.verdict.allowed && plan.image.is_some());
+        let plan = self.plan(device).filter(|plan| plan.verdict.may_come() && plan.image.is_some());
         plan.and_then(|plan| plan.wave).is_some_and(|wave| self.waves.contains(&wave))
     }
 
