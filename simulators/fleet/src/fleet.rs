@@ -21,8 +21,10 @@ use crate::home::{Commons, Fidelity, Home};
 use crate::hub::HubSecurity;
 use crate::invariants::{Broken, HomeWitness, WatchRules};
 use crate::link::{DATAGRAM_OVERHEAD_LEN, Direction, Fate, Link};
+use crate::meter::Meter;
 use crate::observer::{FrameObserver, Leg, Onlooker, SeenFrame};
 use crate::queue::EventQueue;
+use crate::security_log::SecurityEntry;
 use crate::world::{Cell, HomePlan, HomeRecord, WorldSpec, draw_homes};
 use bytes::Bytes;
 use firmware_image::Eui64;
@@ -269,6 +271,14 @@ impl Fleet {
     /// Counts what each device runs and has been through, as of when it was last run.
     pub fn census(&self) -> Census {
         Census::take(&self.members, self.traffic)
+    }
+
+    /// Returns what stands in the security logs of all devices, home by home.
+    pub fn security_entries(&self) -> impl Iterator<Item = SecurityEntry> {
+        self.members.iter().flat_map(|member| {
+            let meters = member.home.meters().flat_map(Meter::security_log);
+            member.home.hub().security_log().into_iter().chain(meters)
+        })
     }
 
     /// Has every home watched from now on: after each of its events all invariants of its devices are checked.

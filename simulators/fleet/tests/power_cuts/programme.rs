@@ -29,6 +29,9 @@ const CHAINS: u64 = 100_000;
 /// The longest of them.
 const LONGEST_CHAIN: u64 = 20;
 
+/// How often a chain is drawn until it has a cut.
+const MOST_DRAWS: u32 = 1_000;
+
 /// Images and answers that the pool of a scene may gather before it is emptied.
 const POOL_BOUND: usize = 2_000;
 
@@ -146,21 +149,31 @@ impl<'a> Programme<'a> {
         }
         let span = start.device.operations() - moments[0].device.operations();
         for _ in 0..count {
-            let mut bench = moments[below(draw, moments.len() as u64) as usize].fork();
-            let cuts = 1 + below(draw, LONGEST_CHAIN);
-            for _ in 0..cuts {
-                // Most cuts come while the one before is recovered from; with larger strides the update would end.
-                let reach = [3, 6, 12, span / 4][below(draw, 4) as usize];
-                let mode = CutMode::ALL[below(draw, 3) as usize];
-                if !self.cut_after(&mut bench, below(draw, reach), mode) {
-                    break;
-                }
-                self.tally.chain_cuts += 1;
-            }
-            let seen = bench.look();
-            self.outlive(&bench, &seen);
+            // Near its end the update may be over before the first cut: then there is no chain, and another one is drawn.
+            let drawn = (0..MOST_DRAWS).any(|_| self.chain(&moments, span, draw));
+            assert!(drawn, "no cut in {MOST_DRAWS} draws");
             self.tally.chains += 1;
         }
+    }
+
+    /// Draws a chain of cuts; returns false when there was none.
+    fn chain(&mut self, moments: &[Bench<'a>], span: u64, draw: &mut Pcg64Mcg) -> bool {
+        let mut bench = moments[below(draw, moments.len() as u64) as usize].fork();
+        let cuts = 1 + below(draw, LONGEST_CHAIN);
+        let mut done = 0;
+        for _ in 0..cuts {
+            // Most cuts come while the one before is recovered from; with larger strides the update would end.
+            let reach = [3, 6, 12, span / 4][below(draw, 4) as usize];
+            let mode = CutMode::ALL[below(draw, 3) as usize];
+            if !self.cut_after(&mut bench, below(draw, reach), mode) {
+                break;
+            }
+            done += 1;
+        }
+        self.tally.chain_cuts += done;
+        let seen = bench.look();
+        self.outlive(&bench, &seen);
+        done > 0
     }
 
     /// Runs on until the power fails so many operations later; returns false when the update ends before.

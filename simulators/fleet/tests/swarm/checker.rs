@@ -129,7 +129,7 @@ impl Checker {
                 Record::Staged(_) | Record::Delivered(_) | Record::Outcome(_) => {
                     invariants::what_is_recorded_did_happen(simulation, &record)?;
                 }
-                Record::Halted(_) => self.halted = true,
+                Record::Halted(_) | Record::Aborted(_) => self.halted = true,
                 _ => {}
             }
         }

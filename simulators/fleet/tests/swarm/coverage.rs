@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use campaign::{Outcome, OutcomeClass};
 use firmware_image::Attack;
-use fleet::{Census, DeviceKind, Edges, FaultKind, Simulation};
+use fleet::{Census, DeviceKind, Edges, FaultKind, SecurityEvent, Simulation};
 use transfer_engine::SessionState;
 
 use crate::policy::Audit;
@@ -55,6 +55,18 @@ const ATTACKS: &[Attack] = &[
     Attack::TooFewSigners,
     Attack::UntrustedKey,
 ];
+
+/// What security logs must say: images verified and refused, versions changed, a low battery, all four ways in which a
+/// transfer from hub to device ends, and how activations ended. Orders without an image, orders for later, worn flash,
+/// images altered at power on, and devices that nobody could tell their order for a day are left to the devices' tests.
+const ALERTS: &[&str] = &[
+    "0x8F72", "0x8F1C", "0x8F43", "0x8F1F", "0x0128 0", "0x0128 1", "0x0128 2", "0x0128 3", "0x00CA 0",
+    "0x00CA 2", "0x00CA 3",
+];
+
+/// What is wrong with devices from the beginning and nobody knows.
+const TROUBLES: &[&str] =
+    &["AlreadyCurrent", "DoesNotComeUp", "FailsLater", "FlashDefect", "LowBattery", "WrongHardware"];
 
 /// A meter's stages, by their numbers.
 const STAGES: [&str; 7] =
@@ -130,7 +142,13 @@ impl Coverage {
         for kind in FaultKind::ALL.into_iter().filter(|kind| census.faults.of(*kind) > 0) {
             note(format!("fault {}", kind.word()));
         }
+        for entry in simulation.fleet().security_entries() {
+            note(format!("alert {}", alert_of(entry.event)));
+        }
         for device in census.everybody() {
+            if let Some(trouble) = device.trouble {
+                note(format!("trouble {trouble:?}"));
+            }
             for attack in Attack::ALL.into_iter().filter(|attack| device.attacks.of(*attack) > 0) {
                 note(format!("attack {attack}"));
             }
@@ -168,6 +186,15 @@ impl Coverage {
     }
 }
 
+/// Names an entry of a security log by its code, and by what the code says it is.
+fn alert_of(event: SecurityEvent) -> String {
+    match event {
+        SecurityEvent::ActivationEnded(outcome) => format!("0x00CA {}", outcome.code()),
+        SecurityEvent::TransferEnded(outcome) => format!("0x0128 {}", outcome.code()),
+        other => format!("0x{:04X}", other.code()),
+    }
+}
+
 fn note_steps(who: &str, names: &[&str], edges: Edges, note: &mut impl FnMut(String)) {
     for from in 0..names.len() as u8 {
         for to in (0..names.len() as u8).filter(|to| *to != from && edges.has(from, *to)) {
@@ -197,6 +224,8 @@ fn expected() -> Vec<String> {
         .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))
         .chain(ALONE.iter().map(|words| format!("alone {words}")))
         .chain(REFUSALS.iter().map(|code| format!("refusal {code}")))
+        .chain(ALERTS.iter().map(|code| format!("alert {code}")))
+        .chain(TROUBLES.iter().map(|trouble| format!("trouble {trouble}")))
         .chain(ATTACKS.iter().map(|attack| format!("attack {attack}")))
         .chain(steps("meter", &STAGES, METER_STEPS))
         .chain(steps("slot", &STATUSES, SLOT_STEPS))
