@@ -111,10 +111,21 @@ fn step_until(rig: &mut Rig, is_so: impl Fn(&Rig) -> bool) {
 /// way, and the other fills the rest: it has more than its share then, and ought to.
 const FEW: usize = 24;
 
-/// Runs until one of the two has few devices left, and returns what both sent from now on.
+/// Returns in how many cells a campaign has devices left.
+fn cells_left(rig: &Rig, name: &str) -> usize {
+    let rows = campaign(rig, name).rows().filter(|row| row.stage <= Stage::Instructed);
+    let cell = |device| rig.conductor.desk().inventory.device(device).map(|found| found.cell.to_string());
+    rows.filter_map(|row| cell(row.device)).collect::<BTreeSet<_>>().len()
+}
+
+/// Runs until one of the two has few devices left, or is left in the last of several cells, which is short for it then
+/// whatever its share of the rest; and returns what both sent from now on.
 fn sent_while_both_have_work(rig: &mut Rig) -> (f64, f64) {
     let before = (staged(rig, "heavy").0, staged(rig, "light").0);
-    step_until(rig, |rig| staged(rig, "heavy").1.min(staged(rig, "light").1) < FEW);
+    let cells = |rig: &Rig| cells_left(rig, "heavy").min(cells_left(rig, "light"));
+    let least = cells(rig).min(2);
+    let is_short_of_work = |rig: &Rig| staged(rig, "heavy").1.min(staged(rig, "light").1) < FEW;
+    step_until(rig, |rig| is_short_of_work(rig) || cells(rig) < least);
     let sent = |name: &str, before: u64| (staged(rig, name).0 - before) as f64;
     (sent("heavy", before.0), sent("light", before.1))
 }
