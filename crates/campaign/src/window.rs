@@ -85,7 +85,7 @@ fn local(at: Moment) -> DateTime {
     LONDON.to_datetime(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
 }
 
-/// Returns the legal day of a moment.
+/// Returns the legal day of a moment: that by which the gate judges, as lists and notices name such days (inference).
 pub fn legal_date(at: Moment) -> Date {
     local(at).date()
 }

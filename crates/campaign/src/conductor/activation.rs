@@ -36,7 +36,7 @@ impl Conductor {
         }
         let verdict = self.judge_again(now, &campaign, device);
         if verdict.waits {
-            // It is asked again at the next look, and is late one day.
+            // It is asked again at the next look, and is overdue in the end.
             return;
         }
         if !verdict.allowed {

@@ -5,9 +5,9 @@ use eligibility::{CplEntryId, Date, Verdict};
 use firmware_image::Eui64;
 
 use super::Conductor;
-use super::intake::date_of;
 use crate::order::{CampaignId, Target};
 use crate::record::Judgement;
+use crate::window::legal_date;
 
 /// What the gate says of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Ruling {
 impl Conductor {
     /// Returns the day by which [`Conductor::explain`] judges: that of the last moment that the conductor was told.
     pub fn today(&self) -> Date {
-        date_of(self.seen_at)
+        legal_date(self.seen_at)
     }
 
     /// Asks the gate about a device again: by the orders of campaigns that have it under way; and if none has, for each

@@ -1,7 +1,7 @@
 //! From an order to verdicts and a plan, in one append.
 
 use eligibility::{
-    Circumstances, Claim, Date, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
+    Circumstances, Claim, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
     Targets, Verdict, decide,
 };
 use firmware_image::{Eui64, FileDigest};
@@ -24,11 +24,6 @@ mod code {
     pub(super) const PATH: &str = "REJECT_PATH";
     /// Another campaign is at work on the device (compare DUIS `OtherRequestInProgressList`).
     pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
-}
-
-/// Returns the day of a moment, by the legal time of Great Britain: lists and notices name such days (inference).
-pub(crate) fn date_of(now: Moment) -> Date {
-    legal_date(now)
 }
 
 impl Conductor {
@@ -187,7 +182,7 @@ impl Conductor {
         };
         let circumstances = Circumstances::default();
         let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image, circumstances };
-        Ok(tell(&decide(&claim, register, inventory, date_of(now), gate)))
+        Ok(tell(&decide(&claim, register, inventory, legal_date(now), gate)))
     }
 
     /// Takes the verdict again, by the order as it was recorded and the desk as it is now.

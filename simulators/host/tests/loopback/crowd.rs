@@ -3,9 +3,9 @@
 //! Both ends of every connection are in this process, so that a limit of 20,000 open files is some 9,900 connections; with a
 //! lower one there are fewer, and the test says how many.
 
-use crate::talk::{fast_clock, trust};
-use fleet::{Fleet, Share, WorldSpec, hub_address};
-use host::{FleetHost, FleetHostOptions, Participant, most_connections};
+use crate::talk::{association, quiet_street};
+use fleet::hub_address;
+use host::most_connections;
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -13,9 +13,8 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use transfer_engine::HubId;
-use wire::{Apdu, ApplicationContext, AssociationRequest, Conformance, WPort, emit_wan};
+use wire::{WPort, emit_wan};
 
-const STREET: &str = include_str!("../../../fleets/street.toml");
 const HUBS: u32 = 10_000;
 /// Requests that are under way at a time: what a socket's usual buffer and a listener's queue hold.
 const LOT: usize = 100;
@@ -24,30 +23,10 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// Open files of this process that are no connections.
 const OTHERS: usize = 100;
 
-fn start(stop: &CancellationToken) -> FleetHost {
-    let mut spec = WorldSpec::parse(STREET).expect("street.toml is sound");
-    spec.installations = NonZeroU32::new(HUBS).expect("there are some");
-    spec.trouble.unreachable_share = Share::NONE;
-    for link in &mut spec.links {
-        link.loss = Share::NONE;
-        link.burst_enter = Share::NONE;
-        link.duplicates = Share::NONE;
-    }
-    let fleet = Fleet::build(&spec, 1, &trust(), crate::talk::START);
-    let options = FleetHostOptions { port: 0, tcp: true, clock: fast_clock(), participant: Participant(0) };
-    FleetHost::start(fleet, options, stop.clone()).expect("loopback has a free port")
-}
-
 /// An association request as it goes over the wire.
 fn greeting() -> Vec<u8> {
-    let request = AssociationRequest {
-        context: ApplicationContext::LnNoCiphering,
-        conformance: Conformance::GET | Conformance::ACTION,
-        max_pdu: 1_024,
-        wants_authentication: false,
-    };
     let mut frame = Vec::new();
-    emit_wan(WPort::PUBLIC_CLIENT, WPort::MANAGEMENT, &Apdu::AssociationRequest(request), &mut frame);
+    emit_wan(WPort::PUBLIC_CLIENT, WPort::MANAGEMENT, &association(), &mut frame);
     frame
 }
 
@@ -97,7 +76,7 @@ fn connect(hub: u32, port: u16) -> TcpStream {
 fn ten_thousand_hubs_answer_each_at_its_own_address() {
     let began = Instant::now();
     let stop = CancellationToken::new();
-    let host = start(&stop);
+    let host = quiet_street(NonZeroU32::new(HUBS), &stop);
     let answered = ask_all_over_udp(host.port(), began);
     assert_eq!(answered.len(), HUBS as usize);
 

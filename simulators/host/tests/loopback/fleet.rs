@@ -1,26 +1,11 @@
 //! Many hubs behind one socket: each answers from its own address, and nobody else does.
 
-use crate::talk::{Line, fast_clock, trust};
-use fleet::{Fleet, Share, WorldSpec, hub_address};
+use crate::talk::{Line, STREET, fast_clock, quiet_street, trust};
+use fleet::{Fleet, WorldSpec, hub_address};
 use host::{FleetHost, FleetHostOptions, HostError, Participant};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use transfer_engine::HubId;
-
-const STREET: &str = include_str!("../../../fleets/street.toml");
-
-fn start(stop: &CancellationToken) -> FleetHost {
-    let mut spec = WorldSpec::parse(STREET).expect("street.toml is sound");
-    spec.trouble.unreachable_share = Share::NONE;
-    for link in &mut spec.links {
-        link.loss = Share::NONE;
-        link.burst_enter = Share::NONE;
-        link.duplicates = Share::NONE;
-    }
-    let fleet = Fleet::build(&spec, 1, &trust(), crate::talk::START);
-    let options = FleetHostOptions { port: 0, tcp: true, clock: fast_clock(), participant: Participant(0) };
-    FleetHost::start(fleet, options, stop.clone()).expect("loopback has a free port")
-}
 
 fn address(host: &FleetHost, hub: u32) -> SocketAddr {
     SocketAddr::from((hub_address(HubId(hub)), host.port()))
@@ -29,7 +14,7 @@ fn address(host: &FleetHost, hub: u32) -> SocketAddr {
 #[test]
 fn every_hub_answers_at_its_own_address_over_udp_and_tcp() {
     let stop = CancellationToken::new();
-    let host = start(&stop);
+    let host = quiet_street(None, &stop);
     for hub in 0..10 {
         // A connected socket takes answers from that one address only.
         Line::udp(address(&host, hub)).associate();
@@ -45,7 +30,7 @@ fn every_hub_answers_at_its_own_address_over_udp_and_tcp() {
 #[test]
 fn random_bytes_and_unknown_addresses_are_ignored_and_the_hubs_go_on() {
     let stop = CancellationToken::new();
-    let host = start(&stop);
+    let host = quiet_street(None, &stop);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let nobody = SocketAddr::from((Ipv4Addr::new(127, 16, 0, 200), host.port()));
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, host.port()));
@@ -67,7 +52,7 @@ fn random_bytes_and_unknown_addresses_are_ignored_and_the_hubs_go_on() {
 #[test]
 fn a_port_in_use_is_named() {
     let stop = CancellationToken::new();
-    let first = start(&stop);
+    let first = quiet_street(None, &stop);
     let spec = WorldSpec::parse(STREET).expect("street.toml is sound");
     let fleet = Fleet::build(&spec, 1, &trust(), crate::talk::START);
     let options =

@@ -1,17 +1,21 @@
 //! A small DLMS client over real sockets: enough to associate, send an image and ask for its verification.
 
 use firmware_image::{FileDigest, OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore};
-use fleet::{DeviceModel, DeviceTrust};
-use host::{Speed, SteadyClock};
+use fleet::{DeviceModel, DeviceTrust, Fleet, Share, WorldSpec};
+use host::{FleetHost, FleetHostOptions, Participant, Speed, SteadyClock};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, Apdu, ApplicationContext, AssociationRequest, ClassId, Conformance,
     ImageBlock, ImageInitiate, InvokeId, MethodRef, Obis, WPort, WanFrame, emit_wan,
 };
+
+pub(crate) const STREET: &str = include_str!("../../../fleets/street.toml");
 
 /// The longest that a test waits for anything; far more than a slow machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +50,21 @@ pub(crate) fn image(model: &DeviceModel, payload_len: usize) -> Vec<u8> {
     signed.file().bytes().to_vec()
 }
 
+/// Starts a street on whose lines nothing is lost, with so many homes or as many as its file says.
+pub(crate) fn quiet_street(homes: Option<NonZeroU32>, stop: &CancellationToken) -> FleetHost {
+    let mut spec = WorldSpec::parse(STREET).expect("street.toml is sound");
+    spec.installations = homes.unwrap_or(spec.installations);
+    spec.trouble.unreachable_share = Share::NONE;
+    for link in &mut spec.links {
+        link.loss = Share::NONE;
+        link.burst_enter = Share::NONE;
+        link.duplicates = Share::NONE;
+    }
+    let fleet = Fleet::build(&spec, 1, &trust(), START);
+    let options = FleetHostOptions { port: 0, tcp: true, clock: fast_clock(), participant: Participant(0) };
+    FleetHost::start(fleet, options, stop.clone()).expect("loopback has a free port")
+}
+
 /// Asks again until there is an answer, within the patience of a test.
 pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -56,6 +75,16 @@ pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "nothing came in {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What a client asks for first.
+pub(crate) fn association() -> Apdu<'static> {
+    Apdu::AssociationRequest(AssociationRequest {
+        context: ApplicationContext::LnNoCiphering,
+        conformance: Conformance::GET | Conformance::SET | Conformance::ACTION,
+        max_pdu: 60_000,
+        wants_authentication: false,
+    })
 }
 
 /// The two ways to a hub.
@@ -118,13 +147,7 @@ impl Line {
     }
 
     pub(crate) fn associate(&mut self) {
-        let request = AssociationRequest {
-            context: ApplicationContext::LnNoCiphering,
-            conformance: Conformance::GET | Conformance::SET | Conformance::ACTION,
-            max_pdu: 60_000,
-            wants_authentication: false,
-        };
-        self.ask(&Apdu::AssociationRequest(request), |answer| {
+        self.ask(&association(), |answer| {
             assert!(matches!(answer, Apdu::AssociationResponse(response) if response.accepted));
         });
     }

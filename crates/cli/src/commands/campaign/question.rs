@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use campaign::legal_date;
 use clap::Args;
 use eligibility::{Date, GateConfig, Lists, NoticePolicy};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use head_end::{Clock, WallClock};
 
 use super::super::serve::Terms;
 use crate::exit::Failure;
@@ -17,7 +17,7 @@ use crate::output::Output;
 pub(super) struct QuestionArguments {
     #[command(flatten)]
     lists: ListArguments,
-    /// The day that is asked about; today (UTC) by default.
+    /// The day that is asked about; today in Great Britain by default.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     on: Option<Date>,
     /// Configuration of `serve`, whose tables `gate` and `budgets` then hold here; by default its defaults do.
@@ -47,7 +47,7 @@ impl QuestionArguments {
         let (lists, left_out) = self.lists.read(output)?;
         let asked = self.notice_days.map(|lead_days| NoticePolicy::Required { lead_days });
         let gate = GateConfig { notice: asked.unwrap_or(terms.gate.notice), ..terms.gate };
-        let today = self.on.unwrap_or_else(|| TimeZone::UTC.to_datetime(Timestamp::now()).date());
+        let today = self.on.unwrap_or_else(|| legal_date(WallClock::start().now()));
         Ok(Question { lists, left_out, today, terms, gate })
     }
 }
