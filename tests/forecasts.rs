@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use campaign::{Bound, DeviceRow, Outcome, Permille, Windows, lower_bound, lower_bound_of_mains};
-use fleet::{FaultSpec, Share, Simulation, TroubleSpec, WorldSpec};
+use fleet::{FaultSpec, Simulation, WorldSpec};
 use transfer_engine::Moment;
 
 use crate::fidelities::WORLDS;
-use crate::street::{PORT, rehearsal_with, world};
+use crate::street::{PORT, no_trouble, rehearsal_with, world};
 
 const LIMIT: Duration = Duration::from_secs(120 * 86_400);
 
@@ -121,17 +121,5 @@ fn no_campaign_in_a_world_without_trouble_is_over_before_its_planned_bound() {
         let took = took(&simulation);
         assert!(planned.time <= took + BURSTS, "{}, seed {seed}: {took:?}, {planned:?}", spec.name);
         assert!(planned.time * 2 > took, "{}, seed {seed}: {took:?}, {planned:?}", spec.name);
-    }
-}
-
-fn no_trouble() -> TroubleSpec {
-    TroubleSpec {
-        low_battery_share: Share::NONE,
-        fails_later_share: Share::NONE,
-        already_current_share: Share::NONE,
-        wrong_hardware_share: Share::NONE,
-        does_not_come_up_share: Share::NONE,
-        flash_defect_share: Share::NONE,
-        unreachable_share: Share::NONE,
     }
 }

@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use campaign::{CampaignState, DeviceRow, Outcome, Permille, Phase, Stage};
-use fleet::{Rehearsal, Simulation, WorldSpec};
+use firmware_image::Eui64;
+use fleet::{DeviceKind, Rehearsal, Share, Simulation, WorldSpec};
 
 use crate::rig::Rig;
-use crate::street::{PORT, STREET, rehearsal, world};
+use crate::street::{PORT, STREET, no_trouble, rehearsal, rehearsal_of, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 const DAY_S: u32 = 86_400;
 const SEED: u64 = 7;
+const ALL: Share = Share::ALL;
 
 /// A street in which four homes are the pilot, and devices soak for a day.
 fn street() -> (WorldSpec, Rehearsal) {
@@ -84,6 +86,65 @@ fn a_home_that_is_not_heard_of_again_after_its_update_is_no_success() {
         let gave_up = row.reached(Stage::Ended).expect("it ended");
         assert!(gave_up.saturating_since(cut_at) >= deadline, "it was given the time to be heard of");
     }
+}
+
+/// Runs a campaign for the electricity meters of a street in which something is wrong with their new firmware.
+fn run_with(change: impl FnOnce(&mut WorldSpec)) -> Simulation {
+    let mut spec = world(STREET, 20);
+    spec.trouble = no_trouble();
+    change(&mut spec);
+    let mut set = rehearsal_of(&spec, SEED, &[(DeviceKind::Electricity, 9_000)]);
+    set.order.policy.waves = vec![Permille(200)];
+    set.order.policy.soak_s = DAY_S;
+    let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    simulation
+}
+
+/// Returns who ended so, and why.
+fn reasons(state: &CampaignState, outcome: Outcome) -> Vec<(&str, Eui64)> {
+    let ended = state.rows().filter_map(|row| Some((row.outcome.as_ref()?, row.device)));
+    ended
+        .filter(|((found, _), _)| *found == outcome)
+        .map(|((_, why), device)| (why.as_str(), device))
+        .collect()
+}
+
+#[test]
+fn a_meter_that_falls_silent_hours_after_its_update_is_no_success_though_its_hub_knows_what_it_ran() {
+    let simulation = run_with(|spec| {
+        (spec.gas_share, spec.display_share) = (Share::NONE, Share::NONE);
+        spec.trouble.fails_later_share = ALL;
+    });
+    halts_before_the_next_wave(simulation.state());
+    let unhealthy = reasons(simulation.state(), Outcome::Unhealthy);
+    assert!(!unhealthy.is_empty());
+    assert!(
+        unhealthy.iter().all(|reason| reason.0.contains("nothing more was heard of it")),
+        "{unhealthy:?}"
+    );
+    assert!(reasons(simulation.state(), Outcome::Activated).is_empty());
+}
+
+#[test]
+fn meters_ran_well_after_their_update_and_the_gas_readings_of_their_homes_stopped_arriving() {
+    let simulation = run_with(|spec| {
+        spec.display_share = Share::NONE;
+        spec.trouble.silences_others_share = ALL;
+    });
+    halts_before_the_next_wave(simulation.state());
+    let unhealthy = reasons(simulation.state(), Outcome::Unhealthy);
+    assert!(!unhealthy.is_empty());
+    for (reason, device) in unhealthy {
+        let gas_meter = Eui64::from_bytes({
+            let mut bytes = device.to_bytes();
+            bytes[3] = DeviceKind::Gas.channel();
+            bytes
+        });
+        let says = format!("{gas_meter}, which was well before, was not heard of any more");
+        assert!(reason.contains(&says), "{reason}");
+    }
+    assert!(reasons(simulation.state(), Outcome::Activated).is_empty());
 }
 
 #[test]

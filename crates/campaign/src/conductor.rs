@@ -136,6 +136,7 @@ struct Hub {
     doubt: Option<LinkDoubt>,
     /// Whether it answered when it was asked last.
     answers: bool,
+    heard: soak::Heard,
 }
 
 /// What is known of a device under way beyond its records; lost and rebuilt by a restart.
@@ -454,6 +455,7 @@ impl Conductor {
                 leading: BTreeSet::new(),
                 doubt: None,
                 answers: false,
+                heard: soak::Heard::default(),
             };
             self.hubs.insert(hub, entry);
         } else if let Some(known) = self.hubs.get(&hub) {

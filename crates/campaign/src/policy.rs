@@ -126,8 +126,12 @@ pub struct CampaignPolicy {
     /// How long an activation may stay unconfirmed, seconds.
     pub activation_deadline_s: u32,
     /// How long a device that runs the target is watched before that counts as a success, seconds; 0 is not at all. It is
-    /// `unhealthy` if it leaves the target meanwhile, or is not heard of within `activation_deadline_s` after.
+    /// `unhealthy` if it leaves the target meanwhile, or if it, or another device of its home that was well before, is not
+    /// heard of within `activation_deadline_s` after.
     pub soak_s: u32,
+    /// How long ago the hub of a device may last have heard it, and the others of its home, when its soak is over, seconds.
+    /// Gas meters wake every half hour; the others are asked. Where the soak is shorter, that holds instead.
+    pub silent_after_s: u32,
     /// Which kinds of devices wait for which in a home: one of a kind named later is instructed when all those of kinds named
     /// earlier have come to run the target, and ends as `held_back` if one of them failed. Kinds that are not named, and
     /// devices that are not served, hold nobody up; an empty list is no order.
@@ -171,6 +175,7 @@ impl Default for CampaignPolicy {
             approvals: 0,
             activation_deadline_s: 86_400,
             soak_s: 0,
+            silent_after_s: 7_200,
             order_of_kinds: OrderOfKinds::default(),
             at_risk_most_per_supplier: 0,
             at_risk_most_per_model: 0,
@@ -186,6 +191,9 @@ impl Default for CampaignPolicy {
 /// The shortest window in minutes. A window that closes takes back what was begun, the count of attempts at it too: in an
 /// hour a hub that is out of reach, or too slow, is found out, so that no device is tried for ever.
 const WINDOW_MIN: u16 = 60;
+
+/// The shortest time after which a device may count as silent, seconds: a look and its answer take as long.
+const LATELY_S: u32 = 60;
 
 /// The largest weight: a thousandth is the least share that anybody would name.
 const WEIGHT_MAX: u16 = 1_000;
@@ -227,6 +235,10 @@ impl CampaignPolicy {
         if self.poll_interval_s == 0 {
             let what = "nobody would look";
             return fault("poll_interval_s", None, what, "at least 1", &self.poll_interval_s);
+        }
+        if self.silent_after_s < LATELY_S {
+            let what = "nobody is heard of so often";
+            return fault("silent_after_s", None, what, "at least 60", &self.silent_after_s);
         }
         if !(1..=WEIGHT_MAX).contains(&self.weight) {
             return fault("weight", None, "no weight", "1 to 1000", &self.weight);
@@ -290,6 +302,7 @@ mod tests {
         for key in ["open_next_at", "success_threshold", "failure_threshold", "weight"] {
             assert_eq!(fault(key, 1_001.into()), (key, None, "1001".to_owned()));
         }
+        assert_eq!(fault("silent_after_s", 59.into()), ("silent_after_s", None, "59".to_owned()));
         for key in ["attempts", "poll_interval_s", "weight"] {
             assert_eq!(fault(key, 0.into()), (key, None, "0".to_owned()));
         }

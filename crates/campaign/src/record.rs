@@ -227,6 +227,10 @@ pub struct OrderedRecord {
     pub nonce: Nonce,
     /// The gate's row when it was asked again at this moment.
     pub row: String,
+    /// The other devices of its home that the hub had heard of lately: they must be heard of after its soak, too. None where
+    /// nothing soaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Eui64>,
 }
 
 fn no_nonce() -> Nonce {

@@ -57,6 +57,8 @@ pub struct DeviceRow {
     pub order_epoch: CounterEpoch,
     /// What its activation order carries.
     pub order_nonce: Nonce,
+    /// The devices of its home that were well when it was ordered to activate, as far as its soak looks after them.
+    pub companions: Box<[Eui64]>,
     /// When each stage was reached, by stage, for the last time; `None` where it was not.
     pub reached: [Option<Moment>; Stage::ALL.len()],
     /// Bytes sent over the WAN for it.
@@ -89,6 +91,7 @@ impl DeviceRow {
             order_counter: None,
             order_epoch: CounterEpoch(0),
             order_nonce: Nonce::from_bytes([0; 8]),
+            companions: Box::default(),
             reached,
             wan_bytes: 0,
             blocks_repaired: 0,
@@ -251,6 +254,7 @@ impl CampaignState {
                 row.order_counter = Some(body.counter);
                 row.order_epoch = CounterEpoch(body.epoch);
                 row.order_nonce = body.nonce;
+                row.companions = body.companions.as_slice().into();
             }
             Record::Soaking(body) => {
                 let row = self.row_mut(body.device)?;

@@ -155,6 +155,8 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         first_query,
         boot_fault,
         falls_silent_after: (device.trouble == Some(DeviceTrouble::FailsLater)).then_some(silent_after),
+        silences_others_after: (device.trouble == Some(DeviceTrouble::SilencesOthers))
+            .then_some(silent_after),
         battery: (device.kind == DeviceKind::Gas)
             .then(|| gas.battery.battery(device.trouble == Some(DeviceTrouble::LowBattery))),
         flash_faults: cut.into(),

@@ -349,6 +349,9 @@ impl Home {
         let member = &mut self.meters[index];
         // What was put off until now may have been due before.
         member.due = due(member.meter.poll_timeout()).max(now);
+        if let Some(from) = member.meter.take_silencing() {
+            self.silence_others(index, from, now);
+        }
     }
 
     fn put_on_air(&mut self, now: Moment, from: u16, to: u16, frame: Vec<u8>, commons: &mut Commons) {

@@ -44,6 +44,7 @@ impl Conductor {
             return;
         }
         let Some(challenge) = self.errands.get(&device).and_then(|errand| errand.challenge) else { return };
+        let companions = self.companions_of(now, &campaign, device);
         let image = self.image_for(&campaign, device).and_then(|file| self.images.get(&file));
         let Some(image) = image.map(|(image, _)| image.image_digest()) else { return };
         let epoch = self.settings.papers.epoch();
@@ -52,7 +53,8 @@ impl Conductor {
         let counter = last.saturating_add(1);
         self.orders.insert(device, OrderMemory { epoch, counter: OrderCounter(counter) });
         let nonce = Nonce::from_bytes(challenge.nonce);
-        let order = OrderedRecord { device, image, counter, epoch: epoch.0, nonce, row: verdict.row };
+        let row = verdict.row;
+        let order = OrderedRecord { device, image, counter, epoch: epoch.0, nonce, row, companions };
         let record = Record::Ordered(order);
         self.record(now, &campaign, &record, Some(Act::Activate(device)));
     }

@@ -168,6 +168,7 @@ impl Conductor {
         );
         if unknown {
             self.on_hub_row(now, hub, None);
+            self.hear_of(now, hub, &[]);
             for (channel, device) in self.devices_of(hub) {
                 self.note_challenge(device, Some(ANYTHING));
                 if channel == 0 {

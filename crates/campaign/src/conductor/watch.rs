@@ -101,16 +101,36 @@ impl Conductor {
                 let reason = format!("it may have been told, was found idle, and is not told again: {code}");
                 (Outcome::WithdrawnInDoubt, reason)
             }
-            None => (
-                outcome,
-                format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str()),
-            ),
+            None => (outcome, self.lateness(now, campaign, device, stage, limit_s)),
         };
         self.end(now, &campaign.clone(), device, outcome, reason, None);
         true
     }
 
+    /// Says why a device is late that has had so many seconds.
+    fn lateness(
+        &self,
+        now: Moment,
+        campaign: &CampaignId,
+        device: Eui64,
+        stage: Stage,
+        limit_s: u32,
+    ) -> String {
+        if stage != Stage::Soaking {
+            return format!("nothing more was heard of it for {limit_s} s after it was {}", stage.as_str());
+        }
+        let unheard = self.unheard(now, campaign, device).unwrap_or_default();
+        let who = match unheard.first() {
+            Some((_, other)) if unheard.iter().all(|(_, other)| *other != device) => {
+                format!("{other}, which was well before, was not heard of any more")
+            }
+            _ => "nothing more was heard of it".to_owned(),
+        };
+        format!("{who}, {limit_s} s after it came to run the target")
+    }
+
     pub(super) fn on_han_status(&mut self, now: Moment, hub: HubId, devices: &[HanDeviceStatus]) {
+        self.hear_of(now, hub, devices);
         let own = devices.iter().find(|status| status.channel == 0);
         self.on_hub_row(now, hub, own);
         if let Some(own) = own {

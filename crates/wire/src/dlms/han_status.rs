@@ -1,15 +1,15 @@
 //! What stands behind a hub: attribute 2 of the Data object 0.0.128.1.0.255. Ours, entirely.
 //!
 //! ```text
-//! 01 count | { 02 08 | 11 channel | 09 08 EUI-64 | 16 state | 06 offset | 06 running | 06 staged
-//!              | 09 00, or 09 10 nonce 8, last counter u64 | 06 root version } ...
+//! 01 count | { 02 09 | 11 channel | 09 08 EUI-64 | 16 state | 06 offset | 06 running | 06 staged
+//!              | 09 00, or 09 10 nonce 8, last counter u64 | 06 root version | 00, or 06 seconds } ...
 //! ```
 //!
 //! 54 bytes a device at the most, so that a home of five is one small answer on a slow line. The EUI-64 is in the
 //! order in which it is written down. The row of channel 0 is the hub itself, which is a device like the others.
 
 use super::data::{emit_string, tag};
-use super::typed::{emit_unsigned, list_count, octets, structure_of, unsigned};
+use super::typed::{emit_unsigned, list_count, octets, optional_unsigned, structure_of, unsigned};
 use crate::WireError;
 use crate::reader::{Reader, put_length};
 
@@ -76,6 +76,8 @@ pub struct HanDeviceStatus {
     pub challenge: Option<OrderChallenge>,
     /// The trust root it holds; 0 for keys given one by one, and when it has not said.
     pub root_version: u32,
+    /// How long ago the hub last heard it, whole seconds; `None` when it has not since the hub came up.
+    pub heard_s_ago: Option<u32>,
 }
 
 /// What a device's next activation order must carry.
@@ -115,7 +117,7 @@ impl OrderChallenge {
 /// The bytes of a challenge: nonce and counter, eight each.
 const CHALLENGE_LEN: usize = 16;
 
-/// The longest row: tags and lengths 13, device 8, channel and state 2, four numbers of 4, challenge 16.
+/// The longest row: tags and lengths 14, device 8, channel and state 2, five numbers of 4, challenge 16.
 const MAX_ROW_LEN: usize = 64;
 
 /// Tag and length of the list at their longest.
@@ -148,7 +150,7 @@ impl HanDeviceStatus {
         out.push(tag::ARRAY);
         put_length(devices.len(), out);
         for device in devices {
-            out.extend_from_slice(&[tag::STRUCTURE, 8, tag::UNSIGNED8, device.channel]);
+            out.extend_from_slice(&[tag::STRUCTURE, 9, tag::UNSIGNED8, device.channel]);
             emit_string(tag::OCTETS, &device.device, out);
             out.extend_from_slice(&[tag::ENUM, device.state as u8]);
             emit_unsigned(device.offset, out);
@@ -159,11 +161,15 @@ impl HanDeviceStatus {
                 None => emit_string(tag::OCTETS, &[], out),
             }
             emit_unsigned(device.root_version, out);
+            match device.heard_s_ago {
+                Some(seconds) => emit_unsigned(seconds, out),
+                None => out.push(tag::NULL),
+            }
         }
     }
 
     fn parse(reader: &mut Reader<'_>) -> Result<HanDeviceStatus, WireError> {
-        structure_of(reader, 8, "HAN device", "02 08 (a structure of eight)")?;
+        structure_of(reader, 9, "HAN device", "02 09 (a structure of nine)")?;
         reader.exactly(tag::UNSIGNED8, "channel", "11 (an unsigned)")?;
         let channel = reader.u8("channel")?;
         let offset = reader.offset();
@@ -178,7 +184,7 @@ impl HanDeviceStatus {
         let offset = reader.offset();
         let number = reader.u8("state")?;
         let unknown =
-            WireError::Unexpected { what: "state", offset, found: number.into(), expected: "0 to 9" };
+            WireError::Unexpected { what: "state", offset, found: number.into(), expected: "0 to 10" };
         Ok(HanDeviceStatus {
             channel,
             device,
@@ -188,6 +194,7 @@ impl HanDeviceStatus {
             staged_version: unsigned(reader, "staged version")?,
             challenge: OrderChallenge::parse(reader)?,
             root_version: unsigned(reader, "version of the trust root")?,
+            heard_s_ago: optional_unsigned(reader, "seconds since it was heard")?,
         })
     }
 }

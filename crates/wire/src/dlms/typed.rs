@@ -47,6 +47,18 @@ pub(crate) fn unsigned(reader: &mut Reader<'_>, what: &'static str) -> Result<u3
     }
 }
 
+/// Reads an unsigned integer, or null for none.
+pub(crate) fn optional_unsigned(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+) -> Result<Option<u32>, WireError> {
+    if reader.peek() == Some(tag::NULL) {
+        reader.u8(what)?;
+        return Ok(None);
+    }
+    unsigned(reader, what).map(Some)
+}
+
 /// Reads an octet-string; visible and UTF-8 strings, which some send for identifications, as well.
 pub(crate) fn octets<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<&'a [u8], WireError> {
     let offset = reader.offset();

@@ -194,18 +194,19 @@ fn a_hubs_list_of_devices_is_its_bytes() {
         staged_version: 0x0102_0304,
         challenge: None,
         root_version: 0,
+        heard_s_ago: None,
     };
     let nonce = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
     let challenge = Some(OrderChallenge { nonce, last_counter: 7 });
-    let told = HanDeviceStatus { channel: 2, challenge, root_version: 3, ..status };
+    let told = HanDeviceStatus { channel: 2, challenge, root_version: 3, heard_s_ago: Some(90), ..status };
     let head = "09 08 000d6f000a0b0c0d 16 02 06 00000028 06 01020303 06 01020304";
     let bytes = hex(&format!(
-        "01 02 02 08 11 01 {head} 09 00 06 00000000 \
-         02 08 11 02 {head} 09 10 1122334455667788 0000000000000007 06 00000003"
+        "01 02 02 09 11 01 {head} 09 00 06 00000000 00 \
+         02 09 11 02 {head} 09 10 1122334455667788 0000000000000007 06 00000003 06 0000005a"
     ));
     assert_eq!(emitted(|out| HanDeviceStatus::emit_list(&[status, told], out)), bytes);
     assert_eq!(HanDeviceStatus::parse_list(&bytes), Ok(vec![status, told]));
-    let half = hex(&format!("01 01 02 08 11 01 {head} 09 08 1122334455667788 06 00000000"));
+    let half = hex(&format!("01 01 02 09 11 01 {head} 09 08 1122334455667788 06 00000000 00"));
     assert!(HanDeviceStatus::parse_list(&half).is_err(), "a nonce without its counter");
 }
 

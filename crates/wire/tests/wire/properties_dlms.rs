@@ -104,8 +104,12 @@ fn devices() -> impl Strategy<Value = HanDeviceStatus> {
     ];
     let challenges = any::<Option<([u8; 8], u64)>>()
         .prop_map(|challenge| challenge.map(|(nonce, last_counter)| OrderChallenge { nonce, last_counter }));
-    (states, challenges, any::<(u8, [u8; 8], u32, u32, u32, u32)>()).prop_map(
-        |(state, challenge, (channel, device, offset, running_version, staged_version, root_version))| {
+    (states, challenges, any::<(u8, [u8; 8], u32, u32, u32, u32, Option<u32>)>()).prop_map(
+        |(
+            state,
+            challenge,
+            (channel, device, offset, running_version, staged_version, root_version, heard_s_ago),
+        )| {
             HanDeviceStatus {
                 channel,
                 device,
@@ -115,6 +119,7 @@ fn devices() -> impl Strategy<Value = HanDeviceStatus> {
                 staged_version,
                 challenge,
                 root_version,
+                heard_s_ago,
             }
         },
     )

@@ -117,6 +117,15 @@ impl Home {
         true
     }
 
+    /// Has the other devices fall silent because of what the firmware of one does.
+    pub(super) fn silence_others(&mut self, cause: usize, from: Moment, now: Moment) {
+        let others = self.meters.iter_mut().enumerate().filter(|(index, _)| *index != cause);
+        for (_, member) in others {
+            member.meter.be_silent_from(from);
+            member.due = due(member.meter.poll_timeout()).max(now);
+        }
+    }
+
     fn is_on_mains(&self, channel: u8) -> bool {
         let mut others = self.meters.iter().filter(|member| member.address == u16::from(channel));
         others.all(|member| member.meter.is_on_mains())

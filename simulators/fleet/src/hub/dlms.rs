@@ -10,6 +10,8 @@
 //!
 //! What the methods do is left to [`super::transfer`].
 
+use std::time::Duration;
+
 use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
@@ -20,6 +22,7 @@ use wire::{
 use firmware_image::Attack;
 
 use super::Hub;
+use super::outgoing::Message;
 use super::slot::MAX_ORDER_LEN;
 use crate::flash::FlashError;
 use crate::sector_pool::SectorPool;
@@ -30,6 +33,9 @@ pub(super) const OFFERED: Conformance =
 
 /// How many clients are associated at once; one more pushes the oldest out.
 const MAX_CLIENTS: usize = 8;
+
+/// What a device runs is news for so long (ours: half the time from one wake of a gas meter to the next).
+const ASK_ANEW_AFTER: Duration = Duration::from_secs(900);
 
 /// The longest APDU beyond a block: 25 bytes of request and parameter, 21 of ciphering (IEC 62056-5-3), rounded up.
 const REQUEST_OVERHEAD: u32 = 64;
@@ -143,6 +149,7 @@ impl Hub {
         Ok(match request {
             Apdu::GetRequest(GetRequest { invoke, attribute }) => {
                 let result = self.get(now, attribute, value).map(|()| value.as_slice());
+                self.ask_anew(now, attribute);
                 Some(Apdu::GetResponse(GetResponse { invoke: *invoke, result }))
             }
             Apdu::SetRequest(request) => {
@@ -207,6 +214,19 @@ impl Hub {
             }
         };
         if class == own_class { Ok(object) } else { Err(AccessResult::ObjectClassInconsistent) }
+    }
+
+    /// Who asks what a device runs is told what is known; a device that was not heard of lately is asked anew, so that a
+    /// second look tells whether it is there.
+    fn ask_anew(&mut self, now: Moment, attribute: &AttributeRef) {
+        let asked = self.object(attribute.instance, attribute.class);
+        let (Ok(Object::ActiveFirmware(slot)), 2) = (asked, attribute.index) else { return };
+        let known = self.slots[slot].record.device.is_some_and(|device| device.commissioned);
+        let heard = self.slots[slot].peer.last_heard;
+        let is_news = heard.is_some_and(|heard| now.saturating_since(heard) < ASK_ANEW_AFTER);
+        if known && !is_news {
+            self.send(self.address_of(slot), Message::ReadVersion);
+        }
     }
 
     fn get(&self, now: Moment, attribute: &AttributeRef, value: &mut Vec<u8>) -> Result<(), AccessResult> {

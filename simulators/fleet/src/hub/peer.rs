@@ -17,7 +17,10 @@ const SEAT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Peer {
     /// The offset it last asked for.
     pub(super) offset: u32,
+    /// When it was last heard, since the hub came up.
     pub(super) last_heard: Option<Moment>,
+    /// When the hub came up, unless it never restarted.
+    pub(super) up_since: Option<Moment>,
     pub(super) page: Option<Page>,
     pub(super) activation: Option<Activation>,
     pub(super) notice: Option<Notice>,

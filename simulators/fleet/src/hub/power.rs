@@ -160,7 +160,7 @@ impl Hub {
             let slot = self.open_slot(u8::try_from(number).expect("slots are numbered by bytes"));
             self.slots[number] = slot;
             self.restore_bitmap(number);
-            self.slots[number].peer.last_heard = Some(now);
+            self.slots[number].peer.up_since = Some(now);
         }
         self.open_secured();
         for slot in 0..self.slots.len() {

@@ -35,12 +35,15 @@ impl Hub {
             staged_version: slot.record.offer.map_or(0, |offer| offer.key.file_version),
             challenge: Some(order_challenge(challenge)),
             root_version: challenge.root_version,
+            heard_s_ago: Some(0),
         }
     }
 
     fn row(&self, now: Moment, slot: &Slot, device: &DeviceRecord) -> HanDeviceStatus {
         let heard = slot.peer.last_heard;
-        let silent = heard.is_some_and(|heard| now.saturating_since(heard) > SILENT_AFTER);
+        // What slept or waited while the hub was off has from its start on as long as the others.
+        let expected_since = heard.or(slot.peer.up_since);
+        let silent = expected_since.is_some_and(|since| now.saturating_since(since) > SILENT_AFTER);
         let offer = slot.record.offer.map(|offer| offer.key);
         // What the device says of an older image says nothing of the one in the slot now.
         let outdated = device.commissioned && offer.is_none_or(|key| device.image != Some(key));
@@ -66,6 +69,8 @@ impl Hub {
             staged_version: staged.map_or(0, |key| key.file_version),
             challenge: slot.record.open_challenge().map(order_challenge).or(answers_anything),
             root_version: slot.record.challenge.map_or(0, |challenge| challenge.root_version),
+            heard_s_ago: heard
+                .map(|heard| now.saturating_since(heard).as_secs().try_into().unwrap_or(u32::MAX)),
         }
     }
 }

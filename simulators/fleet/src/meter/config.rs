@@ -62,6 +62,8 @@ pub struct MeterConfig {
     /// How long after its start new firmware falls silent: it is up, and neither hears nor says anything until it is
     /// started again. `None` for firmware that works.
     pub falls_silent_after: Option<Duration>,
+    /// How long after its start new firmware silences the other devices of its home.
+    pub silences_others_after: Option<Duration>,
     /// Its battery; `None` for a meter on the mains, and for one whose battery is no concern.
     pub battery: Option<Battery>,
     /// How its flash is laid out.
@@ -97,6 +99,7 @@ impl MeterConfig {
             boot_time: Duration::from_secs(30),
             boot_fault: BootFault::None,
             falls_silent_after: None,
+            silences_others_after: None,
             battery: None,
             flash: FlashLayout::SERIAL_NOR,
             flash_faults: FlashFaults::NONE,

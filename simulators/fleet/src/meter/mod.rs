@@ -91,6 +91,8 @@ pub struct Meter {
     /// When the firmware falls silent; it has when this is past.
     silent_from: Moment,
     is_silent: bool,
+    /// From when on it silences others; nobody was told yet.
+    silences_from: Option<Moment>,
     minimum_block_period: Duration,
     transaction: u8,
     outbox: VecDeque<Outgoing>,
@@ -140,6 +142,7 @@ impl Meter {
             requests_left: 0,
             silent_from: Moment::MAX,
             is_silent: false,
+            silences_from: None,
             minimum_block_period: Duration::ZERO,
             transaction: 0,
             outbox: VecDeque::new(),

@@ -69,6 +69,7 @@ impl Meter {
             eui,
             boot_fault: BootFault::None,
             falls_silent_after: None,
+            silences_others_after: None,
             flash_faults: FlashFaults::NONE,
             ..self.config.clone()
         };
@@ -137,6 +138,16 @@ impl Meter {
         self.is_silent = false;
     }
 
+    /// Returns from when on the others of its home are silent because of it, once after each start.
+    pub(crate) fn take_silencing(&mut self) -> Option<Moment> {
+        self.silences_from.take()
+    }
+
+    /// Has it fall silent then, if it has not before.
+    pub(crate) fn be_silent_from(&mut self, moment: Moment) {
+        self.silent_from = self.silent_from.min(moment);
+    }
+
     /// Stops hearing and saying anything, as firmware does whose radio stack has died.
     pub(super) fn fall_silent(&mut self) {
         self.forget();
@@ -157,10 +168,9 @@ impl Meter {
             Some(_) => self.counters.rollbacks += 1,
             None => {}
         }
-        if let Some(after) = self.config.falls_silent_after
-            && self.running_version() != self.config.running_version
-        {
-            self.silent_from = now + after;
+        if self.running_version() != self.config.running_version {
+            self.silent_from = self.config.falls_silent_after.map_or(Moment::MAX, |after| now + after);
+            self.silences_from = self.config.silences_others_after.map(|after| now + after);
         }
         let runs = self.spare.is_some_and(|spare| spare.bank == self.board.boot().running().bank);
         if runs || (concluded.is_some() && self.spare.is_some()) {

@@ -109,6 +109,7 @@ pub(super) fn trouble<'de, D: Deserializer<'de>>(source: D) -> Result<TroubleSpe
         spec.unreachable_share,
         spec.low_battery_share,
         spec.fails_later_share,
+        spec.silences_others_share,
     ];
     at_most_one(&parts).map_err(D::Error::custom)?;
     Ok(spec)

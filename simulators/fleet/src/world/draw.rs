@@ -71,6 +71,7 @@ pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
                 trouble.unreachable_share,
                 trouble.low_battery_share,
                 trouble.fails_later_share,
+                trouble.silences_others_share,
             ]
             .map(|share| share.value()),
         ),
@@ -135,6 +136,7 @@ impl Decks {
                 4 => Some(HomeTrouble::Unreachable),
                 5 => Some(HomeTrouble::Device(DeviceTrouble::LowBattery)),
                 6 => Some(HomeTrouble::Device(DeviceTrouble::FailsLater)),
+                7 => Some(HomeTrouble::Device(DeviceTrouble::SilencesOthers)),
                 _ => None,
             },
             has_gas: self.gas[home] == 0,
@@ -212,6 +214,10 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
         let victim = match trouble {
             // Only one device has a battery; a home without it is spared.
             DeviceTrouble::LowBattery => devices.iter().position(|device| device.kind == DeviceKind::Gas),
+            // What it does to others is told best of the one that every campaign is for.
+            DeviceTrouble::SilencesOthers => {
+                devices.iter().position(|device| device.kind == DeviceKind::Electricity)
+            }
             _ => Some(drawn),
         };
         if let Some(device) = victim.map(|victim| &mut devices[victim]) {

@@ -65,6 +65,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("trouble.unreachable_share", "1.1", "a share between 0 and 1"),
     ("trouble.low_battery_share", "1.1", "a share between 0 and 1"),
     ("trouble.fails_later_share", "1.1", "a share between 0 and 1"),
+    ("trouble.silences_others_share", "1.1", "a share between 0 and 1"),
     ("faults.reordered_per_datagram", "1.1", "of all datagrams"),
     ("faults.reorder_most_ms", "-1", "(`reorder_most_ms`: milliseconds)"),
     ("faults.corrupted_per_datagram", "1.1", "of all datagrams"),
@@ -156,7 +157,8 @@ fn full() -> String {
     let battery =
         "[device.gas.battery]\ncharge_mah = 2\nlow_mah = 1\nreserve_mah = 0\nwake_nah = 1\nblock_nah = 1\n";
     text = text.replacen("[device.display", &format!("{battery}\n[device.display"), 1);
-    text = text.replacen("[trouble]\n", "[trouble]\nlow_battery_share = 0\nfails_later_share = 0\n", 1);
+    let trouble = "[trouble]\nlow_battery_share = 0\nfails_later_share = 0\nsilences_others_share = 0\n";
+    text = text.replacen("[trouble]\n", trouble, 1);
     let mut faults = String::from("[faults]\nstorm_model = \"X\"\n");
     for (key, ..) in TABLE.iter().filter(|(key, ..)| key.starts_with("faults.") && !key.ends_with("_model")) {
         faults += &format!("{} = 0\n", key.trim_start_matches("faults."));

@@ -121,6 +121,8 @@ pub enum DeviceTrouble {
     FlashDefect,
     /// New firmware works on it, and falls silent some hours later.
     FailsLater,
+    /// New firmware works on it, and some hours later the others of its home are not heard any more.
+    SilencesOthers,
     /// Its battery is nearly used up.
     LowBattery,
 }

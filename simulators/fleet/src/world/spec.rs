@@ -391,6 +391,10 @@ pub struct TroubleSpec {
     /// The new firmware comes up on a meter, and falls silent some hours later: what a soak is there to find.
     #[serde(default)]
     pub fails_later_share: Share,
+    /// The new firmware works on an electricity meter, and some hours later the other devices of its home are not heard any
+    /// more until they are started again, as gas readings once stopped arriving after an update (domain.md 3).
+    #[serde(default)]
+    pub silences_others_share: Share,
     /// The gas meter's battery holds no more than its `battery_low_mah`; a home without gas is spared.
     #[serde(default)]
     pub low_battery_share: Share,
