@@ -102,6 +102,21 @@ fn no_campaign_that_activates_in_windows_is_over_before_its_bound() {
     }
 }
 
+/// With a soak: each wave waits for that of the one before, and the bound knows it.
+#[test]
+fn no_campaign_that_soaks_is_over_before_its_bound_and_the_bound_has_a_soak_for_each_wave() {
+    for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
+        (spec.trouble, spec.faults) = (no_trouble(), FaultSpec::default());
+        spec.campaign.soak_s = 86_400;
+        let (took, planned, as_run) = run_to_its_end(&spec, seed);
+        let waves = 1 + spec.campaign.wave_shares.len() as u32;
+        for bound in [planned, as_run] {
+            assert!(bound.time <= took + BURSTS, "{}: {took:?}, {bound:?}", spec.name);
+            assert!(bound.time >= waves * Duration::from_secs(86_400), "{}: {bound:?}", spec.name);
+        }
+    }
+}
+
 fn open_next_at(simulation: &Simulation) -> Permille {
     simulation.state().order.policy.open_next_at
 }

@@ -34,9 +34,10 @@ impl Simulation {
             .images()
             .map(|image| (image.file_digest(), image.bytes().len() as u32))
             .collect();
+        let soak = Duration::from_secs(self.state().order.policy.soak_s.into());
         network(spec, self.fleet().homes(), self.state(), |link, row, kind| {
             let len = *lengths.get(&row.image?)?;
-            Some(planned(spec, link, kind, len, row.wave?))
+            Some(soaking(planned(spec, link, kind, len, row.wave?), soak))
         })
     }
 
@@ -124,6 +125,12 @@ fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: 
     let (tail, sleeps) = ((held + rest).max(asleep), kind == DeviceKind::Gas);
     let activation = Some(Activation { ready: held, rest });
     Delivery { bytes: bytes as u64, tail, activation, air_time, sleeps, wave }
+}
+
+/// A device that soaks has no outcome before that is over.
+fn soaking(delivery: Delivery, soak: Duration) -> Delivery {
+    let activation = delivery.activation.map(|parts| Activation { rest: parts.rest + soak, ..parts });
+    Delivery { tail: delivery.tail + soak, activation, ..delivery }
 }
 
 /// Returns the bytes of all blocks of an image, each in a frame and a datagram of its own.
