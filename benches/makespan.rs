@@ -86,6 +86,7 @@ fn calm(homes: u32) -> WorldSpec {
     spec.trouble = TroubleSpec {
         low_battery_share: Share::NONE,
         fails_later_share: Share::NONE,
+        silences_others_share: Share::NONE,
         already_current_share: Share::NONE,
         wrong_hardware_share: Share::NONE,
         does_not_come_up_share: Share::NONE,

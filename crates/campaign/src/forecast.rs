@@ -21,8 +21,8 @@
 //! Where tails differ too much to try all, some are left out, which can only make the bound lower.
 //!
 //! Bytes are on the wire, with headers and what is sent again; rates are bytes per second less what is reserved for
-//! requests; tails hold everything after the hub has the whole image: its way through the home, sleep, activation, and
-//! our looks. Where blocks may be sent in windows only, capacity is that of the open time: a rate times the seconds of the
+//! requests; tails hold everything after the hub has the whole image: its way through the home, sleep, activation, our
+//! looks, and the soak. Where blocks may be sent in windows only, capacity is that of the open time: a rate times the seconds of the
 //! windows until then, in place of a rate times the time; `t_g` and `t_c` are tried at the same moments. Where devices may be
 //! activated in windows only, or not before a day, an image must be at its hub early enough to be ordered in the last of
 //! them that leaves time for the rest: `T - q` becomes `min(T - q, last open moment before T - q_order - q_ready)`. Not in it:
@@ -93,8 +93,10 @@ pub struct HomeDemand {
 pub struct Delivery {
     /// Bytes on the line, headers and what is sent again included.
     pub bytes: u64,
-    /// From the moment the hub has the whole image until the device has its outcome, at least.
+    /// From the moment the hub has the whole image until the device has its outcome or soaks, at least.
     pub tail: Duration,
+    /// How long it soaks after that.
+    pub soak: Duration,
     /// The order to activate in it, which has hours of its own; none for a device that is never ordered to.
     pub activation: Option<Activation>,
     /// How long it occupies the radio of its home, which carries one image at a time; part of the tail.
@@ -110,7 +112,7 @@ pub struct Delivery {
 pub struct Activation {
     /// From the moment the hub has the whole image until the device can be ordered to activate it, at least.
     pub ready: Duration,
-    /// From the order until the device has its outcome, at least.
+    /// From the order until the device has its outcome or soaks, at least.
     pub rest: Duration,
 }
 
@@ -142,6 +144,8 @@ pub enum Constraint {
     Home(String),
     /// A device that sleeps.
     Sleep(String),
+    /// The soak after each activation.
+    Soak,
     /// The hours of activation.
     Hours,
 }
@@ -154,6 +158,7 @@ impl fmt::Display for Constraint {
             Constraint::Line(name) => write!(f, "the line of {name}"),
             Constraint::Home(name) => write!(f, "the HAN of {name}"),
             Constraint::Sleep(name) => write!(f, "a device of {name} that sleeps"),
+            Constraint::Soak => f.write_str("the soak"),
             Constraint::Hours => f.write_str("the hours of activation"),
         }
     }

@@ -37,7 +37,7 @@ impl Simulation {
         let soak = Duration::from_secs(self.state().order.policy.soak_s.into());
         network(spec, self.fleet().homes(), self.state(), |link, row, kind| {
             let len = *lengths.get(&row.image?)?;
-            Some(soaking(planned(spec, link, kind, len, row.wave?), soak))
+            Some(Delivery { soak, ..planned(spec, link, kind, len, row.wave?) })
         })
     }
 
@@ -124,13 +124,8 @@ fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: 
     let rest = if kind == DeviceKind::Hub { Duration::ZERO } else { look };
     let (tail, sleeps) = ((held + rest).max(asleep), kind == DeviceKind::Gas);
     let activation = Some(Activation { ready: held, rest });
-    Delivery { bytes: bytes as u64, tail, activation, air_time, sleeps, wave }
-}
-
-/// A device that soaks has no outcome before that is over.
-fn soaking(delivery: Delivery, soak: Duration) -> Delivery {
-    let activation = delivery.activation.map(|parts| Activation { rest: parts.rest + soak, ..parts });
-    Delivery { tail: delivery.tail + soak, activation, ..delivery }
+    let soak = Duration::ZERO;
+    Delivery { bytes: bytes as u64, tail, soak, activation, air_time, sleeps, wave }
 }
 
 /// Returns the bytes of all blocks of an image, each in a frame and a datagram of its own.
@@ -178,8 +173,10 @@ fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery
     if matches!(row.outcome, Some((Outcome::Halted, _))) {
         return None;
     }
-    let ended = row.reached(Stage::Ended)?;
-    let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(ended);
+    let concluded = row.reached(Stage::Ended)?;
+    let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(concluded);
+    // It may have soaked on a step before.
+    let ended = row.reached(Stage::Soaking).filter(|at| *at >= from).unwrap_or(concluded);
     let since = |from: Stage, until: Moment| row.reached(from).map(|from| until.saturating_since(from));
     let ready = row.reached(Stage::Delivered).map_or(Duration::ZERO, |at| at.saturating_since(from));
     let activation =
@@ -187,6 +184,7 @@ fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery
     Some(Delivery {
         bytes: row.wan_bytes,
         tail: activation.map_or(ended.saturating_since(from), |parts| parts.ready + parts.rest),
+        soak: concluded.saturating_since(ended),
         activation,
         air_time: Duration::ZERO,
         sleeps: kind == DeviceKind::Gas,

@@ -16,6 +16,8 @@ pub(super) struct Path {
     pub(super) home: f64,
     /// How much of `home` is waiting for the hours of activation.
     pub(super) held: f64,
+    /// How much of it is a soak.
+    pub(super) soak: f64,
     pub(super) sleeps: bool,
     /// Places of the cell and of the home in the network.
     pub(super) place: (usize, usize),
@@ -47,8 +49,10 @@ impl Path {
         let cell = &network.cells[self.place.0];
         let home = &cell.homes[self.place.1].name;
         let rest = self.head_end.max(self.cell).max(self.line);
-        let at_home = self.home - self.held;
-        let constraint = if self.held >= rest.max(at_home) && self.held > 0.0 {
+        let at_home = self.home - self.held - self.soak;
+        let constraint = if self.soak >= rest.max(at_home).max(self.held) && self.soak > 0.0 {
+            Constraint::Soak
+        } else if self.held >= rest.max(at_home) && self.held > 0.0 {
             Constraint::Hours
         } else if at_home >= rest {
             if self.sleeps { Constraint::Sleep(home.clone()) } else { Constraint::Home(home.clone()) }
@@ -106,6 +110,7 @@ fn whole(tree: &Tree) -> Path {
     worst.map_or(Path::default(), |(busy, job, place)| Path {
         head_end: busy,
         home: job.tail,
+        soak: job.soak,
         sleeps: job.sleeps,
         place,
         ..Path::default()
@@ -117,6 +122,7 @@ fn cell_alone(cell: &Cell) -> Path {
     worst.map_or(Path::default(), |(busy, job, place)| Path {
         cell: busy,
         home: job.tail,
+        soak: job.soak,
         sleeps: job.sleeps,
         place,
         ..Path::default()
@@ -128,6 +134,7 @@ fn line_alone(cell: &Cell, line: &Line) -> Path {
     worst.map_or(Path::default(), |(busy, job, ())| Path {
         line: busy,
         home: job.tail,
+        soak: job.soak,
         sleeps: job.sleeps,
         place: (cell.place, line.place),
         ..Path::default()

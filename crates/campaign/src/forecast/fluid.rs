@@ -171,6 +171,7 @@ fn in_cell(cell: &Cell, end: f64, until: f64, at: f64, tree: &Tree) -> Path {
         line: last - at,
         home: end - last,
         held: (end - last - job.tail).max(0.0),
+        soak: job.soak,
         sleeps: job.sleeps,
         place: (cell.place, line.place),
     }

@@ -17,7 +17,8 @@ const ALL: Permille = Permille(1_000);
 
 fn delivery(bytes: u64, tail_s: u64) -> Delivery {
     let tail = Duration::from_secs(tail_s);
-    Delivery { bytes, tail, activation: None, air_time: Duration::ZERO, sleeps: false, wave: 0 }
+    let (soak, air_time) = (Duration::ZERO, Duration::ZERO);
+    Delivery { bytes, tail, soak, activation: None, air_time, sleeps: false, wave: 0 }
 }
 
 fn home(rate: u64, deliveries: &[(u64, u64)]) -> HomeDemand {
@@ -163,6 +164,20 @@ fn an_order_to_activate_waits_for_its_hours_and_nothing_else_does() {
     let day = NotBefore::from(closes.ordered_at + Duration::from_secs(100_000));
     // That day comes after the window, and so the next one's is meant.
     check(&Network { activate_not_before: day, ..closes }, 47.0 * 3_600.0 + 30.0 + 60.0, &Constraint::Hours);
+}
+
+#[test]
+fn a_soak_comes_after_the_tail_and_before_the_next_wave() {
+    let mut network = network(1_000, vec![(1_000, vec![home(10, &[(600, 0)]), home(10, &[(600, 30)])])]);
+    for (wave, home) in network.cells[0].homes.iter_mut().enumerate() {
+        (home.deliveries[0].wave, home.deliveries[0].soak) = (wave as u16, Duration::from_secs(86_400));
+    }
+    check(&network, 60.0 + 86_400.0 + 60.0 + 30.0 + 86_400.0, &Constraint::Soak);
+    // The order waits for its hours before the soak, not after it.
+    network.cells[0].homes.pop();
+    let told = activated(network, 600, 60, "21:00-23:00");
+    check(&told, 60.0 + 660.0 + 86_400.0, &Constraint::Soak);
+    assert_eq!(bound(&told).held, Duration::ZERO);
 }
 
 #[test]

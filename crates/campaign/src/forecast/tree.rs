@@ -13,6 +13,8 @@ const MOST_CUTS: usize = 64;
 pub(super) struct Job {
     pub(super) bytes: f64,
     pub(super) tail: f64,
+    /// How much of the tail is its soak.
+    pub(super) soak: f64,
     /// What lies before and after the order to activate.
     activation: Option<(f64, f64)>,
     pub(super) sleeps: bool,
@@ -99,10 +101,12 @@ impl Tree {
 
 impl Job {
     pub(super) fn of(delivery: &Delivery) -> Job {
-        let parts = |order: Activation| (order.ready.as_secs_f64(), order.rest.as_secs_f64());
+        let soak = delivery.soak.as_secs_f64();
+        let parts = |order: Activation| (order.ready.as_secs_f64(), order.rest.as_secs_f64() + soak);
         Job {
             bytes: delivery.bytes as f64,
-            tail: delivery.tail.as_secs_f64(),
+            tail: delivery.tail.as_secs_f64() + soak,
+            soak,
             activation: delivery.activation.map(parts),
             sleeps: delivery.sleeps,
         }

@@ -55,6 +55,7 @@ impl BoundLine {
             Constraint::Line(name) => ("line", Some(name)),
             Constraint::Home(name) => ("home", Some(name)),
             Constraint::Sleep(name) => ("sleep", Some(name)),
+            Constraint::Soak => ("soak", None),
             Constraint::Hours => ("hours", None),
         };
         let spans = bound.spans;

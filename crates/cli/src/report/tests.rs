@@ -150,6 +150,7 @@ impl Story {
             epoch: 0,
             nonce: firmware_image::Nonce::from_bytes([0; 8]),
             row: "B3".to_owned(),
+            companions: Vec::new(),
         };
         self.events.push((after(delivered + 30), Record::Ordered(ordered)));
         match self.below(150) {

@@ -1,11 +1,12 @@
 //! What an order is to bring to whom, as far as lists say: bytes for each home, and the rates of what they pass.
 //!
-//! Nothing is known of what happens behind a hub, so that tails are nothing but the hours of activation, and of losses, so
+//! Nothing is known of what happens behind a hub, so that tails are nothing but the hours of activation and the soak, and of losses, so
 //! that every block is sent once: the bound that follows holds all the more in any real home. Budgets of carriers and shares
 //! by the hour are not in it either. A device that goes over several images is one delivery of all their bytes, so that it
 //! counts as one device of its wave; that each image has to be in force before the next is sent is not in the bound.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use campaign::{Activation, BudgetBook, CampaignState, CellDemand, Conductor, Delivery, HomeDemand, Network};
 use eligibility::DeviceType;
@@ -40,9 +41,10 @@ pub(super) fn of_lists(
         let lengths = images.filter_map(|image| lengths.get(image));
         let delivery = Delivery {
             bytes: lengths.map(|len| wire_len(*len, BLOCK)).sum(),
-            tail: std::time::Duration::ZERO,
+            tail: Duration::ZERO,
+            soak: Duration::from_secs(state.order.policy.soak_s.into()),
             activation: Some(Activation::default()),
-            air_time: std::time::Duration::ZERO,
+            air_time: Duration::ZERO,
             sleeps: device.device_type == DeviceType::Gsme,
             wave,
         };
