@@ -38,9 +38,9 @@ use rules::Rules;
 /// Decides whether a device may get a firmware image on a day, and on what evidence.
 ///
 /// What is wrong with the device itself is told before what is wrong with its companions, and what is refused before
-/// what has to wait: the rows are asked in the order A0 to A3, A5, A4, A9, A10; then whether the companions of the same
-/// home can be updated (A4 again); then the evidence, B1 to B8; then A6, A7 and A8. The first that does not pass
-/// decides.
+/// what has to wait: a device that the inventory does not have is told first; then the rows are asked in the order A1, A0,
+/// A2, A3, A5, A4, A9, A10; then whether the companions of the same home can be updated (A4 again); then the evidence, B1
+/// to B8; then A6, A7 and A8. The first that does not pass decides.
 ///
 /// The combination is that of the *whole* order: each device that [`Claim::targets`] names is taken to run its target.
 /// When another of them may not be updated, the home would end in a combination that nobody tested, so the claim fails
