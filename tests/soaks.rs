@@ -147,6 +147,24 @@ fn meters_ran_well_after_their_update_and_the_gas_readings_of_their_homes_stoppe
     assert!(reasons(simulation.state(), Outcome::Activated).is_empty());
 }
 
+/// A hub forgets whom it has heard when it starts with its new firmware: the order's record does not, and the hub asks.
+#[test]
+fn a_hub_is_a_success_when_it_hears_its_home_again_after_its_update() {
+    let mut spec = world(STREET, 20);
+    spec.trouble = no_trouble();
+    let mut set = rehearsal_of(&spec, SEED, &[(DeviceKind::Hub, 9_000)]);
+    set.order.policy.soak_s = DAY_S;
+    // By then all have said something.
+    set.order.policy.activate_not_before = (spec.start + Duration::from_secs(DAY_S.into())).into();
+    let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+    simulation.run(LIMIT, |_, _| {}).expect("it ends");
+    let state = simulation.state();
+    assert_eq!(state.phase, Phase::Finished, "{:?}", state.halted_because);
+    let activated: Vec<_> = state.rows().filter(|row| ended_as(row, Outcome::Activated)).collect();
+    assert!(!activated.is_empty() && reasons(state, Outcome::Unhealthy).is_empty());
+    assert!(activated.iter().all(|row| row.companions.len() >= 2), "its meters were well before");
+}
+
 #[test]
 fn a_device_that_stays_well_is_a_success_after_its_soak_whoever_dies_or_waits_meanwhile() {
     let (spec, set) = street();
