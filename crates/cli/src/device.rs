@@ -13,7 +13,7 @@ use clap::Args;
 use fleet::DeviceTrust;
 use host::{DeviceEvent, HostError, Speed};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use transfer_engine::Moment;
 
@@ -97,16 +97,32 @@ pub(crate) fn present() -> Moment {
     Moment::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Cancels the token on the first SIGINT or SIGTERM: for a device, being told to stop is a good end.
-pub(crate) async fn until_told_to_stop(stop: CancellationToken) -> Result<(), Failure> {
-    let mut terminated = signal(SignalKind::terminate()).or_fail(ExitCode::Failed, "the signals")?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.or_fail(ExitCode::Failed, "the signals")?,
-        _ = terminated.recv() => {}
-        () = stop.cancelled() => {}
+/// Hears SIGINT and SIGTERM from the moment it is made, which is before anybody is told that devices listen: whoever hears
+/// that may tell them to stop at once, and a process that has no ear for it yet dies of it.
+pub(crate) struct StopSignals {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl StopSignals {
+    /// Begins to hear, within a runtime.
+    pub(crate) fn listen() -> Result<StopSignals, Failure> {
+        let hear = |kind| signal(kind).or_fail(ExitCode::Failed, "the signals");
+        Ok(StopSignals {
+            interrupted: hear(SignalKind::interrupt())?,
+            terminated: hear(SignalKind::terminate())?,
+        })
     }
-    stop.cancel();
-    Ok(())
+
+    /// Cancels the token on the first signal: for a device, being told to stop is a good end.
+    pub(crate) async fn until_told(mut self, stop: CancellationToken) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+            () = stop.cancelled() => {}
+        }
+        stop.cancel();
+    }
 }
 
 /// Runs one device until it is told to stop, and prints what it tells: a line, or a JSON object a line.
@@ -120,18 +136,18 @@ where
         .build()
         .or_fail(ExitCode::Failed, "the tokio runtime")?;
     runtime.block_on(async {
+        let signals = StopSignals::listen()?;
         let stop = CancellationToken::new();
         let served = serve(teller(*output, stop.clone()), stop.clone());
-        let (served, stopped) = tokio::join!(
+        let (served, ()) = tokio::join!(
             async {
                 let served = served.await;
                 stop.cancel();
                 served
             },
-            until_told_to_stop(stop.clone())
+            signals.until_told(stop.clone())
         );
-        served.map_err(start_failure)?;
-        stopped
+        served.map_err(start_failure)
     })
 }
 
@@ -229,5 +245,27 @@ impl EventLine {
 impl fmt::Display for EventLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::{CancellationToken, StopSignals};
+
+    /// `fleet` said that it was ready and set its handlers only then: told to stop by whoever waited for that line, it now
+    /// and then died of the signal, without its report.
+    #[test]
+    fn a_signal_between_ready_and_waiting_is_heard() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        runtime.block_on(async {
+            let signals = StopSignals::listen().expect("signals can be heard");
+            kill_process(getpid(), Signal::TERM).expect("anybody may signal himself");
+            let stop = CancellationToken::new();
+            signals.until_told(stop.clone()).await;
+            assert!(stop.is_cancelled());
+        });
     }
 }

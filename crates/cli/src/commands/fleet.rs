@@ -19,7 +19,7 @@ use transfer_engine::HubId;
 
 use super::simulate::read_world;
 use crate::capture::{self, PcapArguments};
-use crate::device::{TrustArguments, parse_speed, start_failure, until_told_to_stop};
+use crate::device::{StopSignals, TrustArguments, parse_speed, start_failure};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files;
 use crate::keys::{LinkKeyFile, make_link_keys};
@@ -138,6 +138,14 @@ fn host(
     if arguments.tcp {
         make_room(homes.len() as u32, output);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_fail(ExitCode::Failed, "the tokio runtime")?;
+    let signals = {
+        let _within = runtime.enter();
+        StopSignals::listen()?
+    };
     let stop = CancellationToken::new();
     let options = FleetHostOptions {
         port: arguments.port,
@@ -160,7 +168,7 @@ fn host(
         host.port(),
         arguments.speed
     ));
-    wait(stop)?;
+    runtime.block_on(signals.until_told(stop));
     let traffic = host.traffic();
     let fleet = host.join().map_err(start_failure)?;
     Ok(report(fleet, traffic, count))
@@ -207,14 +215,6 @@ fn build(
         (Some(failure), Some(path)) => Err(failure.at(path.display())),
         (Some(failure), None) => Err(failure),
     }
-}
-
-fn wait(stop: CancellationToken) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(ExitCode::Failed, "the tokio runtime")?;
-    runtime.block_on(until_told_to_stop(stop))
 }
 
 fn report(fleet: Fleet, traffic: HostTraffic, homes: u32) -> FleetReport {
