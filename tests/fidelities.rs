@@ -1,6 +1,7 @@
 //! The two fidelities, held together on every committed world: frame by frame or in leaps, the same ledger to the byte,
 //! the same devices in the same state, the same frames, losses and faults.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use fleet::{DeviceKind, FaultSpec, Fidelity, PerDay, Share, Simulation, WorldSpec};
@@ -70,7 +71,8 @@ fn frame_by_frame_or_in_leaps_flash_that_rots_comes_out_the_same() {
     }
 }
 
-/// With meters and hubs that start again, lose power and are replaced, lines that fail, and hubs that throttle.
+/// With meters and hubs that start again, lose power and are replaced, lines that fail, worn flash, meters that fetch by
+/// pages, and hubs that throttle.
 #[test]
 fn frame_by_frame_or_in_leaps_a_street_of_troubles_comes_out_the_same() {
     for seed in 0..20 {
@@ -79,6 +81,7 @@ fn frame_by_frame_or_in_leaps_a_street_of_troubles_comes_out_the_same() {
         let mut spec = world(DEMO, 8);
         spec.han.loss = share(0.02);
         spec.device.hub.minimum_block_period_ms = [0, 250][seed as usize % 2];
+        spec.device.electricity.page_bytes = [None, NonZeroU16::new(500)][seed as usize / 2 % 2];
         spec.faults = FaultSpec {
             reordered_per_datagram: share(0.05),
             reorder_most_ms: 20_000,
@@ -96,6 +99,7 @@ fn frame_by_frame_or_in_leaps_a_street_of_troubles_comes_out_the_same() {
             meter_swaps_per_day: often(0.5),
             hub_swaps_per_day: often(0.2),
             flash_bit_flips_per_day: often(2.0),
+            worn_flash_share: share(0.3),
             ..FaultSpec::default()
         };
         comes_out_the_same(&spec, seed);

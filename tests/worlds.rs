@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use campaign::{Outcome, OutcomeClass, Phase, Stage};
-use fleet::{FaultKind, PerDay, Simulation, WorldSpec};
+use fleet::{FaultKind, PerDay, Share, Simulation, WorldSpec};
 
 use crate::street::{simulation, world};
 
@@ -47,13 +47,15 @@ fn after_two_years_without_service_a_fifth_is_out_of_reach_and_most_others_are_d
     // The images here are a thirtieth of the world's, and so is the time in which something can go wrong.
     spec.faults.hub_reboots_per_day = PerDay::new(3.0).unwrap();
     spec.faults.power_cuts_per_day = PerDay::new(0.6).unwrap();
+    // They fill two sectors of those in which a worn one may be.
+    spec.faults.worn_flash_share = Share::new(0.3).unwrap();
     let simulation = ended(&spec, 4);
     let tally = simulation.state().tally();
     let out_of_reach = tally.by_outcome.get(&Outcome::NoWan).copied().unwrap_or(0);
     assert!(out_of_reach * 10 >= (tally.done + tally.failed), "{tally:?}");
     assert!(tally.done > tally.failed, "{tally:?}");
     let faults = simulation.census().faults;
-    for kind in [FaultKind::Outage, FaultKind::HubReboot, FaultKind::PowerCut] {
+    for kind in [FaultKind::Outage, FaultKind::HubReboot, FaultKind::PowerCut, FaultKind::WornFlash] {
         assert!(faults.of(kind) > 0, "{}", kind.word());
     }
 }
@@ -75,6 +77,13 @@ fn gas_meters_that_take_few_blocks_take_days_and_get_there() {
     assert!(spans.len() > 20, "{:?}", state.tally());
     let days = spans.iter().sum::<Duration>().as_secs_f64() / spans.len() as f64 / 86_400.0;
     assert!((1.0..4.0).contains(&days), "{days}");
+    assert!(somebody(&simulation, "asks for a slower pace"), "hubs throttle here");
+}
+
+/// Returns whether some device has done this, in the words of its census.
+fn somebody(simulation: &Simulation, does: &str) -> bool {
+    let census = simulation.census();
+    census.everybody().any(|device| device.said.words().iter().any(|word| word == does))
 }
 
 /// Homes whose hubs do not storm, done, and how long they took on average.
@@ -105,6 +114,7 @@ fn a_cohort_that_storms_holds_nobody_else_up() {
     for seed in 0..4 {
         let simulation = ended(&stormy, seed);
         storms += simulation.census().faults.of(FaultKind::Storm);
+        assert!(somebody(&simulation, "asks for a page"), "electricity meters fetch by pages here");
         let (done, span) = others(&simulation);
         with = (with.0 + done, with.1 + span);
         let (done, span) = others(&ended(&quiet, seed));

@@ -8,6 +8,7 @@
 
 mod activation; // from a bank to an armed image, and how it ended
 mod diary; // what goes into the security log
+mod history; // what it has been through, for those who count
 mod papers; // the signed papers that are kept, and the nonce
 mod places; // what lies where in flash
 
@@ -26,6 +27,8 @@ use crate::sector_pool::SectorPool;
 use crate::security_log::{SecurityEvent, SecurityLog};
 
 pub(crate) use activation::{ArmError, UNKNOWN_VERSION, verify_time};
+pub use history::BoardHistory;
+pub(crate) use history::BoardStep;
 use papers::PaperShelf;
 pub(crate) use papers::{Papers, utc_seconds};
 use places::Places;
@@ -87,6 +90,8 @@ pub(crate) struct Board {
     power_cuts: u64,
     /// Those of them that came with the mains, and not in the middle of a flash operation.
     mains_cuts: u64,
+    /// What it has been through, for those who count.
+    history: BoardHistory,
 }
 
 /// The supply and the boot, as a life cycle.
@@ -132,6 +137,7 @@ impl Board {
             last_counted: 0,
             power_cuts: 0,
             mains_cuts: 0,
+            history: BoardHistory::default(),
         }
     }
 
@@ -203,6 +209,11 @@ impl Board {
     /// Returns how often the supply failed in the middle of a flash operation.
     pub(crate) fn flash_cuts(&self) -> u64 {
         self.power_cuts - self.mains_cuts
+    }
+
+    /// Returns what the board has been through.
+    pub(crate) fn history(&self) -> BoardHistory {
+        self.history
     }
 
     /// Whom the device was made to believe.
@@ -289,6 +300,7 @@ impl Board {
         if boot.running() != before.running() {
             self.note(now, pool, SecurityEvent::VersionChanged, boot.running().version, 0)?;
         }
+        self.note_choice(choice, boot.running() != before.running());
         self.boot = before;
         if boot == self.boot {
             return Ok(choice);
@@ -302,7 +314,7 @@ impl Board {
                 Ok(if self.is_genuine(pool, &running) { BootChoice::Confirmed } else { BootChoice::Nothing })
             }
             Err(_) => {
-                self.boot = boot;
+                self.take_up(boot);
                 Ok(choice)
             }
         }
@@ -339,8 +351,24 @@ impl Board {
     /// Makes a changed boot record the one that holds, once it is in flash.
     fn commit(&mut self, pool: &mut SectorPool, boot: BootRecord) -> Result<(), FlashError> {
         self.boot_log.store(&mut self.flash, pool, &boot.to_bytes())?;
-        self.boot = boot;
+        self.take_up(boot);
         Ok(())
+    }
+
+    fn take_up(&mut self, boot: BootRecord) {
+        if boot.is_step_from(&self.boot) {
+            self.history.phase(self.boot.phase(), boot.phase());
+        }
+        self.boot = boot;
+    }
+
+    fn note_choice(&mut self, choice: BootChoice, falls_back: bool) {
+        self.history.step(match choice {
+            BootChoice::Confirmed if falls_back => BoardStep::BootFallback,
+            BootChoice::Confirmed => BoardStep::BootConfirmed,
+            BootChoice::Trial => BoardStep::BootTrial,
+            BootChoice::Nothing => BoardStep::BootNothing,
+        });
     }
 }
 

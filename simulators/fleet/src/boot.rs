@@ -76,7 +76,7 @@ pub(crate) enum BootPhase {
 }
 
 impl BootPhase {
-    const ALL: [BootPhase; 3] = [BootPhase::Settled, BootPhase::Armed, BootPhase::Trial];
+    pub(crate) const ALL: [BootPhase; 3] = [BootPhase::Settled, BootPhase::Armed, BootPhase::Trial];
 
     /// Returns whether the life cycle has this step.
     pub(crate) fn may_become(self, next: BootPhase) -> bool {
@@ -164,6 +164,11 @@ impl BootRecord {
 
     pub(crate) fn phase(&self) -> BootPhase {
         self.phase
+    }
+
+    /// Returns whether this record, written over `before`, is a step of the life cycle; another trial is one too.
+    pub(crate) fn is_step_from(&self, before: &BootRecord) -> bool {
+        (self.phase, self.trial_boots) != (before.phase, before.trial_boots)
     }
 
     pub(crate) fn running(&self) -> &BankImage {

@@ -3,7 +3,7 @@
 use crate::board::BootFault;
 use crate::device_trust::DeviceTrust;
 use crate::faults::{DeviceFaults, LinkFaults, ReplyFaults};
-use crate::flash::{CutMode, FlashFault};
+use crate::flash::{CutMode, FlashFault, FlashFaults, FlashPlace, Wear, WornSector};
 use crate::fleet::Member;
 use crate::home::{HUB_ADDRESS, Home};
 use crate::hub::{HanDevice, Hub, HubConfig, HubSecurity};
@@ -13,6 +13,7 @@ use crate::random::{Purpose, Stream};
 use crate::world::{DeviceKind, DeviceRecord, DeviceTrouble, HomePlan, WorldSpec};
 use firmware_image::{DeviceModel, HardwareVersion, ImageType, ManufacturerCode};
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 use transfer_engine::{HubId, Moment};
@@ -20,6 +21,12 @@ use transfer_engine::{HubId, Moment};
 /// Flash operations among which a power cut is drawn: the first 500 fall into the erasing and storing of any image of
 /// more than 20 kB, so that the cut always strikes a download.
 const CUT_OPERATIONS: u64 = 500;
+
+/// The sectors of an image among which a worn one is drawn: 16 KiB, which nearly every image fills.
+const WORN_WITHIN_SECTORS: u64 = 4;
+
+/// How many erases a worn sector takes at most before it shows (assumption: it is worn, or as good as).
+const MOST_ERASES_LEFT: u64 = 3;
 
 /// How long firmware serves that falls silent later: too long for the look after an activation, and not for a soak of a
 /// day (assumption; a watchdog, a table or a heap that is full takes hours).
@@ -38,11 +45,14 @@ pub(crate) fn build_home(
     let HomePlan { record, link, outage_phase } = plan;
     let hub_id = record.hub;
     let stream = |purpose| Stream::open(seed, hub_id.0.into(), purpose);
+    let worn = record.wears.then(|| draw_wear(stream(Purpose::Wear), &record.devices));
+    let worn_in = |channel| worn.filter(|(victim, _)| *victim == channel).map(|(_, sector)| sector);
     let behind_hub = record.devices.iter().filter(|device| device.kind != DeviceKind::Hub);
     let meters = behind_hub
         .clone()
         .map(|device| {
-            let config = meter_config(spec, seed, hub_id, device);
+            let mut config = meter_config(spec, seed, hub_id, device);
+            config.flash_faults = with_wear(config.flash_faults, worn_in(device.channel));
             Meter::new(config, Arc::clone(trust), start)
         })
         .collect();
@@ -60,6 +70,7 @@ pub(crate) fn build_home(
         block_size: spec.device.hub.block_bytes.get(),
         minimum_block_period: Duration::from_millis(spec.device.hub.minimum_block_period_ms.into()),
         devices,
+        flash_faults: with_wear(FlashFaults::NONE, worn_in(hub_record.channel)),
         nonce_secret: seed,
         security,
         ..HubConfig::new(hub_record.eui, hub_record.firmware_version)
@@ -89,6 +100,30 @@ pub(crate) fn build_home(
         due_at: Moment::MAX,
         reply_faults: ReplyFaults::open(faults, seed, start, hub_id, record.storms),
         record,
+    }
+}
+
+/// Draws which device of a home has a worn sector, and where: mostly where images go, for these are erased the most. The
+/// first sectors of a place are the ones that every image reaches.
+fn draw_wear(mut stream: Stream, devices: &[DeviceRecord]) -> (u8, WornSector) {
+    let victim = &devices[stream.below(devices.len() as u64) as usize];
+    let drawn = stream.below(8);
+    let place = match drawn {
+        0..=3 => FlashPlace::Bank(1),
+        4 => FlashPlace::Marks(1),
+        5 => FlashPlace::BootRecord(stream.below(2) as u8),
+        6 => FlashPlace::SecurityLog,
+        _ => FlashPlace::Record(0),
+    };
+    let sector = if drawn <= 3 { stream.below(WORN_WITHIN_SECTORS) as u32 } else { 0 };
+    let wear = if stream.below(2) == 0 { Wear::Erase } else { Wear::Program };
+    (victim.channel, WornSector { place, sector, after_erases: stream.below(MOST_ERASES_LEFT) as u32, wear })
+}
+
+fn with_wear(faults: FlashFaults, worn: Option<WornSector>) -> FlashFaults {
+    match worn {
+        Some(sector) => faults.with_worn(sector),
+        None => faults,
     }
 }
 
@@ -122,19 +157,20 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
         _ => &spec.device.electricity,
     };
     let gas = &spec.device.gas;
-    let (kind, block_bytes, block_period_ms, query_interval) = match device.kind {
+    let (kind, block_bytes, page_bytes, block_period_ms, query_interval) = match device.kind {
         DeviceKind::Gas => {
             let wake_interval = seconds(gas.wake_interval_s.get());
             let kind = MeterKind::Gas { wake_interval, blocks_per_wake: gas.blocks_per_wake.get() };
             // It asks whenever it is awake anyway.
-            (kind, gas.block_bytes, gas.block_period_ms, wake_interval)
+            (kind, gas.block_bytes, gas.page_bytes, gas.block_period_ms, wake_interval)
         }
         other => {
             let kind = match other {
                 DeviceKind::Display => MeterKind::Display,
                 _ => MeterKind::Electricity,
             };
-            (kind, mains.block_bytes, mains.block_period_ms, seconds(mains.query_interval_s.get()))
+            let query_interval = seconds(mains.query_interval_s.get());
+            (kind, mains.block_bytes, mains.page_bytes, mains.block_period_ms, query_interval)
         }
     };
     let boot_fault = match device.trouble {
@@ -150,6 +186,7 @@ fn meter_config(spec: &WorldSpec, seed: u64, hub: HubId, device: &DeviceRecord) 
     MeterConfig {
         kind,
         block_len: block_bytes.get(),
+        page_len: page_bytes.map(NonZeroU16::get),
         block_period: Duration::from_millis(block_period_ms.into()),
         query_interval,
         first_query,

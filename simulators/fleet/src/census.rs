@@ -3,6 +3,7 @@
 //! Plain numbers for reports; the words and the file formats are the reader's.
 
 use crate::attacks::AttackCounts;
+use crate::board::BoardHistory;
 use crate::boot::ActivationOutcome;
 use crate::edges::Edges;
 use crate::faults::{DeviceFaults, FaultCounts, FaultKind, LinkFaults, ReplyFaults};
@@ -11,6 +12,7 @@ use crate::home::{HanTraffic, Retired};
 use crate::hub::Hub;
 use crate::link::{Fate, LossReason};
 use crate::meter::Meter;
+use crate::said::Said;
 use crate::world::{DeviceKind, DeviceRecord, DeviceTrouble};
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::HubId;
@@ -73,6 +75,10 @@ pub struct DeviceCensus {
     pub attacks: AttackCounts,
     /// Which steps it has taken: of a meter's stages, or of the image transfer status of any slot of a hub.
     pub edges: Edges,
+    /// Which codes it has sent.
+    pub said: Said,
+    /// What its board has been through.
+    pub history: BoardHistory,
 }
 
 /// What the WAN links of a fleet carried, both ways.
@@ -190,6 +196,8 @@ impl Census {
         census.faults.count(FaultKind::FlashCut, flash_cuts);
         let battery_refusals: u64 = census.everybody().map(|device| device.battery_refusals).sum();
         census.faults.count(FaultKind::LowBattery, battery_refusals);
+        let worn = census.everybody().map(|device| u64::from(device.history.worn_sectors())).sum();
+        census.faults.count(FaultKind::WornFlash, worn);
         census
     }
 }
@@ -240,6 +248,8 @@ fn meter_census(meter: &Meter, member: &Member, record: &DeviceRecord) -> Device
         flash_cuts: meter.board().flash_cuts(),
         attacks: counters.attacks,
         edges: counters.edges,
+        said: counters.said,
+        history: meter.history(),
     }
 }
 
@@ -266,5 +276,7 @@ fn hub_census(hub: &Hub, member: &Member, record: &DeviceRecord) -> DeviceCensus
         flash_cuts: hub.board().flash_cuts(),
         attacks: counters.attacks,
         edges: counters.edges,
+        said: counters.said,
+        history: hub.history(),
     }
 }

@@ -70,11 +70,13 @@ pub enum FaultKind {
     LowBattery,
     /// A bit that flipped in an image which a device held and did not run.
     BitRot,
+    /// A worn sector that a device found in its flash.
+    WornFlash,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [FaultKind; 22] = [
+    pub const ALL: [FaultKind; 23] = [
         FaultKind::Noise,
         FaultKind::Burst,
         FaultKind::Duplicate,
@@ -97,6 +99,7 @@ impl FaultKind {
         FaultKind::HubSwap,
         FaultKind::LowBattery,
         FaultKind::BitRot,
+        FaultKind::WornFlash,
     ];
 
     /// Returns the word for reports.
@@ -124,6 +127,7 @@ impl FaultKind {
             FaultKind::HubSwap => "hub swap",
             FaultKind::LowBattery => "low battery",
             FaultKind::BitRot => "bit rot",
+            FaultKind::WornFlash => "worn flash",
         }
     }
 }

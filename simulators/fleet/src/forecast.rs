@@ -22,9 +22,10 @@ use transfer_engine::{ByteRate, EngineConfig, Moment};
 use wire::block_frame_len;
 
 use crate::board::verify_time;
+use crate::hub::SHORTEST_SPACING;
 use crate::link::DATAGRAM_OVERHEAD_LEN;
 use crate::simulation::Simulation;
-use crate::world::{DeviceKind, HomeRecord, LinkSpec, WorldSpec};
+use crate::world::{DeviceKind, ElectricitySpec, HomeRecord, LinkSpec, WorldSpec};
 
 impl Simulation {
     /// Returns what the campaign is to bring to whom, as is known before it begins; `spec` is the simulation's world.
@@ -150,20 +151,27 @@ fn arriving(spec: &WorldSpec, link: &LinkSpec) -> f64 {
 /// at the wake after the last, as it listens shorter than an order takes over the WAN.
 fn over_the_radio(spec: &WorldSpec, kind: DeviceKind, len: u32) -> (Duration, Duration) {
     let device = &spec.device;
-    let (block, period_ms) = match kind {
+    let mains = |device: &ElectricitySpec| (device.block_bytes, device.page_bytes, device.block_period_ms);
+    let (block, page, period_ms) = match kind {
         DeviceKind::Hub => return (Duration::ZERO, Duration::ZERO),
-        DeviceKind::Electricity => (device.electricity.block_bytes, device.electricity.block_period_ms),
-        DeviceKind::Display => (device.display.block_bytes, device.display.block_period_ms),
-        DeviceKind::Gas => (device.gas.block_bytes, device.gas.block_period_ms),
+        DeviceKind::Electricity => mains(&device.electricity),
+        DeviceKind::Display => mains(&device.display),
+        DeviceKind::Gas => (device.gas.block_bytes, device.gas.page_bytes, device.gas.block_period_ms),
     };
-    let pause = period_ms.max(device.hub.minimum_block_period_ms);
-    let each = Duration::from_millis(2 * u64::from(spec.han.latency_ms.get()) + u64::from(pause));
-    let blocks = len.div_ceil(block.get().into());
+    let block = u32::from(block.get());
+    // What one request brings; with pages, all but its last block cost the pause between two and no round trip.
+    let request = page.map_or(block, |page| page.get().into());
+    let requests = len.div_ceil(request);
+    let pause = Duration::from_millis(period_ms.max(device.hub.minimum_block_period_ms).into());
+    let round_trip = Duration::from_millis(2 * u64::from(spec.han.latency_ms.get()));
+    let streamed = if page.is_some() { pause.max(SHORTEST_SPACING) } else { pause };
+    let blocks_after_others = len.div_ceil(block).saturating_sub(requests);
+    let air_time = (round_trip + pause) * requests + streamed * blocks_after_others;
     if kind != DeviceKind::Gas {
-        return (each * blocks, Duration::ZERO);
+        return (air_time, Duration::ZERO);
     }
-    let wakes = blocks.div_ceil(device.gas.blocks_per_wake.get());
-    (each * blocks, Duration::from_secs(device.gas.wake_interval_s.get().into()) * wakes)
+    let wakes = requests.div_ceil(device.gas.blocks_per_wake.get());
+    (air_time, Duration::from_secs(device.gas.wake_interval_s.get().into()) * wakes)
 }
 
 /// A device whose image never came to its hub has no bytes; what it took until it was given up is its tail. With hours of
@@ -195,6 +203,7 @@ fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU16;
 
     const STREET: &str = include_str!("../../fleets/street.toml");
 
@@ -206,6 +215,19 @@ mod tests {
         assert_eq!(taken, (Duration::from_secs(1_250), Duration::from_secs(100 * 1_800)));
         let taken = over_the_radio(&spec, DeviceKind::Electricity, 80);
         assert_eq!(taken, (Duration::from_millis(100), Duration::ZERO));
+    }
+
+    #[test]
+    fn a_page_costs_one_round_trip_and_a_pause_for_each_further_block() {
+        let mut spec = WorldSpec::parse(STREET).expect("street.toml is sound");
+        spec.device.electricity.page_bytes = NonZeroU16::new(400);
+        spec.device.electricity.block_period_ms = 10;
+        // 1,000 bytes are three pages, each a round trip of 50 ms and a pause, and 22 of 25 blocks follow another.
+        let taken = over_the_radio(&spec, DeviceKind::Electricity, 1_000);
+        assert_eq!(taken, (Duration::from_millis(3 * 60 + 22 * 10), Duration::ZERO));
+        spec.device.gas.page_bytes = NonZeroU16::new(400);
+        let (_, asleep) = over_the_radio(&spec, DeviceKind::Gas, 1_000_000);
+        assert_eq!(asleep, Duration::from_secs(10 * 1_800), "2,500 pages, 250 in a wake");
     }
 
     #[test]

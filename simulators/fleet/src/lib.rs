@@ -30,6 +30,7 @@ mod queue; // what happens next
 mod random; // named streams of random numbers: the seed is the world
 mod record; // small records that survive any power cut
 mod rehearsal; // a world, the paperwork on it, and the order that a campaign would be
+mod said; // which codes a device has sent
 mod sector_pool; // one copy of each distinct sector
 mod security_log; // what happened to a device's firmware, in a ring that nobody clears
 mod simulation; // a campaign under virtual time
@@ -37,7 +38,7 @@ mod utc; // the cluster's clock
 mod world; // who lives where, with what trouble, and what is on file
 
 pub use attacks::AttackCounts;
-pub use board::BootFault;
+pub use board::{BoardHistory, BootFault};
 pub use boot::ActivationOutcome;
 pub use census::{Census, DeviceCensus, LinkTraffic, WanTraffic};
 pub use device_trust::DeviceTrust;
@@ -60,6 +61,7 @@ pub use observer::{FrameFate, FrameObserver, Leg, SeenFrame};
 pub use queue::EventQueue;
 pub use random::{NotAShare, Share, region_seed};
 pub use rehearsal::{Cast, Rehearsal, RehearsalError};
+pub use said::Said;
 pub use sector_pool::SectorPool;
 pub use security_log::{SecurityEntry, SecurityEvent, TransferOutcome};
 pub use simulation::{Simulation, SimulationError};

@@ -64,6 +64,8 @@ pub(crate) enum Purpose {
     ClockOffset = 19,
     /// When a bit of a device's flash flips, and which.
     BitRot = 20,
+    /// Which sector of a home's flash is worn, and how.
+    Wear = 21,
 }
 
 impl Stream {

@@ -94,7 +94,7 @@ impl TransferOutcome {
 
 impl SecurityEvent {
     /// Those that are an alert of their own.
-    const ALERTS: [SecurityEvent; 10] = [
+    pub const ALERTS: [SecurityEvent; 10] = [
         SecurityEvent::ImageVerified,
         SecurityEvent::ImageRefused,
         SecurityEvent::ImageAlteredAtPowerOn,

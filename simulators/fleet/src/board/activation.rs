@@ -1,12 +1,13 @@
 //! From an image in a bank to an armed one, and how an activation ended.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use firmware_image::{DeviceState, Expected, FileVersion, ImageDigest, ImageRefusal};
 use transfer_engine::Moment;
 
-use super::{Board, Power};
+use super::{Board, BoardStep, Power};
 use crate::bank::BankId;
 use crate::boot::{ActivationOutcome, BankImage, BootChoice, BootPhase, StoredExtent};
 use crate::device_trust::{AcceptedImage, Permit, RefusedImage, RefusedOrder};
@@ -100,10 +101,24 @@ impl Board {
     ) -> Result<(), FlashError> {
         assert!(self.boot.is_spare(bank), "only a spare bank is erased");
         let mut boot = self.boot.clone();
+        self.history.step(BoardStep::Emptied);
         if boot.forget_bank(bank) {
             self.commit(pool, boot)?;
+            self.history.step(BoardStep::FallbackGivenUp);
         }
         self.bank(bank).erase(&mut self.flash, size)
+    }
+
+    /// Makes parts of an image missing and writable again.
+    pub(crate) fn clear_units(
+        &mut self,
+        pool: &mut SectorPool,
+        bank: BankId,
+        size: u32,
+        wrong: &BTreeSet<u32>,
+    ) -> Result<(), FlashError> {
+        self.history.step(BoardStep::PartsCleared);
+        self.bank(bank).clear_units(&mut self.flash, pool, size, wrong)
     }
 
     /// Checks the image once more from flash and makes the next boot try it.

@@ -3,7 +3,7 @@
 use firmware_image::{FileVersion, ImageDigest};
 use transfer_engine::Moment;
 
-use super::{Board, survivable};
+use super::{Board, BoardStep, survivable};
 use crate::bank::BankId;
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{AcceptedImage, RefusedImage, calculated_digest};
@@ -114,10 +114,12 @@ impl Board {
             |entry: &SecurityEntry| entry.event == SecurityEvent::FlashWorn && entry.detail == detail;
         if !self.security_log().iter().any(is_noted) {
             self.note(now, pool, SecurityEvent::FlashWorn, self.running_version(), detail)?;
+            self.history.worn_sector();
         }
         let (FlashPlace::Bank(bank) | FlashPlace::Marks(bank)) = place else { return Ok(None) };
         let mut boot = self.boot.clone();
         if boot.retire_bank(BankId(bank)) {
+            self.history.step(BoardStep::Retired);
             survivable(self.commit(pool, boot))?;
         }
         Ok(Some(BankId(bank)))

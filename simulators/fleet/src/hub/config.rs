@@ -10,6 +10,7 @@ use crate::attacks::AttackCounts;
 use crate::board::BootFault;
 use crate::edges::Edges;
 use crate::flash::{FlashFaults, FlashLayout};
+use crate::said::Said;
 
 /// Everything that makes one hub different from another.
 #[derive(Clone, Debug)]
@@ -144,4 +145,6 @@ pub struct HubCounters {
     pub attacks: AttackCounts,
     /// Which steps of a transfer's life cycle its slots have taken, by the numbers of `ImageTransferStatus`.
     pub edges: Edges,
+    /// Which codes it has sent: ZCL statuses to its devices, DLMS results and rows to the head-end.
+    pub said: Said,
 }

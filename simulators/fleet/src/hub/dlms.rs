@@ -16,7 +16,7 @@ use transfer_engine::Moment;
 use wire::{
     AccessResult, ActionRequest, ActionResponse, Apdu, ApplicationContext, AssociationRequest,
     AssociationResponse, AttributeRef, ClassId, Conformance, Data, GetRequest, GetResponse, ImageToActivate,
-    ImageTransferStatus, Obis, SetRequest, SetResponse, WPort, WanFrame, emit_wan,
+    ImageTransferStatus, InvokeId, Obis, SetRequest, SetResponse, WPort, WanFrame, emit_wan,
 };
 
 use firmware_image::Attack;
@@ -25,6 +25,7 @@ use super::Hub;
 use super::outgoing::Message;
 use super::slot::MAX_ORDER_LEN;
 use crate::flash::FlashError;
+use crate::said::Act;
 use crate::sector_pool::SectorPool;
 
 /// The services of this server.
@@ -127,15 +128,20 @@ impl Hub {
             self.counters.unassociated_requests += 1;
         }
         match apdu {
-            Apdu::GetRequest(_) if !associated => Ok(Some(NOT_ALLOWED)),
+            Apdu::GetRequest(_) if !associated => Ok(Some(self.exception())),
             Apdu::SetRequest(SetRequest { invoke, .. })
             | Apdu::ActionRequest(ActionRequest { invoke, .. })
                 if !associated =>
             {
-                Ok(invoke.confirmed.then_some(NOT_ALLOWED))
+                Ok(invoke.confirmed.then(|| self.exception()))
             }
             request => self.serve_request(now, pool, request, value),
         }
+    }
+
+    fn exception(&mut self) -> Apdu<'static> {
+        self.counters.said.act(Act::Exception);
+        NOT_ALLOWED
     }
 
     /// Serves a GET, SET or ACTION of an associated client; `value` is where the value of a GET is put together.
@@ -148,34 +154,46 @@ impl Hub {
     ) -> Result<Option<Apdu<'v>>, FlashError> {
         Ok(match request {
             Apdu::GetRequest(GetRequest { invoke, attribute }) => {
-                let result = self.get(now, attribute, value).map(|()| value.as_slice());
+                let result = self.get(now, attribute, value);
+                self.counters.said.result(result.err().unwrap_or(AccessResult::Success));
                 self.ask_anew(now, attribute);
+                let result = result.map(|()| value.as_slice());
                 Some(Apdu::GetResponse(GetResponse { invoke: *invoke, result }))
             }
             Apdu::SetRequest(request) => {
                 let result = self.set(now, pool, request)?;
                 let answer = SetResponse { invoke: request.invoke, result };
+                self.note_result(request.invoke, result);
                 request.invoke.confirmed.then_some(Apdu::SetResponse(answer))
             }
             Apdu::ActionRequest(request) => {
                 let result = self.act(now, pool, request)?;
                 let answer = ActionResponse { invoke: request.invoke, result, data: None };
+                self.note_result(request.invoke, result);
                 request.invoke.confirmed.then_some(Apdu::ActionResponse(answer))
             }
             _ => None,
         })
     }
 
+    /// Notes a result that is told; whoever did not ask for one hears none.
+    fn note_result(&mut self, invoke: InvokeId, result: AccessResult) {
+        if invoke.confirmed {
+            self.counters.said.result(result);
+        }
+    }
+
     /// Grants an association; a repeated request is granted again, for the first answer may be lost.
     fn associate(&mut self, client: WPort, request: &AssociationRequest) -> AssociationResponse {
         let refusal = match request.context {
-            ApplicationContext::Other => Some(CONTEXT_NOT_SUPPORTED),
+            ApplicationContext::Other => Some((CONTEXT_NOT_SUPPORTED, Act::Context)),
             ApplicationContext::LnNoCiphering if request.wants_authentication => {
-                Some(MECHANISM_NOT_RECOGNISED)
+                Some((MECHANISM_NOT_RECOGNISED, Act::Mechanism))
             }
             ApplicationContext::LnNoCiphering => None,
         };
-        if let Some(diagnostic) = refusal {
+        if let Some((diagnostic, refusal)) = refusal {
+            self.counters.said.act(refusal);
             let conformance = Conformance::NONE;
             return AssociationResponse { accepted: false, diagnostic, conformance, max_pdu: 0 };
         }
@@ -229,7 +247,12 @@ impl Hub {
         }
     }
 
-    fn get(&self, now: Moment, attribute: &AttributeRef, value: &mut Vec<u8>) -> Result<(), AccessResult> {
+    fn get(
+        &mut self,
+        now: Moment,
+        attribute: &AttributeRef,
+        value: &mut Vec<u8>,
+    ) -> Result<(), AccessResult> {
         let object = self.object(attribute.instance, attribute.class)?;
         if attribute.index == 1 {
             Data::Octets(&attribute.instance.0).emit(value);

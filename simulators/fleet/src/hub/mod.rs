@@ -41,10 +41,10 @@ use firmware_image::{Eui64, FileDigest, FileVersion, HubGate, RootVersion};
 use transfer_engine::Moment;
 use wire::{AccessResult, DeviceChallenge, ImageBlock, ImageTransferStatus, OtaCommand, WPort, ZclFrame};
 
-use crate::board::{Board, BoardPlan};
+use crate::board::{Board, BoardHistory, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::DeviceTrust;
-use crate::flash::{FlashError, FlashFault, FlashPlace};
+use crate::flash::{FlashError, FlashFault};
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
 
@@ -52,6 +52,7 @@ pub(crate) use outgoing::MAX_BLOCK_LEN as MAX_HAN_BLOCK_LEN;
 use outgoing::{Message, Outgoing};
 use peer::Seats;
 use secured::Secured;
+pub(crate) use server::SHORTEST_SPACING;
 use slot::{DeviceRecord, Slot, SlotRecord};
 
 /// How many devices that nobody commissioned are served; enough for a bench, a bound for strangers.
@@ -263,6 +264,9 @@ impl Hub {
     pub fn poll_han(&mut self, out: &mut Vec<u8>) -> Option<u16> {
         let outgoing = self.outbox.pop_front()?;
         let start = out.len();
+        if let Some(status) = outgoing.message.status() {
+            self.counters.said.status(status);
+        }
         self.emit(outgoing, out);
         self.counters.han_frames += 1;
         self.counters.han_bytes += (out.len() - start) as u64;
@@ -334,6 +338,11 @@ impl Hub {
         self.board.challenge()
     }
 
+    /// Returns what the hub's board has been through.
+    pub fn history(&self) -> BoardHistory {
+        self.board.history()
+    }
+
     /// Returns the transfer status of a channel's slot.
     pub fn transfer_status(&self, channel: u8) -> Option<ImageTransferStatus> {
         Some(self.slots[self.slot_of(channel)?].record.status)
@@ -371,16 +380,6 @@ impl Hub {
         self.board.security_log()
     }
 
-    /// Flips one bit of flash, as an ageing cell would.
-    pub fn decay(&mut self, place: FlashPlace, offset: u32, bit: u8) {
-        self.board.decay(place, offset, bit);
-    }
-
-    /// Flips one bit of the running image, as an ageing cell would.
-    pub fn decay_running(&mut self, offset: u32, bit: u8) {
-        self.board.decay_running(offset, bit);
-    }
-
     /// Returns the security counter: the sequence number of the newest confirmed image.
     pub fn security_counter(&self) -> u64 {
         self.board.boot().counter().sequence.0
@@ -411,14 +410,6 @@ impl Hub {
             scratch: Vec::new(),
             clock_off_us: self.clock_off_us,
         })
-    }
-
-    /// Flips one bit of the image in a channel's slot, as an ageing cell would.
-    pub fn decay_staged(&mut self, channel: u8, offset: u32, bit: u8) {
-        let image = self.slot_of(channel).and_then(|slot| self.slots[slot].record.image.as_ref());
-        if let Some(image) = image {
-            self.board.bank(image.bank).decay(&mut self.board.flash, offset, bit);
-        }
     }
 
     /// Puts a file into a channel's slot as if the head-end had sent it, and verifies it at once.

@@ -43,6 +43,27 @@ pub(crate) enum Message {
     AskChallenge,
 }
 
+impl Message {
+    /// Returns the ZCL status that it carries.
+    pub(super) fn status(&self) -> Option<ZclStatus> {
+        match self {
+            Message::Block { .. } => Some(ZclStatus::Success),
+            Message::Wait { .. } => Some(ZclStatus::WaitForData),
+            Message::Abort => Some(ZclStatus::Abort),
+            Message::Default { status, .. } => Some(*status),
+            Message::Query(response) | Message::DeviceSpecific(response) => Some(match response {
+                QueryNextImageResponse::Success { .. } => ZclStatus::Success,
+                QueryNextImageResponse::Other(status) => *status,
+            }),
+            Message::Notify(_)
+            | Message::End(_)
+            | Message::Fragment { .. }
+            | Message::ReadVersion
+            | Message::AskChallenge => None,
+        }
+    }
+}
+
 impl Hub {
     /// Appends a frame.
     pub(super) fn emit(&self, outgoing: Outgoing, out: &mut Vec<u8>) {

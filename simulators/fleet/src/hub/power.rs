@@ -35,6 +35,24 @@ impl Hub {
         self.clock_off_us = self.clock_off_us.saturating_add(signed);
     }
 
+    /// Flips one bit of flash, as an ageing cell would.
+    pub fn decay(&mut self, place: FlashPlace, offset: u32, bit: u8) {
+        self.board.decay(place, offset, bit);
+    }
+
+    /// Flips one bit of the running image, as an ageing cell would.
+    pub fn decay_running(&mut self, offset: u32, bit: u8) {
+        self.board.decay_running(offset, bit);
+    }
+
+    /// Flips one bit of the image in a channel's slot, as an ageing cell would.
+    pub fn decay_staged(&mut self, channel: u8, offset: u32, bit: u8) {
+        let image = self.slot_of(channel).and_then(|slot| self.slots[slot].record.image.as_ref());
+        if let Some(image) = image {
+            self.board.bank(image.bank).decay(&mut self.board.flash, offset, bit);
+        }
+    }
+
     /// Flips one bit of the images that the hub holds for others, as an ageing cell would; `drawn` says which. Returns
     /// whether it holds any; what runs, or is being tried, is left alone.
     pub(crate) fn rot(&mut self, drawn: u64) -> bool {

@@ -75,8 +75,7 @@ impl Hub {
         image: &SlotImage,
         wrong: &BTreeSet<u32>,
     ) -> Result<(), FlashError> {
-        let bank = self.board.bank(image.bank);
-        bank.clear_units(&mut self.board.flash, pool, image.size, wrong)?;
+        self.board.clear_units(pool, image.bank, image.size, wrong)?;
         self.restore_bitmap(slot);
         self.counters.blocks_cleared += wrong.len() as u64;
         Ok(())

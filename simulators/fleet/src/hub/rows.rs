@@ -13,11 +13,13 @@ const SILENT_AFTER: Duration = Duration::from_secs(4 * 3600);
 
 impl Hub {
     /// Returns the rows as the head-end reads them: the hub itself on channel 0, then its devices.
-    pub(super) fn han_status(&self, now: Moment) -> Vec<HanDeviceStatus> {
+    pub(super) fn han_status(&mut self, now: Moment) -> Vec<HanDeviceStatus> {
         let devices = self.slots.iter().filter_map(|slot| Some((slot, slot.record.device.as_ref()?)));
         let mut rows = Vec::with_capacity(1 + self.slots.len());
         rows.push(self.own_row());
         rows.extend(devices.map(|(slot, device)| self.row(now, slot, device)));
+        self.counters.said.own_row(rows[0].state);
+        rows[1..].iter().for_each(|row| self.counters.said.row(row.state));
         rows
     }
 

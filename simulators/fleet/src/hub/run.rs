@@ -1,6 +1,6 @@
 //! A run of blocks on the hub's side: to whom it streams plainly, and how it stands after many blocks at once.
 
-use wire::{HanState, ImageBlockResponse, ImageKey, OtaCommand, ZclFrame};
+use wire::{HanState, ImageBlockResponse, ImageKey, OtaCommand, ZclFrame, ZclStatus};
 
 use super::Hub;
 use super::outgoing::MAX_BLOCK_LEN;
@@ -45,6 +45,7 @@ impl Hub {
         let blocks = u64::from(run.blocks);
         let bytes = blocks * answer_len(&run.key, run.block_len);
         self.counters.blocks_served += blocks;
+        self.counters.said.status(ZclStatus::Success);
         self.counters.han_frames += blocks;
         self.counters.han_bytes += bytes;
         bytes

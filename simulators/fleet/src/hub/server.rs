@@ -19,6 +19,7 @@ use super::peer::{Notice, Page};
 use super::slot::DeviceRecord;
 use crate::bank::BankId;
 use crate::flash::FlashError;
+use crate::said::Act;
 use crate::sector_pool::SectorPool;
 use crate::security_log::TransferOutcome;
 use crate::utc::zcl_time;
@@ -34,7 +35,7 @@ const NOTICE_AGAIN: Duration = Duration::from_secs(60);
 const JUST_NOW: Duration = Duration::from_secs(10);
 
 /// The pace of a page whose request names none, so that a zero spacing does not become one burst.
-const SHORTEST_SPACING: Duration = Duration::from_millis(1);
+pub(crate) const SHORTEST_SPACING: Duration = Duration::from_millis(1);
 
 const IMAGE_BLOCK_REQUEST: u8 = 0x03;
 const IMAGE_PAGE_REQUEST: u8 = 0x04;
@@ -214,6 +215,7 @@ impl Hub {
         }
         let pace_ms = self.pace_ms();
         if request.minimum_block_period_ms.is_some_and(|own_ms| own_ms < pace_ms) {
+            self.counters.said.act(Act::Throttle);
             let time = zcl_time(self.clock(now));
             let wait =
                 Message::Wait { current_time: time, request_time: time, minimum_block_period_ms: pace_ms };

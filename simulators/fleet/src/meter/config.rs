@@ -9,6 +9,7 @@ use crate::attacks::AttackCounts;
 use crate::board::BootFault;
 use crate::edges::Edges;
 use crate::flash::{FlashFaults, FlashLayout};
+use crate::said::Said;
 
 /// How a device on the HAN behaves towards its radio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,4 +143,6 @@ pub struct MeterCounters {
     pub attacks: AttackCounts,
     /// Which steps of its life cycle it has taken, by the numbers of its stages.
     pub edges: Edges,
+    /// Which ZCL statuses it has sent.
+    pub said: Said,
 }

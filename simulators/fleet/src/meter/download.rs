@@ -230,6 +230,7 @@ impl Meter {
     pub(super) fn discard_spare(&mut self, pool: &mut SectorPool) -> Result<(), FlashError> {
         self.download = None;
         self.permit = None;
+        self.counters.edges.take(self.stage as u8, Stage::Normal as u8);
         self.stage = Stage::Normal;
         self.timer = None;
         self.awaiting = false;
@@ -410,7 +411,7 @@ impl Meter {
     ) -> Result<(), FlashError> {
         let unit = self.mark_unit();
         let wrong: BTreeSet<u32> = (block.start / unit..block.end.div_ceil(unit)).collect();
-        self.board.bank(spare.bank).clear_units(&mut self.board.flash, pool, spare.size, &wrong)?;
+        self.board.clear_units(pool, spare.bank, spare.size, &wrong)?;
         let offset = self.resume_offset(spare);
         if let Some(download) = &mut self.download {
             download.return_to(offset);

@@ -38,11 +38,12 @@ use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
 use wire::{ImageKey, OtaCommand, ZclFrame, ZclStatus};
 
-use crate::board::{Board, BoardPlan};
+use crate::board::{Board, BoardHistory, BoardPlan};
 use crate::boot::ActivationOutcome;
 use crate::device_trust::{DeviceTrust, Permit};
 use crate::flash::{FlashError, FlashFault, FlashPlace};
 use crate::record::RecordLog;
+use crate::said::Act;
 use crate::sector_pool::SectorPool;
 use crate::security_log::SecurityEntry;
 
@@ -252,8 +253,25 @@ impl Meter {
         let Some(outgoing) = self.outbox.pop_front() else {
             return false;
         };
+        self.note_statuses(&outgoing.message);
         outgoing.emit(|list| self.read_attributes(list), out);
         true
+    }
+
+    /// Notes which ZCL statuses are sent.
+    fn note_statuses(&mut self, message: &Message) {
+        match message {
+            Message::End { status, .. } | Message::Default { status, .. } => {
+                self.counters.said.status(*status);
+            }
+            Message::Attributes(list) => {
+                for record in self.read_attributes(list) {
+                    self.counters.said.status(record.result.err().unwrap_or(ZclStatus::Success));
+                }
+            }
+            Message::Page(_) => self.counters.said.act(Act::Page),
+            Message::Query(_) | Message::Block(_) | Message::Challenge(_) => {}
+        }
     }
 
     /// Returns when [`Meter::advance`] has something to do.
@@ -300,6 +318,11 @@ impl Meter {
 
     pub(crate) fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// Returns what the meter's board has been through.
+    pub fn history(&self) -> BoardHistory {
+        self.board.history()
     }
 
     /// Returns what happened so far.

@@ -33,6 +33,7 @@ enum Deck {
     Gas = 5,
     Display = 6,
     Storm = 7,
+    Wear = 8,
 }
 
 /// What is wrong in a home, as it is dealt.
@@ -78,6 +79,7 @@ pub(crate) fn draw_homes(spec: &WorldSpec, seed: u64) -> Vec<HomePlan> {
         gas: dealer.deal(Deck::Gas, &[spec.gas_share.value()]),
         display: dealer.deal(Deck::Display, &[spec.display_share.value()]),
         storm: dealer.deal(Deck::Storm, &[spec.faults.storm_hubs_share.value()]),
+        wear: dealer.deal(Deck::Wear, &[spec.faults.worn_flash_share.value()]),
     };
     let profiles: Vec<Arc<LinkProfile>> = spec.links.iter().map(|link| Arc::new(link.profile())).collect();
     let unreachable: Vec<Arc<LinkProfile>> = spec
@@ -104,6 +106,7 @@ struct Cards {
     has_gas: bool,
     has_display: bool,
     storms: bool,
+    wears: bool,
 }
 
 struct Decks {
@@ -114,6 +117,7 @@ struct Decks {
     gas: Vec<u8>,
     display: Vec<u8>,
     storm: Vec<u8>,
+    wear: Vec<u8>,
 }
 
 impl Decks {
@@ -142,6 +146,7 @@ impl Decks {
             has_gas: self.gas[home] == 0,
             has_display: self.display[home] == 0,
             storms: self.storm[home] == 0,
+            wears: self.wear[home] == 0,
         }
     }
 }
@@ -245,6 +250,7 @@ fn draw_home(spec: &WorldSpec, seed: u64, index: u32, cards: &Cards, link: Arc<L
         evidence: cards.evidence,
         is_unreachable: link.reach == Reach::Never,
         storms: cards.storms,
+        wears: cards.wears,
         devices,
     };
     HomePlan { record, link, outage_phase }

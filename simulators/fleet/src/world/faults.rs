@@ -115,6 +115,8 @@ pub struct FaultSpec {
     pub hub_swaps_per_day: PerDay,
     /// How often a bit flips in the flash of a device, within an image that it holds and does not run.
     pub flash_bit_flips_per_day: PerDay,
+    /// Homes in which a sector of one device's flash is worn out, or soon will be. It stays worn when all else calms down.
+    pub worn_flash_share: Share,
 }
 
 /// Reads the table and checks that keys which need one another came together.

@@ -35,9 +35,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("device.hub.block_bytes", "0", "(`block_bytes`: bytes)"),
     ("device.hub.minimum_block_period_ms", "-1", "(`minimum_block_period_ms`: milliseconds)"),
     ("device.electricity.block_bytes", "300", "from 1 to 255 (`block_bytes`: bytes)"),
+    ("device.electricity.page_bytes", "0", "a whole number from 1 to 65535 (`page_bytes`: bytes)"),
     ("device.electricity.block_period_ms", "-1", "milliseconds"),
     ("device.electricity.query_interval_s", "0", "(`query_interval_s`: seconds)"),
     ("device.gas.block_bytes", "0", "from 1 to 255 (`block_bytes`: bytes)"),
+    ("device.gas.page_bytes", "70000", "a whole number from 1 to 65535 (`page_bytes`: bytes)"),
     ("device.gas.block_period_ms", "true", "milliseconds"),
     ("device.gas.wake_interval_s", "0", "(`wake_interval_s`: seconds)"),
     ("device.gas.blocks_per_wake", "0", "(`blocks_per_wake`: blocks of block_bytes)"),
@@ -47,6 +49,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("device.gas.battery.wake_nah", "-1", "(`wake_nah`: nanoampere-hours)"),
     ("device.gas.battery.block_nah", "-1", "(`block_nah`: nanoampere-hours)"),
     ("device.display.block_bytes", "0", "from 1 to 255 (`block_bytes`: bytes)"),
+    ("device.display.page_bytes", "\"all\"", "(`page_bytes`: bytes)"),
     ("device.display.block_period_ms", "-1", "milliseconds"),
     ("device.display.query_interval_s", "0", "(`query_interval_s`: seconds)"),
     ("standing.active_share", "1.1", "a share between 0 and 1"),
@@ -95,6 +98,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("faults.meter_swaps_per_day", "-0.1", "between 0 and 1440 times a day"),
     ("faults.hub_swaps_per_day", "-0.1", "between 0 and 1440 times a day"),
     ("faults.flash_bit_flips_per_day", "1441", "between 0 and 1440 times a day"),
+    ("faults.worn_flash_share", "1.1", "a share between 0 and 1"),
     ("campaign.pilot_share", "1.1", "a share between 0 and 1"),
     ("campaign.wave_shares", "[0.5, 1.1]", "a share between 0 and 1"),
     ("campaign.success_threshold", "1.1", "(`success_threshold`: a share between 0 and 1)"),
@@ -153,6 +157,10 @@ fn full() -> String {
     for model in ["hub", "display"] {
         let header = format!("[device.{model}.model]\n");
         text = text.replacen(&header, &format!("{header}image_bytes = 5000\n"), 1);
+    }
+    for kind in ["electricity", "gas", "display"] {
+        let header = format!("[device.{kind}]\n");
+        text = text.replacen(&header, &format!("{header}page_bytes = 512\n"), 1);
     }
     let battery =
         "[device.gas.battery]\ncharge_mah = 2\nlow_mah = 1\nreserve_mah = 0\nwake_nah = 1\nblock_nah = 1\n";

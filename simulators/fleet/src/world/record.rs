@@ -177,6 +177,8 @@ pub struct HomeRecord {
     pub is_unreachable: bool,
     /// Whether its hub is of the model that storms.
     pub storms: bool,
+    /// Whether a sector of one device's flash is worn, which nobody knows.
+    pub wears: bool,
     /// Its devices; the hub first.
     pub devices: Vec<DeviceRecord>,
 }

@@ -137,6 +137,16 @@ fn blocks_are_of_a_size_that_is_sent() {
 }
 
 #[test]
+fn a_page_holds_a_block_at_least() {
+    for kind in ["electricity", "gas", "display"] {
+        let find = format!("[device.{kind}]\nblock_bytes = 40");
+        let put = format!("[device.{kind}]\npage_bytes = 39\nblock_bytes = 40");
+        let says = "at least the 40 bytes of `block_bytes`, found 39 (`page_bytes`: bytes)";
+        check_refused(STREET, (&find, &put), "page_bytes", &format!("device.{kind}.page_bytes"), says);
+    }
+}
+
+#[test]
 fn a_campaign_brings_a_newer_version() {
     for target in ["0x01020300", "0x01000000"] {
         let put = format!("target_version = {target}");

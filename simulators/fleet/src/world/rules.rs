@@ -126,6 +126,17 @@ fn check_devices(spec: &WorldSpec) -> Checked {
             format!("expected 1 to {MAX_HAN_BLOCK_LEN}, what a frame of the HAN carries, found {len}")
         })?;
     }
+    for (kind, page, len) in [
+        (DeviceKind::Electricity, device.electricity.page_bytes, device.electricity.block_bytes),
+        (DeviceKind::Gas, device.gas.page_bytes, device.gas.block_bytes),
+        (DeviceKind::Display, device.display.page_bytes, device.display.block_bytes),
+    ] {
+        let Some(page) = page else { continue };
+        let path = format!("device.{}.page_bytes", table_of(kind));
+        demand(page.get() >= len.get().into(), &path, || {
+            format!("expected at least the {len} bytes of `block_bytes`, found {page}")
+        })?;
+    }
     let battery = &device.gas.battery;
     demand(battery.reserve_mah <= battery.charge_mah, "device.gas.battery.reserve_mah", || {
         format!(

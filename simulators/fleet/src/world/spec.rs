@@ -20,7 +20,7 @@ use firmware_image::{
     FileVersion, HardwareRange, HardwareVersion, ImageIdentity, ImageType, ManufacturerCode,
 };
 use serde::Deserialize;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 use transfer_engine::Moment;
 
@@ -293,7 +293,7 @@ pub struct HubSpec {
     pub model: DeviceSpec,
     /// Block size it offers in DLMS image transfer.
     pub block_bytes: NonZeroU32,
-    /// Pause it asks of meters between two block requests.
+    /// Pause it asks of meters between two block requests, and leaves between two blocks of a page.
     pub minimum_block_period_ms: u32,
 }
 
@@ -305,7 +305,10 @@ pub struct ElectricitySpec {
     pub model: DeviceSpec,
     /// Bytes that it asks for at a time.
     pub block_bytes: std::num::NonZeroU8,
-    /// Its own pause between two block requests.
+    /// Bytes that it asks for with one page request, which the hub answers with one block after another; absent for a
+    /// device that asks for each block.
+    pub page_bytes: Option<NonZeroU16>,
+    /// Its own pause between two block requests, or between two blocks of a page.
     pub block_period_ms: u32,
     /// How often it asks the hub for a new image on its own.
     pub query_interval_s: NonZeroU32,
@@ -319,11 +322,13 @@ pub struct GasSpec {
     pub model: DeviceSpec,
     /// Bytes that it asks for at a time.
     pub block_bytes: std::num::NonZeroU8,
-    /// Its own pause between two block requests.
+    /// Bytes that it asks for with one page request; absent for a device that asks for each block.
+    pub page_bytes: Option<NonZeroU16>,
+    /// Its own pause between two block requests, or between two blocks of a page.
     pub block_period_ms: u32,
     /// From one waking to the next.
     pub wake_interval_s: NonZeroU32,
-    /// Blocks that it asks for before it sleeps again.
+    /// Blocks that it asks for before it sleeps again; a page counts as one, so that it brings more in each wake.
     pub blocks_per_wake: NonZeroU32,
     /// Its battery.
     #[serde(default, deserialize_with = "battery")]

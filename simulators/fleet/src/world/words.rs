@@ -3,6 +3,7 @@
 /// How the reader of values calls what it expects, and how we do.
 const EXPECTATIONS: &[(&str, &str)] = &[
     ("expected a nonzero u8", "expected a whole number from 1 to 255"),
+    ("expected a nonzero u16", "expected a whole number from 1 to 65535"),
     ("expected a nonzero u32", "expected a whole number from 1 to 4294967295"),
     ("expected a nonzero u64", "expected a whole number from 1 to 18446744073709551615"),
     ("expected u16", "expected a whole number from 0 to 65535"),

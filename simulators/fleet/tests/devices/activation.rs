@@ -268,7 +268,7 @@ fn a_bit_that_flips_between_verify_and_activate_stops_the_activation() {
 }
 
 #[test]
-fn the_hub_updates_itself() {
+pub fn the_hub_updates_itself() {
     let mut home = Home::usual();
     let file = Recipe::new(HUB_TYPE).signed();
     assert_eq!(home.stage(0, file.bytes()), ImageTransferStatus::VerificationSuccessful);

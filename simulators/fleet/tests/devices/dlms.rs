@@ -150,7 +150,7 @@ fn without_an_association_nothing_is_served_and_nothing_is_stored() {
 }
 
 #[test]
-fn associations_that_this_server_cannot_keep_are_refused() {
+pub fn associations_that_this_server_cannot_keep_are_refused() {
     let home = &mut hub_with_blocks_of_32();
     for (context, wants_authentication, diagnostic) in
         [(wire::ApplicationContext::Other, false, 2), (wire::ApplicationContext::LnNoCiphering, true, 11)]

@@ -147,7 +147,7 @@ fn a_meter_and_its_hub_are_updated_under_cipher() {
     assert_eq!(home.order_activation(0, &signed), AccessResult::Success, "the answer comes before the boot");
     home.run_minutes(5);
     assert_eq!(home.active_version(0), Ok(NEW.0.to_be_bytes().to_vec()));
-    each_once(&home.link.unwrap().counters);
+    each_once(&home.link.as_ref().unwrap().counters);
     assert_eq!(home.hub.counters().unbelieved_apdus, 0);
 }
 

@@ -74,7 +74,7 @@ fn an_image_that_does_not_verify_and_one_that_does_not_come_up_are_in_the_log() 
 }
 
 #[test]
-fn an_order_that_reached_no_device_is_in_the_log_of_its_hub_after_a_day() {
+pub fn an_order_that_reached_no_device_is_in_the_log_of_its_hub_after_a_day() {
     let gas = MeterKind::Gas { wake_interval: Duration::from_secs(1_800), blocks_per_wake: 1_000 };
     for (kind, event, code) in [
         (MeterKind::Electricity, SecurityEvent::MessageNotDelivered, 0x8F84),
@@ -101,7 +101,7 @@ fn an_order_that_reached_no_device_is_in_the_log_of_its_hub_after_a_day() {
 /// Without an image there is nothing to activate; the device says so to whoever reads its outcome, and the order is
 /// spent, so that it does not activate an image that comes later.
 #[test]
-fn an_order_without_an_image_ends_with_no_image_held() {
+pub fn an_order_without_an_image_ends_with_no_image_held() {
     let mut home = Home::usual();
     let digest = ImageDigest::of(b"an image that never came");
     for forged in [home.order_by(&image_key(), meter_eui(1), digest, 1), home.order(meter_eui(2), digest, 1)]
@@ -142,7 +142,7 @@ fn an_image_altered_before_its_order_ends_with_hash_mismatch() {
 }
 
 #[test]
-fn an_order_for_later_is_in_the_log_when_it_was_carried_out_and_when_not() {
+pub fn an_order_for_later_is_in_the_log_when_it_was_carried_out_and_when_not() {
     for altered in [false, true] {
         let mut home = Home::usual();
         let file = with_verified_meter(&mut home);

@@ -252,7 +252,7 @@ fn a_revocation_discards_what_waits_in_the_meter_and_voids_its_order() {
 }
 
 #[test]
-fn a_new_epoch_begins_to_count_again_and_the_old_orders_are_void() {
+pub fn a_new_epoch_begins_to_count_again_and_the_old_orders_are_void() {
     let mut home = rooted();
     let first = meter_file();
     release(&mut home, 1, &[&first]);

@@ -11,6 +11,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench; // one device, and what is said to it
+#[expect(dead_code, reason = "the swarm prints the head")]
+#[path = "../counts/mod.rs"]
+mod counts; // the table of counts
 mod device; // a meter or a hub, as the programme sees it
 mod flips; // one flipped bit, wherever it is, is found
 mod hub_talk; // what a head-end says to a hub

@@ -17,6 +17,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use crate::bench::Bench;
+use crate::counts::print_row;
 use crate::images::OrderDesk;
 use crate::scenes::{self, Scene};
 
@@ -228,14 +229,18 @@ fn no_cut_and_no_two_cuts_and_no_chain_of_cuts_spoil_a_device() {
         );
         total.add(&tally);
     }
-    let seconds = started.elapsed().as_secs();
-    println!("| suite | layouts | single cuts | double cuts | chains | bricks | seconds |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
     let Tally { singles, doubles, chains, .. } = total;
-    println!("| power cuts | {} | {singles} | {doubles} | {chains} | 0 | {seconds} |", scenes.len());
+    print_row("power cuts: flash layouts", scenes.len());
+    print_row("power cuts: at every operation, in three ways", singles);
+    print_row("power cuts: two in a row", doubles);
+    print_row("power cuts: chains of up to twenty", chains);
+    print_row("power cuts: bricks", 0);
     println!(
-        "flash operations of the updates: {}; distinct contents of flash: {}; cuts in chains: {}",
-        total.operations, total.distinct, total.chain_cuts
+        "flash operations of the updates: {}; distinct contents of flash: {}; cuts in chains: {}; {} seconds",
+        total.operations,
+        total.distinct,
+        total.chain_cuts,
+        started.elapsed().as_secs()
     );
     assert!(scenes.len() >= 24, "{} layouts", scenes.len());
     assert_eq!(singles, 3 * total.operations, "every operation is cut in three ways");

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use campaign::{Outcome, OutcomeClass};
 use firmware_image::Attack;
-use fleet::{Census, DeviceKind, Edges, FaultKind, SecurityEvent, Simulation};
+use fleet::{Census, DeviceKind, FaultKind, Simulation};
 use transfer_engine::SessionState;
 
 use crate::policy::Audit;
+use crate::sometimes::{Deeds, alert, table};
 
 /// The codes of the gate, and of the conductor, with which a world of ours can refuse.
 const REFUSALS: &[&str] = &[
@@ -56,44 +57,9 @@ const ATTACKS: &[Attack] = &[
     Attack::UntrustedKey,
 ];
 
-/// What security logs must say: images verified and refused, versions changed, a low battery, all four ways in which a
-/// transfer from hub to device ends, and how activations ended. Orders without an image, orders for later, worn flash,
-/// images altered at power on, and devices that nobody could tell their order for a day are left to the devices' tests.
-const ALERTS: &[&str] = &[
-    "0x8F72", "0x8F1C", "0x8F43", "0x8F1F", "0x0128 0", "0x0128 1", "0x0128 2", "0x0128 3", "0x00CA 0",
-    "0x00CA 2", "0x00CA 3",
-];
-
 /// What is wrong with devices from the beginning and nobody knows.
 const TROUBLES: &[&str] =
     &["AlreadyCurrent", "DoesNotComeUp", "FailsLater", "FlashDefect", "LowBattery", "WrongHardware"];
-
-/// A meter's stages, by their numbers.
-const STAGES: [&str; 7] =
-    ["Normal", "Querying", "Downloading", "Verifying", "Reporting", "Waiting", "CountDown"];
-
-/// The steps of a meter's life cycle. Left out are those that need an image which goes bad in a meter's own flash, as its
-/// hub passes on no bad one: Reporting to Normal, Waiting to Normal, CountDown to Normal or Waiting. The devices' tests
-/// take them.
-const METER_STEPS: &[(u8, &[u8])] =
-    &[(0, &[1]), (1, &[0, 2, 3, 4, 5, 6]), (2, &[0, 3]), (3, &[4]), (4, &[5, 6]), (5, &[1, 6])];
-
-/// Image transfer status (IEC 62056-6-2), by its numbers.
-const STATUSES: [&str; 8] = [
-    "NotInitiated",
-    "Initiated",
-    "VerificationInitiated",
-    "VerificationSuccessful",
-    "VerificationFailed",
-    "ActivationInitiated",
-    "ActivationSuccessful",
-    "ActivationFailed",
-];
-
-/// The steps of a hub's slot. Left out are those that a single campaign does not take: a slot that has activated, or failed
-/// to, begins again with the next one; and one that verifies for milliseconds is not begun anew in them.
-const SLOT_STEPS: &[(u8, &[u8])] =
-    &[(0, &[1]), (1, &[0, 2]), (2, &[3, 4]), (3, &[0, 5]), (4, &[0, 1]), (5, &[6, 7])];
 
 /// What has happened.
 #[derive(Clone, Debug, Default)]
@@ -143,8 +109,9 @@ impl Coverage {
             note(format!("fault {}", kind.word()));
         }
         for entry in simulation.fleet().security_entries() {
-            note(format!("alert {}", alert_of(entry.event)));
+            note(alert(entry.event));
         }
+        let mut deeds = Deeds::default();
         for device in census.everybody() {
             if let Some(trouble) = device.trouble {
                 note(format!("trouble {trouble:?}"));
@@ -153,15 +120,27 @@ impl Coverage {
                 note(format!("attack {attack}"));
             }
             match device.kind {
-                DeviceKind::Hub => note_steps("slot", &STATUSES, device.edges, &mut note),
-                _ => note_steps("meter", &STAGES, device.edges, &mut note),
+                DeviceKind::Hub => deeds.add_hub(device.edges, device.said, device.history),
+                _ => deeds.add_device(device.edges, device.said, device.history),
             }
         }
+        deeds.words().into_iter().for_each(note);
     }
 
     /// Notes which rules stood alone in the way of a device.
     pub fn note_audit(&mut self, audit: &Audit) {
         self.words.extend(audit.alone.iter().map(|words| (words.clone(), 1)));
+    }
+
+    /// Returns how many of the things that should have happened did, and how many these are.
+    pub fn met(&self) -> (usize, usize) {
+        let asked = expected().len() + SessionState::ALL.len();
+        (asked - self.missed().len(), asked)
+    }
+
+    /// Returns what devices did that nobody is said to do, here or in the devices' tests.
+    pub fn unlisted(&self) -> Vec<&str> {
+        self.words.keys().map(String::as_str).filter(|what| table::is_unlisted(what)).collect()
     }
 
     /// Returns what should have happened and did not, in words.
@@ -175,7 +154,8 @@ impl Coverage {
     /// Returns what has happened that nobody expects, in words.
     pub fn unexpected(&self) -> Vec<String> {
         let expected = expected();
-        self.words.keys().filter(|what| !expected.contains(what)).cloned().collect()
+        let left = |what: &&String| !table::of_devices().any(|word| word == what.as_str());
+        self.words.keys().filter(|what| !expected.contains(what)).filter(left).cloned().collect()
     }
 
     /// Returns what has happened in the fewest seeds, and in how many.
@@ -186,31 +166,7 @@ impl Coverage {
     }
 }
 
-/// Names an entry of a security log by its code, and by what the code says it is.
-fn alert_of(event: SecurityEvent) -> String {
-    match event {
-        SecurityEvent::ActivationEnded(outcome) => format!("0x00CA {}", outcome.code()),
-        SecurityEvent::TransferEnded(outcome) => format!("0x0128 {}", outcome.code()),
-        other => format!("0x{:04X}", other.code()),
-    }
-}
-
-fn note_steps(who: &str, names: &[&str], edges: Edges, note: &mut impl FnMut(String)) {
-    for from in 0..names.len() as u8 {
-        for to in (0..names.len() as u8).filter(|to| *to != from && edges.has(from, *to)) {
-            note(step(who, names, from, to));
-        }
-    }
-}
-
-fn step(who: &str, names: &[&str], from: u8, to: u8) -> String {
-    format!("{who} {} to {}", names[usize::from(from)], names[usize::from(to)])
-}
-
 fn expected() -> Vec<String> {
-    let steps = |who, names: &'static [&str], table: &'static [(u8, &[u8])]| {
-        table.iter().flat_map(move |(from, next)| next.iter().map(move |to| step(who, names, *from, *to)))
-    };
     FaultKind::ALL
         .into_iter()
         .map(|kind| format!("fault {}", kind.word()))
@@ -224,10 +180,8 @@ fn expected() -> Vec<String> {
         .chain(DeviceKind::ALL.into_iter().map(|kind| format!("activated {}", kind.duis_name())))
         .chain(ALONE.iter().map(|words| format!("alone {words}")))
         .chain(REFUSALS.iter().map(|code| format!("refusal {code}")))
-        .chain(ALERTS.iter().map(|code| format!("alert {code}")))
         .chain(TROUBLES.iter().map(|trouble| format!("trouble {trouble}")))
         .chain(ATTACKS.iter().map(|attack| format!("attack {attack}")))
-        .chain(steps("meter", &STAGES, METER_STEPS))
-        .chain(steps("slot", &STATUSES, SLOT_STEPS))
+        .chain(table::of_swarm().map(str::to_owned))
         .collect()
 }

@@ -1,11 +1,13 @@
 //! A seed's plan: a small town with some of all faults, images, people who make mistakes, and a head-end that dies.
 
+mod faults; // what goes wrong by itself
+
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use campaign::{Command, Windows};
-use fleet::{DeviceKind, FaultSpec, PerDay, Share, WorldSpec};
+use fleet::{DeviceKind, FaultKind, Share, WorldSpec};
 use transfer_engine::Moment;
 
 use crate::dice::Dice;
@@ -14,6 +16,9 @@ const TOWN: &str = include_str!("../../../fleets/town.toml");
 
 /// How long devices may wait for a notice.
 pub const HOLD_LIMIT_DAYS: u16 = 3;
+
+/// One seed in so many has every kind of fault at once.
+const EVERYTHING_IN: u64 = 6;
 
 /// Everything that a seed decides.
 #[derive(Clone, Debug)]
@@ -93,7 +98,7 @@ impl Plan {
         scale(&mut spec, &mut dice);
         links(&mut spec, &mut dice);
         people(&mut spec, &mut dice);
-        spec.faults = faults(&mut dice);
+        spec.faults = faults::some(&mut dice);
         let hour = |count: u64| Duration::from_secs(3_600 * count);
         let images = images(&mut dice);
         let rooted = dice.one_in(3);
@@ -110,7 +115,7 @@ impl Plan {
         let evidence_withdrawal = dice.one_in(6).then(|| Duration::from_secs(dice.between(60, 40_000)));
         let commands = commands(&mut dice);
         spec.trouble.low_battery_share = dice.perhaps(50, 150);
-        spec.device.gas.battery.low_mah = spec.device.gas.battery.reserve_mah;
+        batteries(&mut spec, &images, &mut dice);
         if dice.one_in(4) {
             spec.campaign.soak_s = dice.between(3_600, 86_400) as u32;
             spec.trouble.fails_later_share = dice.perhaps(50, 150);
@@ -122,6 +127,12 @@ impl Plan {
         let twists = twists(&mut spec, &images, &mut dice);
         let activate_after = hours(&mut spec, &mut dice);
         let letters = letters(&spec, &mut dice);
+        habits(&mut spec, &mut dice);
+        let mut calm_after = calm_after;
+        if seed.is_multiple_of(EVERYTHING_IN) {
+            faults::everything(&mut spec, &mut dice);
+            calm_after = calm_after.max(hour(24));
+        }
         Plan {
             seed,
             spec,
@@ -137,6 +148,11 @@ impl Plan {
             commands,
             calm_after,
         }
+    }
+
+    /// Returns the kinds of fault that nothing in this plan brings about.
+    pub fn switched_off(&self) -> Vec<FaultKind> {
+        FaultKind::ALL.into_iter().filter(|kind| !faults::is_on(&self.spec, *kind)).collect()
     }
 
     /// Returns how long the campaign may go on after the calm: in each wave a device may wait for its staging, its home's
@@ -256,6 +272,38 @@ fn scale(spec: &mut WorldSpec, dice: &mut Dice) {
     campaign.han_deadline_s = nonzero(*pick(dice, &[7_200, 43_200, 172_800]));
 }
 
+/// Has low batteries be spent from the beginning, or just about when the image is there.
+fn batteries(spec: &mut WorldSpec, images: &[(DeviceKind, usize)], dice: &mut Dice) {
+    let battery = &mut spec.device.gas.battery;
+    battery.low_mah = battery.reserve_mah;
+    let image = images.iter().find(|(kind, _)| *kind == DeviceKind::Gas);
+    let Some((_, len)) = image.filter(|_| dice.one_in(2)) else { return };
+    // A milliampere-hour above the reserve, which pays for the blocks of the image and a little more.
+    battery.low_mah += 1;
+    let blocks = *len as u64 / u64::from(spec.device.gas.block_bytes.get());
+    battery.block_nah = 1_000_000 / (blocks + dice.between(20, 150)) as u32;
+    battery.wake_nah = battery.block_nah * dice.between(1, 20) as u32;
+}
+
+/// Lets devices fetch by pages, hubs throttle, and a few gas meters sleep for longer than a hub waits for them.
+fn habits(spec: &mut WorldSpec, dice: &mut Dice) {
+    let device = &mut spec.device;
+    let mut pages = |block: NonZeroU8, rarity| {
+        let page = dice.between(block.get().into(), 2_000) as u16;
+        NonZeroU16::new(page).filter(|_| dice.one_in(rarity))
+    };
+    device.electricity.page_bytes = pages(device.electricity.block_bytes, 4);
+    device.gas.page_bytes = pages(device.gas.block_bytes, 6);
+    device.display.page_bytes = pages(device.display.block_bytes, 4);
+    let period_ms = dice.between(20, 400) as u32;
+    device.hub.minimum_block_period_ms = if dice.one_in(4) { period_ms } else { 0 };
+    if dice.one_in(15) {
+        // One wake is enough for an image, and the next is too late for the order.
+        device.gas.wake_interval_s = nonzero(dice.between(90_000, 100_000));
+        device.gas.blocks_per_wake = nonzero(300);
+    }
+}
+
 /// Gives each link its faults, or not.
 fn links(spec: &mut WorldSpec, dice: &mut Dice) {
     let shares = [0.4, 0.2, 0.2, 0.2];
@@ -286,52 +334,6 @@ fn people(spec: &mut WorldSpec, dice: &mut Dice) {
     trouble.does_not_come_up_share = dice.perhaps(50, 150);
     trouble.flash_defect_share = dice.perhaps(100, 500);
     trouble.unreachable_share = dice.perhaps(50, 150);
-}
-
-fn faults(dice: &mut Dice) -> FaultSpec {
-    // One seed in ten has none of these at all.
-    if dice.one_in(10) {
-        return FaultSpec::default();
-    }
-    // Honest links let one corrupted datagram in 65,536 pass; nobody would see that here, so these are much worse, and in
-    // some seeds hardly anything can be believed.
-    let is_garbled = dice.one_in(12);
-    let corrupted = if is_garbled { dice.share(100, 300) } else { dice.perhaps(2, 60) };
-    let undetected = if is_garbled { dice.share(500, 1_000) } else { dice.perhaps(50, 500) };
-    let restless = if dice.one_in(8) { 96 } else { 24 };
-    let storm_hubs_share = dice.perhaps(100, 400);
-    let storms = storm_hubs_share > Share::NONE;
-    FaultSpec {
-        reordered_per_datagram: dice.perhaps(5, 100),
-        reorder_most_ms: dice.between(100, 20_000) as u32,
-        corrupted_per_datagram: corrupted,
-        undetected_per_corrupted: undetected,
-        half_open_per_day: dice.perhaps_per_day(2, 12),
-        half_open_s: dice.between(60, 3_600) as u32,
-        cell_congestion_per_day: dice.perhaps_per_day(2, 12),
-        cell_congestion_s: dice.between(600, 7_200) as u32,
-        cell_congestion_rate_share: dice.share(20, 500),
-        rate_collapse_per_day: dice.perhaps_per_day(2, 12),
-        rate_collapse_s: dice.between(600, 7_200) as u32,
-        rate_collapse_rate_share: dice.share(10, 300),
-        hub_reboots_per_day: dice.perhaps_per_day(1, 24),
-        meter_reboots_per_day: dice.perhaps_per_day(1, restless),
-        power_cuts_per_day: dice.perhaps_per_day(1, 12),
-        power_cut_most_s: dice.between(5, 7_200) as u32,
-        activation_answers_lost_per_answer: dice.perhaps(100, 1_000),
-        supplier_changes_per_day: dice.perhaps_per_day(1, 6),
-        storm_hubs_share,
-        storm_model: storms.then(|| "Lantern CH0".to_owned()),
-        storms_per_day: if storms { dice.perhaps_per_day(2, 24) } else { PerDay::NEVER },
-        storm_s: dice.between(300, 7_200) as u32,
-        storm_length_factor: 100,
-        clock_off_most_s: if dice.one_in(4) { 90 * 86_400 } else { 0 },
-        clock_jumps_per_day: dice.perhaps_per_day(1, 6),
-        clock_jump_most_s: dice.between(60, 2 * 86_400) as u32,
-        meter_swaps_per_day: dice.perhaps_per_day(1, 2),
-        hub_swaps_per_day: dice.perhaps_per_day(1, 2),
-        flash_bit_flips_per_day: dice.perhaps_per_day(1, 6),
-    }
 }
 
 fn images(dice: &mut Dice) -> Vec<(DeviceKind, usize)> {
