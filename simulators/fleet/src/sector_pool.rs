@@ -19,8 +19,8 @@ use crate::device_trust::{AcceptedImage, RefusedImage, TrustMark};
 /// How many images the pool remembers. A world has a handful; past the bound it forgets and recomputes.
 const REMEMBERED_IMAGES: usize = 256;
 
-/// How many orders the pool remembers: those under way in a few thousand homes.
-const REMEMBERED_ORDERS: usize = 4_096;
+/// How many orders the pool remembers, so that those under way in the ten thousand homes of a region are verified once.
+const REMEMBERED_ORDERS: usize = 1 << 16;
 
 /// One in so many remembered answers is worked out again: at 241 kB an image that costs a device about a microsecond
 /// each, and a campaign of a thousand devices is sampled a dozen times.
