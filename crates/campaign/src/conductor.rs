@@ -60,7 +60,7 @@ use crate::papers::ChainPapers;
 use crate::record::Record;
 use crate::stage::Stage;
 use crate::state::CampaignState;
-use activation::Doubt;
+use activation::{Doubt, Told};
 use approvals::Approval;
 use budgets::Agreed;
 use hours::Hours;
@@ -157,7 +157,7 @@ struct Errand {
     fetching: Option<Fetching>,
     /// The record that must be durable before anything is done for it, counted as [`Conductor::recorded`] counts.
     awaits: u64,
-    activation_sent: bool,
+    told: Told,
     /// Why it is not told again, since the gate was last asked about that.
     withdrawn: Option<String>,
     /// The engine is bringing its image to its hub.

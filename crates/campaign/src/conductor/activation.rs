@@ -17,7 +17,23 @@ pub(super) enum Doubt {
     Unanswered,
 }
 
+/// How far a device has been told to activate its image, as far as its hub has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    #[default]
+    Nothing,
+    /// The engine has the order, and no answer yet.
+    OnItsWay,
+    /// The hub has taken it.
+    Accepted,
+}
+
 impl Errand {
+    /// Says whether an order was handed over, whatever became of it.
+    pub(super) fn is_told(&self) -> bool {
+        self.told != Told::Nothing
+    }
+
     /// Notes that it is not known whether the device was told: the first look that finds it idle has it told again.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
         self.in_doubt = Some(doubt);
@@ -82,7 +98,7 @@ impl Conductor {
         let signed = order.sign(&self.settings.order_key).expect("a key in memory signs");
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
-            errand.activation_sent = true;
+            errand.told = Told::OnItsWay;
             if errand.in_doubt.take() == Some(Doubt::Interrupted) {
                 errand.held_at = Some(now);
             }
@@ -97,6 +113,9 @@ impl Conductor {
     pub(super) fn on_activation_accepted(&mut self, now: Moment, hub: HubId, device: Eui64) {
         if let Some((campaign, Stage::Ordered)) = self.under_way(device) {
             tracing::debug!(%campaign, %device, "activation accepted");
+            if let Some(errand) = self.errands.get_mut(&device) {
+                errand.told = Told::Accepted;
+            }
             self.watch(now, hub);
         }
     }

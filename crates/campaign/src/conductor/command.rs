@@ -158,7 +158,7 @@ impl Conductor {
 
     /// Hands over one of them, if the gate still allows the device.
     fn hand_over_late(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
-        if self.errands.get(&device).is_none_or(|errand| errand.activation_sent) {
+        if self.errands.get(&device).is_none_or(|errand| errand.is_told()) {
             return;
         }
         let verdict = self.judge_again(now, campaign, device);
@@ -175,7 +175,7 @@ impl Conductor {
         if !self.may_activate(now, campaign) {
             return;
         }
-        if self.errands.get(&device).is_some_and(|errand| !errand.activation_sent) {
+        if self.errands.get(&device).is_some_and(|errand| !errand.is_told()) {
             self.hand_over_late(now, campaign, device);
             return;
         }

@@ -7,7 +7,7 @@ use ledger::Entry;
 use thiserror::Error;
 use transfer_engine::Moment;
 
-use super::activation::Doubt;
+use super::activation::{Doubt, Told};
 use super::{Conductor, Due};
 use crate::order::CampaignId;
 use crate::phase::Phase;
@@ -73,7 +73,7 @@ impl Conductor {
                     self.orders.insert(order.device, memory);
                     if let Some(errand) = self.errands.get_mut(&order.device) {
                         // It may have been sent before the crash: look before anything is repeated.
-                        errand.activation_sent = true;
+                        errand.told = Told::OnItsWay;
                         errand.doubt(Doubt::Interrupted);
                     }
                 }

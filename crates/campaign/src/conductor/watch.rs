@@ -9,7 +9,7 @@ use firmware_image::{Eui64, FileVersion};
 use transfer_engine::{HubId, Moment, Task};
 use wire::{HanDeviceStatus, HanState};
 
-use super::Conductor;
+use super::{Conductor, Errand, Told};
 use crate::order::CampaignId;
 use crate::stage::{Outcome, Stage};
 
@@ -32,7 +32,7 @@ impl Conductor {
         let devices: Vec<(u8, Eui64)> =
             entry.channels.iter().map(|(channel, device)| (*channel, *device)).collect();
         let mut han = false;
-        let mut itself = false;
+        let mut itself = None;
         for (channel, device) in devices {
             let Some((campaign, stage)) = self.under_way(device) else { continue };
             if self.is_overdue(now, &campaign, device, stage) {
@@ -41,14 +41,14 @@ impl Conductor {
             // Of a hub itself too: its row says whether it is the one we mean.
             han |= !matches!(stage, Stage::Planned | Stage::Instructed);
             // One that was told nothing yet still runs what it ran.
-            let told = self.errands.get(&device).is_some_and(|errand| errand.activation_sent);
-            itself |= stage == Stage::Ordered && channel == 0 && told;
+            let told = self.errands.get(&device).is_some_and(Errand::is_told);
+            itself = itself.or((stage == Stage::Ordered && channel == 0 && told).then_some(device));
         }
         if han {
             self.assign(now, hub, Task::ReadHanStatus, 0);
         }
-        if itself {
-            self.assign(now, hub, Task::ReadVersion { channel: 0 }, 0);
+        if let Some(device) = itself {
+            self.read_back(now, hub, device, 0);
         }
     }
 
@@ -80,7 +80,7 @@ impl Conductor {
         }
         let since = errand.held_at.map_or(reached, |held_at| held_at.max(reached));
         let limit = Duration::from_secs(u64::from(limit_s));
-        let handed_over = errand.activation_sent && errand.in_doubt.is_none();
+        let handed_over = errand.is_told() && errand.in_doubt.is_none();
         let is_ours = stage == Stage::Delivered || (stage == Stage::Ordered && !handed_over);
         let since =
             policy.activate_not_before.moment().filter(|_| is_ours).map_or(since, |due| due.max(since));
@@ -242,7 +242,7 @@ impl Conductor {
     fn on_idle_look(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
         errand.idle_looks = errand.idle_looks.saturating_add(1);
-        if errand.idle_looks >= IDLE_LOOKS || !errand.activation_sent {
+        if errand.idle_looks >= IDLE_LOOKS || !errand.is_told() {
             self.tell_again(now, campaign, device);
         }
     }
@@ -278,7 +278,8 @@ impl Conductor {
                 self.tell_again(now, &campaign, device);
                 self.watch(now, hub);
             }
-            Some(running) if channel == 0 => {
+            // As long as the order is on its way, old firmware is what it should run.
+            Some(running) if channel == 0 && errand.told == Told::Accepted => {
                 errand.idle_looks = errand.idle_looks.saturating_add(1);
                 if errand.idle_looks >= OLD_VERSION_LOOKS {
                     let reason = "the hub came back with its old firmware".to_owned();

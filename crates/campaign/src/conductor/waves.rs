@@ -179,7 +179,7 @@ impl Conductor {
     ) {
         self.record(now, campaign, record, None);
         // A device that may have had its activation is not called off: what it runs is still read back.
-        let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.activation_sent);
+        let sent = |device: &Eui64| self.errands.get(device).is_some_and(|errand| errand.is_told());
         let pending = self.pending(campaign, |_| true).into_iter().map(|(device, _)| device);
         let pending: Vec<Eui64> = pending.filter(|one| !sent(one)).collect();
         self.waiting.retain(|(_, act)| match act {

@@ -89,11 +89,10 @@ pub struct Meter {
     next_wake: Moment,
     listen_until: Moment,
     requests_left: u32,
-    /// When the firmware falls silent; it has when this is past.
+    /// When the firmware falls silent, and from when on it silences others, if nobody was told yet.
     silent_from: Moment,
-    is_silent: bool,
-    /// From when on it silences others; nobody was told yet.
     silences_from: Option<Moment>,
+    is_silent: bool,
     minimum_block_period: Duration,
     transaction: u8,
     outbox: VecDeque<Outgoing>,

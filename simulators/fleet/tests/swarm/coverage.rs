@@ -58,8 +58,15 @@ const ATTACKS: &[Attack] = &[
 ];
 
 /// What is wrong with devices from the beginning and nobody knows.
-const TROUBLES: &[&str] =
-    &["AlreadyCurrent", "DoesNotComeUp", "FailsLater", "FlashDefect", "LowBattery", "WrongHardware"];
+const TROUBLES: &[&str] = &[
+    "AlreadyCurrent",
+    "DoesNotComeUp",
+    "FailsLater",
+    "FlashDefect",
+    "LowBattery",
+    "SilencesOthers",
+    "WrongHardware",
+];
 
 /// What has happened.
 #[derive(Clone, Debug, Default)]

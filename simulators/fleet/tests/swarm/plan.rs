@@ -119,6 +119,7 @@ impl Plan {
         if dice.one_in(4) {
             spec.campaign.soak_s = dice.between(3_600, 86_400) as u32;
             spec.trouble.fails_later_share = dice.perhaps(50, 150);
+            spec.trouble.silences_others_share = dice.perhaps(50, 150);
         }
         if dice.one_in(2) {
             // Meters that ask all the time are asked to activate while they do.
