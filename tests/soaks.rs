@@ -147,6 +147,22 @@ fn meters_ran_well_after_their_update_and_the_gas_readings_of_their_homes_stoppe
     assert!(reasons(simulation.state(), Outcome::Activated).is_empty());
 }
 
+/// Who is asked at one look is heard of at the next: a soak shorter than two looks called whole streets unhealthy.
+#[test]
+fn a_soak_shorter_than_the_time_between_looks_blames_nobody() {
+    for (look_s, soak_s) in [(300, 120), (300, 300), (300, 450), (60, 30), (60, 120), (1_800, 3_600)] {
+        let mut spec = world(STREET, 20);
+        (spec.trouble, spec.display_share) = (no_trouble(), ALL);
+        let mut set = rehearsal(&spec, SEED);
+        (set.order.policy.poll_interval_s, set.order.policy.soak_s) = (look_s, soak_s);
+        let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
+        simulation.run(LIMIT, |_, _| {}).expect("it ends");
+        let unhealthy = reasons(simulation.state(), Outcome::Unhealthy);
+        assert!(unhealthy.is_empty(), "a look in {look_s} s, a soak of {soak_s} s: {unhealthy:?}");
+        assert_eq!(simulation.state().phase, Phase::Finished);
+    }
+}
+
 /// A hub forgets whom it has heard when it starts with its new firmware: the order's record does not, and the hub asks.
 #[test]
 fn a_hub_is_a_success_when_it_hears_its_home_again_after_its_update() {

@@ -129,8 +129,9 @@ pub struct CampaignPolicy {
     /// `unhealthy` if it leaves the target meanwhile, or if it, or another device of its home that was well before, is not
     /// heard of within `activation_deadline_s` after.
     pub soak_s: u32,
-    /// How long ago the hub of a device may last have heard it, and the others of its home, when its soak is over, seconds.
-    /// Gas meters wake every half hour; the others are asked. Where the soak is shorter, that holds instead.
+    /// How long ago the hub of a device may last have heard it, and the others of its home, when its soak is over, seconds, but
+    /// never less than two looks and the half hour that a gas meter sleeps; the others are asked. A soak that is shorter finds
+    /// nobody silent.
     pub silent_after_s: u32,
     /// Which kinds of devices wait for which in a home: one of a kind named later is instructed when all those of kinds named
     /// earlier have come to run the target, and ends as `held_back` if one of them failed. Kinds that are not named, and
@@ -192,8 +193,8 @@ impl Default for CampaignPolicy {
 /// hour a hub that is out of reach, or too slow, is found out, so that no device is tried for ever.
 const WINDOW_MIN: u16 = 60;
 
-/// The shortest time after which a device may count as silent, seconds: a look and its answer take as long.
-const LATELY_S: u32 = 60;
+/// The shortest time after which a device may count as silent, seconds: a gas meter sleeps for as long.
+const LATELY_S: u32 = 1_800;
 
 /// The largest weight: a thousandth is the least share that anybody would name.
 const WEIGHT_MAX: u16 = 1_000;
@@ -237,8 +238,8 @@ impl CampaignPolicy {
             return fault("poll_interval_s", None, what, "at least 1", &self.poll_interval_s);
         }
         if self.silent_after_s < LATELY_S {
-            let what = "nobody is heard of so often";
-            return fault("silent_after_s", None, what, "at least 60", &self.silent_after_s);
+            let what = "a gas meter is not heard of so often";
+            return fault("silent_after_s", None, what, "at least 1800", &self.silent_after_s);
         }
         if !(1..=WEIGHT_MAX).contains(&self.weight) {
             return fault("weight", None, "no weight", "1 to 1000", &self.weight);
@@ -302,7 +303,7 @@ mod tests {
         for key in ["open_next_at", "success_threshold", "failure_threshold", "weight"] {
             assert_eq!(fault(key, 1_001.into()), (key, None, "1001".to_owned()));
         }
-        assert_eq!(fault("silent_after_s", 59.into()), ("silent_after_s", None, "59".to_owned()));
+        assert_eq!(fault("silent_after_s", 1_799.into()), ("silent_after_s", None, "1799".to_owned()));
         for key in ["attempts", "poll_interval_s", "weight"] {
             assert_eq!(fault(key, 0.into()), (key, None, "0".to_owned()));
         }

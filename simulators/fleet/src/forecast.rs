@@ -18,7 +18,7 @@ use campaign::{
 };
 use eligibility::DeviceType;
 use firmware_image::FileDigest;
-use transfer_engine::{ByteRate, EngineConfig, Moment};
+use transfer_engine::{ByteRate, EngineConfig};
 use wire::block_frame_len;
 
 use crate::board::verify_time;
@@ -183,12 +183,12 @@ fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery
     }
     let concluded = row.reached(Stage::Ended)?;
     let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(concluded);
-    // It may have soaked on a step before.
+    // What was reached before belongs to another step.
     let ended = row.reached(Stage::Soaking).filter(|at| *at >= from).unwrap_or(concluded);
-    let since = |from: Stage, until: Moment| row.reached(from).map(|from| until.saturating_since(from));
-    let ready = row.reached(Stage::Delivered).map_or(Duration::ZERO, |at| at.saturating_since(from));
-    let activation =
-        since(Stage::Ordered, ended).filter(|_| has_hours).map(|rest| Activation { ready, rest });
+    let on_this = |stage: Stage| row.reached(stage).filter(|at| *at >= from);
+    let ready = on_this(Stage::Delivered).map_or(Duration::ZERO, |at| at.saturating_since(from));
+    let rest = on_this(Stage::Ordered).map(|at| ended.saturating_since(at));
+    let activation = rest.filter(|_| has_hours).map(|rest| Activation { ready, rest });
     Some(Delivery {
         bytes: row.wan_bytes,
         tail: activation.map_or(ended.saturating_since(from), |parts| parts.ready + parts.rest),

@@ -5,13 +5,15 @@
 //!
 //! | what is seen of a device that soaks | what comes of it |
 //! |---|---|
-//! | another version than the target, read back from it | `unhealthy` at once |
+//! | another version than the target, as its hub says at a look, and read back from it | `unhealthy` at once |
 //! | all heard of lately, and the target read back, when its time is over | `activated` |
-//! | itself, or one that was well about its order or later, not heard of lately | the hub is had to ask, at each look |
+//! | itself, or one that was well about its order or later, not heard of lately, or not behind its hub any more | the hub is had to ask, at each look |
 //! | still so, or no answer of its hub, until the deadline after | `unhealthy` |
 //!
 //! A hub says of each device behind it how long ago it heard it. One that has an order of its own answers for itself, and
-//! not for its neighbours. A hub that says nothing of that kind is asked for the version only.
+//! not for its neighbours, until it is well again. A hub that says nothing of that kind is asked for the version only, when
+//! the time is over. One that started shortly before an order has heard few yet: who is not known to have been well, and is
+//! not heard later, is not missed.
 //!
 //! A pause changes nothing about it, as looks go on; a halt or an abort does not call it off: what it runs is a fact.
 
@@ -24,7 +26,7 @@ use wire::HanDeviceStatus;
 use super::Conductor;
 use crate::order::CampaignId;
 use crate::record::{Record, SoakingRecord};
-use crate::stage::{Outcome, Stage};
+use crate::stage::{Outcome, OutcomeClass, Stage};
 
 /// Looks at a home in which everything is done but the watching: enough to see a device leave the target early, and few,
 /// because a line costs money.
@@ -33,9 +35,18 @@ const SOAK_LOOKS: u32 = 8;
 /// A device heard of so shortly before an order was well then: many say something once a day only.
 const WELL_BEFORE: Duration = Duration::from_secs(25 * 3_600);
 
+/// The longest time from one word of a device that is asked, or wakes, to the next, beside our looks: a gas meter's sleep.
+const SLEEP: Duration = Duration::from_secs(1_800);
+
 /// When a hub last heard the devices behind it, as its rows said at the last look; `None` before the first look.
 #[derive(Debug, Default)]
-pub(super) struct Heard(Option<Vec<HeardOf>>);
+pub(super) struct Heard(Option<Rows>);
+
+#[derive(Debug)]
+struct Rows {
+    told_at: Moment,
+    behind: Vec<HeardOf>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct HeardOf {
@@ -44,6 +55,9 @@ struct HeardOf {
     /// `None`: not since the hub came up.
     at: Option<Moment>,
 }
+
+/// A device that should be heard of, and its channel.
+type Unheard = (Option<u8>, Eui64);
 
 impl HeardOf {
     /// Whether it was heard of in the time before a moment, or later.
@@ -63,17 +77,19 @@ impl Heard {
             device: Eui64::from_bytes(row.device),
             at: row.heard_s_ago.map(ago),
         });
-        Heard(Some(heard.collect()))
+        Heard(Some(Rows { told_at: now, behind: heard.collect() }))
     }
 
     /// Returns the devices other than one that were well before its order.
     fn companions_of(&self, now: Moment, device: Eui64) -> Vec<Eui64> {
-        let others = self.0.iter().flatten().filter(|of| of.device != device && of.within(now, WELL_BEFORE));
-        others.map(|of| of.device).collect()
+        let others = self.0.iter().flat_map(|rows| &rows.behind);
+        let well = others.filter(|of| of.device != device && of.within(now, WELL_BEFORE));
+        well.map(|of| of.device).collect()
     }
 
     /// Returns a device and the others that were well about its order or after, as far as the hub remembers or is recorded, if
-    /// they were not heard of for so long; `None` before the first look.
+    /// they were not heard of for so long, with their channels if the hub knows them still; a hub itself is heard of by its
+    /// rows. `None` before the first look.
     fn unheard(
         &self,
         now: Moment,
@@ -81,12 +97,18 @@ impl Heard {
         ordered_at: Moment,
         device: Eui64,
         recorded: &[Eui64],
-    ) -> Option<Vec<(u8, Eui64)>> {
+    ) -> Option<Vec<Unheard>> {
+        let rows = self.0.as_ref()?;
         let counts = |of: &HeardOf| {
             of.device == device || recorded.contains(&of.device) || of.within(ordered_at, WELL_BEFORE)
         };
-        let silent = self.0.as_ref()?.iter().filter(|of| counts(of) && !of.within(now, lately));
-        Some(silent.map(|of| (of.channel, of.device)).collect())
+        let silent = rows.behind.iter().filter(|of| counts(of) && !of.within(now, lately));
+        let silent = silent.map(|of| (Some(of.channel), of.device));
+        let has_row = |device: Eui64| rows.behind.iter().any(|of| of.device == device);
+        let gone = recorded.iter().filter(|other| !has_row(**other)).map(|other| (None, *other));
+        let is_quiet = now.saturating_since(rows.told_at) > lately;
+        let itself = (is_quiet && !has_row(device)).then_some((None, device));
+        Some(silent.chain(gone).chain(itself).collect())
     }
 }
 
@@ -136,9 +158,11 @@ impl Conductor {
         match runs_target {
             Some(true) if !self.is_soaked(now, &campaign, device) => {}
             Some(true) => {
-                for (channel, _) in self.unheard(now, &campaign, device).unwrap_or_default() {
+                for (other_channel, other) in self.unheard(now, &campaign, device).unwrap_or_default() {
                     // The answer is what the hub knows; that it asks the device anew is the point.
-                    self.assign(now, hub, Task::ReadVersion { channel }, 0);
+                    if let Some(channel) = other_channel.filter(|_| other != device) {
+                        self.assign(now, hub, Task::ReadVersion { channel }, 0);
+                    }
                 }
                 self.read_back(now, hub, device, channel);
             }
@@ -170,16 +194,13 @@ impl Conductor {
 
     /// Returns the channels and devices that must be heard of before the soak of a device counts and were not lately;
     /// `None` when its hub was not looked at yet.
-    pub(super) fn unheard(
-        &self,
-        now: Moment,
-        campaign: &CampaignId,
-        device: Eui64,
-    ) -> Option<Vec<(u8, Eui64)>> {
+    pub(super) fn unheard(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Option<Vec<Unheard>> {
         let state = self.campaigns.get(campaign)?;
         let row = state.row(device)?;
-        let lately =
-            Duration::from_secs(state.order.policy.silent_after_s.into()).min(self.soak_of(campaign));
+        let policy = &state.order.policy;
+        // Who is asked at one look is heard of at the next.
+        let two_looks = Duration::from_secs(policy.poll_interval_s.into()) * 2;
+        let lately = Duration::from_secs(policy.silent_after_s.into()).max(SLEEP + two_looks);
         let ordered_at = row.reached(Stage::Ordered)?;
         let mut unheard =
             self.heard_behind(device)?.unheard(now, lately, ordered_at, device, &row.companions)?;
@@ -192,13 +213,14 @@ impl Conductor {
         Some(&self.hub_named(hub)?.heard)
     }
 
-    /// Says whether a device has an order of its own that was not concluded at a moment: what comes of that is told of it
-    /// alone.
+    /// Says whether a device has an order of its own that was not concluded at a moment, unless it has come out well of it
+    /// since: what comes of that is told of it alone.
     fn has_its_own_order(&self, device: Eui64, moment: Moment) -> bool {
         let mut rows = self.campaigns.values().filter_map(|state| state.row(device));
         rows.any(|row| {
+            let is_well = matches!(&row.outcome, Some((outcome, _)) if outcome.class() == OutcomeClass::Done);
             let ended = row.reached(Stage::Ended);
-            row.reached(Stage::Ordered).is_some() && ended.is_none_or(|ended| ended > moment)
+            row.reached(Stage::Ordered).is_some() && !is_well && ended.is_none_or(|ended| ended > moment)
         })
     }
 
@@ -254,11 +276,31 @@ mod tests {
             |rows: &[_]| Heard::note(later, rows).unheard(later, lately, now, device(1), &companions);
         let day = Some(86_400);
         let rows = [row(1, Some(7_200)), row(2, Some(176_400)), row(3, Some(176_401)), row(4, None)];
-        assert_eq!(unheard(&rows), Some(vec![(2, device(2))]), "only what was well before and is silent");
+        assert_eq!(
+            unheard(&rows),
+            Some(vec![(Some(2), device(2))]),
+            "only what was well before and is silent"
+        );
         let restarted = [row(1, None), row(2, None), row(3, None)];
-        assert_eq!(unheard(&restarted), Some(vec![(1, device(1)), (2, device(2))]), "the hub started again");
-        assert_eq!(unheard(&[row(4, day), row(1, day)]), Some(vec![(4, device(4)), (1, device(1))]), "since");
-        assert_eq!(unheard(&[]), Some(vec![]), "a hub that does not say");
+        assert_eq!(
+            unheard(&restarted),
+            Some(vec![(Some(1), device(1)), (Some(2), device(2))]),
+            "the hub started again"
+        );
+        assert_eq!(
+            unheard(&[row(4, day), row(1, day), row(2, Some(9))]),
+            Some(vec![(Some(4), device(4)), (Some(1), device(1))]),
+            "since"
+        );
+        assert_eq!(unheard(&[row(1, Some(9))]), Some(vec![(None, device(2))]), "its hub knows it no more");
+        let never = Heard::note(later, &[row(1, Some(9))]).unheard(later, lately, now, device(1), &[]);
+        assert_eq!(never, Some(vec![]), "nobody was well before");
+        let gone = heard.unheard(later, lately, now, device(0), &[device(1)]);
+        assert_eq!(
+            gone.and_then(|all| all.last().copied()),
+            Some((None, device(0))),
+            "its hub answers no more"
+        );
         assert_eq!(
             Heard::default().unheard(later, lately, now, device(1), &companions),
             None,

@@ -38,11 +38,12 @@ pub(super) fn of_lists(
         let (Some(wave), Some(image)) = (row.wave, row.image) else { continue };
         let Some(device) = conductor.desk().inventory.device(row.device) else { continue };
         let images = std::iter::once(&image).chain(later.get(&row.device).into_iter().flatten());
+        let soak = Duration::from_secs(state.order.policy.soak_s.into()) * images.clone().count() as u32;
         let lengths = images.filter_map(|image| lengths.get(image));
         let delivery = Delivery {
             bytes: lengths.map(|len| wire_len(*len, BLOCK)).sum(),
             tail: Duration::ZERO,
-            soak: Duration::from_secs(state.order.policy.soak_s.into()),
+            soak,
             activation: Some(Activation::default()),
             air_time: Duration::ZERO,
             sleeps: device.device_type == DeviceType::Gsme,
