@@ -83,16 +83,7 @@ fn calm(homes: u32) -> WorldSpec {
     for (link, part) in spec.links.iter_mut().zip([0.7, 0.3]) {
         link.share = share(part);
     }
-    spec.trouble = TroubleSpec {
-        low_battery_share: Share::NONE,
-        fails_later_share: Share::NONE,
-        silences_others_share: Share::NONE,
-        already_current_share: Share::NONE,
-        wrong_hardware_share: Share::NONE,
-        does_not_come_up_share: Share::NONE,
-        flash_defect_share: Share::NONE,
-        unreachable_share: Share::NONE,
-    };
+    spec.trouble = TroubleSpec::default();
     spec.faults = FaultSpec::default();
     spec.gas_share = Share::NONE;
     let campaign = &mut spec.campaign;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use campaign::{Bound, DeviceRow, Outcome, Permille, Windows, lower_bound, lower_bound_of_mains};
-use fleet::{FaultSpec, Simulation, WorldSpec};
+use fleet::{FaultSpec, Simulation, TroubleSpec, WorldSpec};
 use transfer_engine::Moment;
 
 use crate::fidelities::WORLDS;
-use crate::street::{PORT, no_trouble, rehearsal_with, world};
+use crate::street::{PORT, rehearsal_with, world};
 
 const LIMIT: Duration = Duration::from_secs(120 * 86_400);
 
@@ -92,7 +92,7 @@ fn no_campaign_that_sends_in_windows_is_over_before_its_bound() {
 #[test]
 fn no_campaign_that_activates_in_windows_is_over_before_its_bound() {
     for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
-        (spec.trouble, spec.faults) = (no_trouble(), FaultSpec::default());
+        (spec.trouble, spec.faults) = (TroubleSpec::default(), FaultSpec::default());
         (spec.start, spec.campaign.activating) = (START, windows());
         let (took, planned, as_run) = run_to_its_end(&spec, seed);
         for bound in [planned, as_run] {
@@ -106,7 +106,7 @@ fn no_campaign_that_activates_in_windows_is_over_before_its_bound() {
 #[test]
 fn no_campaign_that_soaks_is_over_before_its_bound_and_the_bound_has_a_soak_for_each_wave() {
     for (mut spec, seed) in streets().filter(|(_, seed)| *seed == 0) {
-        (spec.trouble, spec.faults) = (no_trouble(), FaultSpec::default());
+        (spec.trouble, spec.faults) = (TroubleSpec::default(), FaultSpec::default());
         spec.campaign.soak_s = 86_400;
         let (took, planned, as_run) = run_to_its_end(&spec, seed);
         let waves = 1 + spec.campaign.wave_shares.len() as u32;
@@ -124,7 +124,7 @@ fn open_next_at(simulation: &Simulation) -> Permille {
 #[test]
 fn no_campaign_in_a_world_without_trouble_is_over_before_its_planned_bound() {
     for (mut spec, seed) in streets() {
-        spec.trouble = no_trouble();
+        spec.trouble = TroubleSpec::default();
         spec.faults = FaultSpec::default();
         let mut simulation = simulation(&spec, seed);
         let network = simulation.planned_network(&spec);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use campaign::{CampaignState, DeviceRow, Outcome, Permille, Phase, Stage};
 use firmware_image::Eui64;
-use fleet::{DeviceKind, Rehearsal, Share, Simulation, WorldSpec};
+use fleet::{DeviceKind, Rehearsal, Share, Simulation, TroubleSpec, WorldSpec};
 
 use crate::rig::Rig;
-use crate::street::{PORT, STREET, no_trouble, rehearsal, rehearsal_of, world};
+use crate::street::{PORT, STREET, rehearsal, rehearsal_of, world};
 
 const LIMIT: Duration = Duration::from_secs(60 * 86_400);
 const DAY_S: u32 = 86_400;
@@ -91,7 +91,7 @@ fn a_home_that_is_not_heard_of_again_after_its_update_is_no_success() {
 /// Runs a campaign for the electricity meters of a street in which something is wrong with their new firmware.
 fn run_with(change: impl FnOnce(&mut WorldSpec)) -> Simulation {
     let mut spec = world(STREET, 20);
-    spec.trouble = no_trouble();
+    spec.trouble = TroubleSpec::default();
     change(&mut spec);
     let mut set = rehearsal_of(&spec, SEED, &[(DeviceKind::Electricity, 9_000)]);
     set.order.policy.waves = vec![Permille(200)];
@@ -152,7 +152,7 @@ fn meters_ran_well_after_their_update_and_the_gas_readings_of_their_homes_stoppe
 fn a_soak_shorter_than_the_time_between_looks_blames_nobody() {
     for (look_s, soak_s) in [(300, 120), (300, 300), (300, 450), (60, 30), (60, 120), (1_800, 3_600)] {
         let mut spec = world(STREET, 20);
-        (spec.trouble, spec.display_share) = (no_trouble(), ALL);
+        (spec.trouble, spec.display_share) = (TroubleSpec::default(), ALL);
         let mut set = rehearsal(&spec, SEED);
         (set.order.policy.poll_interval_s, set.order.policy.soak_s) = (look_s, soak_s);
         let mut simulation = Simulation::new(set, spec.start, PORT).expect("the order is accepted");
@@ -167,7 +167,7 @@ fn a_soak_shorter_than_the_time_between_looks_blames_nobody() {
 #[test]
 fn a_hub_is_a_success_when_it_hears_its_home_again_after_its_update() {
     let mut spec = world(STREET, 20);
-    spec.trouble = no_trouble();
+    spec.trouble = TroubleSpec::default();
     let mut set = rehearsal_of(&spec, SEED, &[(DeviceKind::Hub, 9_000)]);
     set.order.policy.soak_s = DAY_S;
     // By then all have said something.

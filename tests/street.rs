@@ -6,7 +6,7 @@ use std::sync::Arc;
 use firmware_image::{
     ImageIdentity, OtaFile, SequenceNumber, SignedImage, SigningKey, TrustStore, VerifiedImage,
 };
-use fleet::{Cast, DeviceKind, DeviceTrust, Rehearsal, Share, Simulation, TroubleSpec, WorldSpec};
+use fleet::{Cast, DeviceKind, DeviceTrust, Rehearsal, Simulation, WorldSpec};
 
 /// The street of ten homes, with small images so that a debug build takes seconds.
 pub(crate) const STREET: &str = include_str!("../simulators/fleets/street.toml");
@@ -89,18 +89,4 @@ pub(crate) fn rehearsal_of(spec: &WorldSpec, seed: u64, sizes: &[(DeviceKind, us
 /// A simulation that has not begun.
 pub(crate) fn simulation(spec: &WorldSpec, seed: u64) -> Simulation {
     Simulation::new(rehearsal(spec, seed), spec.start, PORT).expect("the order is accepted")
-}
-
-/// Homes in which nothing is wrong with any device.
-pub(crate) fn no_trouble() -> TroubleSpec {
-    TroubleSpec {
-        low_battery_share: Share::NONE,
-        fails_later_share: Share::NONE,
-        silences_others_share: Share::NONE,
-        already_current_share: Share::NONE,
-        wrong_hardware_share: Share::NONE,
-        does_not_come_up_share: Share::NONE,
-        flash_defect_share: Share::NONE,
-        unreachable_share: Share::NONE,
-    }
 }

@@ -156,7 +156,6 @@ impl Hub {
             Apdu::GetRequest(GetRequest { invoke, attribute }) => {
                 let result = self.get(now, attribute, value);
                 self.counters.said.result(result.err().unwrap_or(AccessResult::Success));
-                self.ask_anew(now, attribute);
                 let result = result.map(|()| value.as_slice());
                 Some(Apdu::GetResponse(GetResponse { invoke: *invoke, result }))
             }
@@ -236,9 +235,7 @@ impl Hub {
 
     /// Who asks what a device runs is told what is known; a device that was not heard of lately is asked anew, so that a
     /// second look tells whether it is there.
-    fn ask_anew(&mut self, now: Moment, attribute: &AttributeRef) {
-        let asked = self.object(attribute.instance, attribute.class);
-        let (Ok(Object::ActiveFirmware(slot)), 2) = (asked, attribute.index) else { return };
+    fn ask_anew(&mut self, now: Moment, slot: usize) {
         let known = self.slots[slot].record.device.is_some_and(|device| device.commissioned);
         let heard = self.slots[slot].peer.last_heard;
         let is_news = heard.is_some_and(|heard| now.saturating_since(heard) < ASK_ANEW_AFTER);
@@ -262,6 +259,7 @@ impl Hub {
             Object::ImageTransfer(slot) => self.get_image_transfer(slot, attribute.index, value),
             _ if attribute.index != 2 => Err(AccessResult::ObjectUndefined),
             Object::ActiveFirmware(slot) => {
+                self.ask_anew(now, slot);
                 let version = match &self.slots[slot].record.device {
                     None => self.running_version().0,
                     Some(device) => device.running_version.ok_or(AccessResult::ObjectUnavailable)?,

@@ -379,8 +379,8 @@ impl EvidenceSpec {
     }
 }
 
-/// What is wrong in the homes; at most one of these in each.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+/// What is wrong in the homes; at most one of these in each, and by default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TroubleSpec {
     /// A meter already runs the target version.

@@ -32,21 +32,7 @@ const SCENES: &[Scene] = &[
     (security_log::an_order_that_reached_no_device_is_in_the_log_of_its_hub_after_a_day, &["alert 0x8F84"]),
     (an_image_is_altered_before_its_first_boot, &["alert 0x8F1B", "boot Armed to Settled"]),
     (what_runs_is_altered_and_then_what_ran_before, &["boots what ran before", "boots nothing"]),
-    (
-        strange_commands_are_answered,
-        &[
-            "hub status malformed command",
-            "hub status unsupported cluster command",
-            "hub status unsupported general command",
-            "hub status unsupported manufacturer cluster command",
-            "hub status unsupported manufacturer general command",
-            "device status unsupported attribute",
-            "device status unsupported cluster command",
-            "device status unsupported general command",
-            "device status unsupported manufacturer cluster command",
-            "device status unsupported manufacturer general command",
-        ],
-    ),
+    (strange_commands_are_answered, table::TO_STRANGE_COMMANDS),
     (
         dlms::associations_that_this_server_cannot_keep_are_refused,
         &["hub association refused for its mechanism"],

@@ -97,6 +97,20 @@ pub const SWARM: &[&str] = &[
     "slot VerificationSuccessful to NotInitiated",
 ];
 
+/// What is answered to commands that the other side does not know.
+pub const TO_STRANGE_COMMANDS: &[&str] = &[
+    "hub status malformed command",
+    "hub status unsupported cluster command",
+    "hub status unsupported general command",
+    "hub status unsupported manufacturer cluster command",
+    "hub status unsupported manufacturer general command",
+    "device status unsupported attribute",
+    "device status unsupported cluster command",
+    "device status unsupported general command",
+    "device status unsupported manufacturer cluster command",
+    "device status unsupported manufacturer general command",
+];
+
 /// What a scene of the devices' tests must have brought about, as no seed does it for certain, and why not.
 pub const DEVICES: &[(&str, &[&str])] = &[
     (
@@ -112,21 +126,7 @@ pub const DEVICES: &[(&str, &[&str])] = &[
         &["alert 0x8F1B", "boot Armed to Settled", "boots what ran before", "boots nothing"],
     ),
     ("no fault silences a device on the mains for a day", &["alert 0x8F84"]),
-    (
-        "hubs and devices say nothing to one another that the other does not know",
-        &[
-            "hub status malformed command",
-            "hub status unsupported cluster command",
-            "hub status unsupported general command",
-            "hub status unsupported manufacturer cluster command",
-            "hub status unsupported manufacturer general command",
-            "device status unsupported attribute",
-            "device status unsupported cluster command",
-            "device status unsupported general command",
-            "device status unsupported manufacturer cluster command",
-            "device status unsupported manufacturer general command",
-        ],
-    ),
+    ("hubs and devices say nothing to one another that the other does not know", TO_STRANGE_COMMANDS),
     ("the head-end asks for no mechanism in the clear", &["hub association refused for its mechanism"]),
     ("trouble is dealt to what is behind the hub, so that few hubs fail", &["hub own row ActivationFailed"]),
     (
