@@ -54,6 +54,15 @@ fn no_campaign_is_over_before_the_bound_of_what_it_really_carried() {
         let brought = simulation.state().rows().filter(|row| !was_halted(row));
         let sent: u64 = brought.map(|row| row.wan_bytes).sum();
         assert_eq!(network.bytes(), sent, "{}, seed {seed}", spec.name);
+        // What the engine itself can say of it knows the bytes and the tails, and of lines only how they may be filled.
+        let conductor = simulation.conductor();
+        let by_records = conductor.network_as_run(&simulation.state().id).expect("there is a campaign");
+        assert_eq!(by_records.bytes(), sent, "{}, seed {seed}", spec.name);
+        assert_eq!(by_records.head_end, network.head_end, "{}", spec.name);
+        assert_eq!(by_records.cells.len(), network.cells.len(), "{}", spec.name);
+        let by_records = lower_bound(&by_records, open_next_at).expect("the same campaign");
+        assert!(by_records.time <= bound.time, "{}, seed {seed}: {by_records:?}, {bound:?}", spec.name);
+        assert!(by_records.time * 2 > bound.time, "{}, seed {seed}: {by_records:?}, {bound:?}", spec.name);
     }
 }
 

@@ -30,6 +30,7 @@ mod links;
 mod lists;
 mod looks;
 mod models;
+mod network;
 mod papers;
 mod path;
 mod recovery;
@@ -51,7 +52,7 @@ use eligibility::{GateConfig, Inventory, Register};
 use firmware_image::{Eui64, FileDigest, OrderMemory, SigningKey, TrustRoot, VerifiedImage};
 use ledger::NewEntry;
 use transfer_engine::{
-    ByteRate, CarrierId, CellId, Counters, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority,
+    ByteRate, CarrierId, CellId, Engine, EngineConfig, HubId, HubLink, LineRate, Moment, Priority,
     Protection, Release, ReleaseId, Task, Transmit, Transport,
 };
 
@@ -134,8 +135,8 @@ struct Hub {
     leading: BTreeSet<u8>,
     /// Why nothing is believed of what it says, since it was last heard.
     doubt: Option<LinkDoubt>,
-    /// Whether it answered when it was asked last.
-    answers: bool,
+    /// Whether it answered when it was asked last; none as long as no answer is due.
+    answers: Option<bool>,
     heard: soak::Heard,
 }
 
@@ -287,16 +288,6 @@ impl Conductor {
     /// Returns all campaigns, by name.
     pub fn campaigns(&self) -> impl Iterator<Item = &CampaignState> {
         self.campaigns.values()
-    }
-
-    /// Returns the engine's counters.
-    pub fn counters(&self) -> Counters {
-        self.engine.counters()
-    }
-
-    /// Returns how many hubs are being talked to.
-    pub fn busy_hubs(&self) -> usize {
-        self.engine.busy_hubs()
     }
 
     /// Takes one datagram from the network.
@@ -454,7 +445,7 @@ impl Conductor {
                 waiting: BTreeSet::new(),
                 leading: BTreeSet::new(),
                 doubt: None,
-                answers: false,
+                answers: None,
                 heard: soak::Heard::default(),
             };
             self.hubs.insert(hub, entry);

@@ -32,6 +32,7 @@
 //! Source: the parallel machines with release times and tails of Jackson (1955) and the max-flow formulation of
 //! preemptive scheduling (Federgruen and Groenevelt, 1986), for a tree.
 
+mod as_run; // what a device took
 mod cuts; // one resource at a time, and how early a wave may open
 mod fluid; // the whole tree
 mod open; // when may be sent

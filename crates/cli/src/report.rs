@@ -32,7 +32,7 @@ use campaign::{Bound, CampaignState};
 use crate::exit::{ExitCode, Failure, OrFail};
 use crate::files::{Destination, Overwrite};
 
-pub(crate) use bound::BoundLine;
+pub(crate) use bound::{BoundLine, Measured};
 pub(crate) use devices::devices_csv;
 pub(crate) use page::render;
 pub(crate) use regions::{Region, Regions};

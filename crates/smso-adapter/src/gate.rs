@@ -58,6 +58,8 @@ pub(crate) struct Office<D> {
     pub(crate) limits: Limits,
     requests: Semaphore,
     pub(crate) uploads: Arc<Semaphore>,
+    /// How many campaigns may be reckoned with at once, each on a core of its own.
+    pub(crate) reckonings: Arc<Semaphore>,
 }
 
 impl<D> Office<D> {
@@ -67,6 +69,7 @@ impl<D> Office<D> {
             limits,
             requests: Semaphore::new(limits.requests),
             uploads: Arc::new(Semaphore::new(limits.uploads)),
+            reckonings: Arc::new(Semaphore::new(1)),
         }
     }
 

@@ -17,6 +17,7 @@
 //! | `POST /v1/campaigns` | orders a campaign; answers with verdicts and typed lists of rejected devices |
 //! | `GET /v1/campaigns` | lists the campaigns |
 //! | `GET /v1/campaigns/{id}` | shows one: phase, sums, waves, counters, head of the ledger |
+//! | `GET /v1/campaigns/{id}/makespan` | how long a finished one took, beside the time that no order of sending could have beaten |
 //! | `GET /v1/campaigns/{id}/devices?offset=&limit=&outcome=` | a page of its devices |
 //! | `GET /v1/devices/{eui}` | what the engine has on one device: its home, its campaigns, and what the gate says of it now |
 //! | `GET /v1/campaigns/{id}/rejections` | the devices that the gate turned down, by code |
@@ -49,8 +50,9 @@ pub use problem::{Problem, ProblemKind};
 pub use routes::router;
 pub use server::serve;
 pub use words::{
-    ApprovalView, CampaignList, CampaignSummary, CampaignView, Clause, CommandRequest, CommandView,
-    CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView, ErrandView,
-    ExplanationView, HardwareView, HealthView, HomeView, ImageList, ImageView, LedgerView, MemberView,
-    OrderRequest, RejectionList, RejectionsView, RulingView, TallyView, VerdictCount, VerdictView, WaveView,
+    ApprovalView, BoundParts, BoundView, CampaignList, CampaignSummary, CampaignView, Clause, CommandRequest,
+    CommandView, CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView,
+    ErrandView, ExplanationView, HardwareView, HealthView, HomeView, ImageList, ImageView, LedgerView,
+    MakespanView, MeasuredView, MemberView, OrderRequest, RejectionList, RejectionsView, RulingView,
+    TallyView, VerdictCount, VerdictView, WaveView,
 };

@@ -35,6 +35,7 @@ pub fn router<D: CampaignDesk>(desk: D, limits: Limits) -> Router {
         .route("/v1/register/entries", get(register::entries::<D>))
         .route("/v1/campaigns", create.get(campaigns::list::<D>))
         .route("/v1/campaigns/{id}", get(campaigns::show::<D>))
+        .route("/v1/campaigns/{id}/makespan", get(campaigns::makespan::<D>))
         .route("/v1/campaigns/{id}/devices", get(devices::page::<D>))
         .route("/v1/devices/{device}", get(devices::explain::<D>))
         .route("/v1/campaigns/{id}/rejections", get(campaigns::rejections::<D>))

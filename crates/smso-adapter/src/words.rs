@@ -1,6 +1,7 @@
 //! What is said over HTTP: JSON both ways. Conversions from the engine's types are written out here, so that a
 //! change inside is no change of the interface. The same types serve clients, who read what is written here.
 
+mod bound;
 mod campaign;
 mod command;
 mod device;
@@ -9,6 +10,8 @@ mod image;
 mod order;
 mod time;
 
+pub(crate) use self::bound::Run;
+pub use self::bound::{BoundParts, BoundView, MakespanView, MeasuredView};
 pub use self::campaign::{
     CampaignList, CampaignSummary, CampaignView, CountersView, CreatedView, HealthView, LedgerView,
     RejectionList, RejectionsView, TallyView, VerdictCount, WaveView,

@@ -13,9 +13,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use campaign::{
-    Activation, CampaignState, CellDemand, Delivery, DeviceRow, HomeDemand, Network, Outcome, Stage, Windows,
-};
+use campaign::{Activation, CampaignState, CellDemand, Delivery, DeviceRow, HomeDemand, Network, Stage};
 use eligibility::DeviceType;
 use firmware_image::FileDigest;
 use transfer_engine::{ByteRate, EngineConfig};
@@ -45,9 +43,8 @@ impl Simulation {
     /// Returns what the campaign brought to whom, once it is over.
     pub fn network_as_run(&self, spec: &WorldSpec) -> Network {
         let policy = &self.state().order.policy;
-        let has_hours =
-            policy.activating != Windows::default() || policy.activate_not_before.moment().is_some();
-        network(spec, self.fleet().homes(), self.state(), |_, row, kind| as_run(row, kind, has_hours))
+        let as_run = |row: &DeviceRow, kind| Delivery::as_run(row, policy, kind == DeviceKind::Gas);
+        network(spec, self.fleet().homes(), self.state(), |_, row, kind| as_run(row, kind))
     }
 
     /// Returns when the last device that lives on the mains had its outcome, counted from the order.
@@ -71,7 +68,8 @@ fn network<'a>(
     state: &CampaignState,
     delivery: impl Fn(&LinkSpec, &DeviceRow, DeviceKind) -> Option<Delivery>,
 ) -> Network {
-    let mut cells: BTreeMap<u32, CellDemand> = BTreeMap::new();
+    // A cell is one carrier's, as for the engine.
+    let mut cells: BTreeMap<(u32, &str), CellDemand> = BTreeMap::new();
     for home in homes {
         let Some(link) = spec.links.iter().find(|link| link.name == home.link) else { continue };
         let deliveries: Vec<Delivery> = home
@@ -82,7 +80,8 @@ fn network<'a>(
         if deliveries.is_empty() {
             continue;
         }
-        let cell = cells.entry(home.cell.0).or_insert_with(|| CellDemand {
+        let key = (home.cell.0, home.comms_provider.as_str());
+        let cell = cells.entry(key).or_insert_with(|| CellDemand {
             name: home.cell.name(),
             rate: for_blocks(spec, spec.campaign.cell_rate_bytes_per_s.get()),
             homes: Vec::new(),
@@ -108,10 +107,10 @@ fn network<'a>(
 
 /// What requests leave to blocks of a shared budget; a rehearsal keeps the engine's usual reserve, if no terms say another.
 fn for_blocks(spec: &WorldSpec, rate: u64) -> ByteRate {
-    let usual = EngineConfig::default().reserve_permille;
-    let reserve = spec.campaign.terms.as_ref().map_or(usual, |terms| terms.reserve_permille);
-    let reserved = u64::from(reserve.min(1_000));
-    ByteRate(rate - rate / 1_000 * reserved)
+    let usual = EngineConfig::default();
+    let reserve_permille =
+        spec.campaign.terms.as_ref().map_or(usual.reserve_permille, |terms| terms.reserve_permille);
+    EngineConfig { reserve_permille, ..usual }.rate_for_blocks(ByteRate(rate))
 }
 
 fn planned(spec: &WorldSpec, link: &LinkSpec, kind: DeviceKind, len: u32, wave: u16) -> Delivery {
@@ -172,32 +171,6 @@ fn over_the_radio(spec: &WorldSpec, kind: DeviceKind, len: u32) -> (Duration, Du
     }
     let wakes = requests.div_ceil(device.gas.blocks_per_wake.get());
     (air_time, Duration::from_secs(device.gas.wake_interval_s.get().into()) * wakes)
-}
-
-/// A device whose image never came to its hub has no bytes; what it took until it was given up is its tail. With hours of
-/// activation, what lies between its being ready and the order is no part of it: sent at another time, it waits otherwise.
-fn as_run(row: &DeviceRow, kind: DeviceKind, has_hours: bool) -> Option<Delivery> {
-    let wave = row.wave?;
-    if matches!(row.outcome, Some((Outcome::Halted, _))) {
-        return None;
-    }
-    let concluded = row.reached(Stage::Ended)?;
-    let from = row.reached(Stage::Staged).or(row.reached(Stage::Instructed)).unwrap_or(concluded);
-    // What was reached before belongs to another step.
-    let ended = row.reached(Stage::Soaking).filter(|at| *at >= from).unwrap_or(concluded);
-    let on_this = |stage: Stage| row.reached(stage).filter(|at| *at >= from);
-    let ready = on_this(Stage::Delivered).map_or(Duration::ZERO, |at| at.saturating_since(from));
-    let rest = on_this(Stage::Ordered).map(|at| ended.saturating_since(at));
-    let activation = rest.filter(|_| has_hours).map(|rest| Activation { ready, rest });
-    Some(Delivery {
-        bytes: row.wan_bytes,
-        tail: activation.map_or(ended.saturating_since(from), |parts| parts.ready + parts.rest),
-        soak: concluded.saturating_since(ended),
-        activation,
-        air_time: Duration::ZERO,
-        sleeps: kind == DeviceKind::Gas,
-        wave,
-    })
 }
 
 #[cfg(test)]

@@ -66,6 +66,11 @@ impl Conductor {
         id
     }
 
+    /// Returns the rate of a cell of the inventory at the best of hours.
+    pub(super) fn rate_in(&self, cell: &str) -> ByteRate {
+        self.agreed.book.cells.get(cell).map_or(self.settings.cell_rate, |plan| plan.rate)
+    }
+
     /// Returns the rate of a cell at the best of hours.
     pub(super) fn cell_rate_of(&self, cell: CellId) -> ByteRate {
         self.agreed.cell_rates.get(&cell).copied().unwrap_or(self.settings.cell_rate)

@@ -1,12 +1,13 @@
 //! Explaining: what the gate says of one device at this moment, by the lists and images that the engine has. Only a question:
 //! nothing is recorded, and nothing follows from the answer.
 
-use eligibility::{CplEntryId, Date, Verdict};
+use eligibility::{Circumstances, CplEntryId, Date, Slot, Verdict, WanContact};
 use firmware_image::Eui64;
 
 use super::Conductor;
 use crate::order::{CampaignId, Target};
 use crate::record::Judgement;
+use crate::stage::Stage;
 use crate::window::legal_date;
 
 /// What the gate says of a device.
@@ -41,7 +42,8 @@ impl Conductor {
             Ruling { campaign, target, judgement, sentence }
         };
         if let Some((campaign, _)) = self.under_way(device) {
-            let told = self.judge_again_as(self.seen_at, &campaign, device, tell);
+            let circumstances = self.circumstances_of(&campaign, device);
+            let told = self.judge_again_as(self.seen_at, &campaign, device, circumstances, tell);
             let targets = self.campaigns.get(&campaign).map(|state| state.order.targets.as_slice());
             let target =
                 self.target_for(targets.unwrap_or_default(), device).map(|one| one.cpl_entry.clone());
@@ -52,6 +54,25 @@ impl Conductor {
             Some(ruling(None, Some(target.cpl_entry), told))
         };
         self.targets_of_model(device).into_iter().filter_map(alone).collect()
+    }
+
+    /// Says whether a device under way has its slot (row A7) and whether its hub is reached (row A8).
+    fn circumstances_of(&self, campaign: &CampaignId, device: Eui64) -> Circumstances {
+        let row = self.campaigns.get(campaign).and_then(|state| state.row(device));
+        let slot = match row.map(|row| row.stage) {
+            None => Slot::NotAsked,
+            // Its wave, its home, a limit of its groups or the hours come first.
+            Some(Stage::Planned) => Slot::Taken,
+            Some(Stage::Instructed) if self.shares.has_waiting(device) => Slot::Taken,
+            Some(_) => Slot::Free,
+        };
+        let hub = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub));
+        let wan = match hub.and_then(|hub| hub.answers) {
+            Some(true) => WanContact::Reached,
+            Some(false) => WanContact::Lost,
+            None => WanContact::NotAsked,
+        };
+        Circumstances { slot, wan }
     }
 
     /// Returns the images at the desk that are registered for the model of a device, and where they lead.

@@ -41,7 +41,7 @@ impl Conductor {
         let found = self.desk.inventory.device(device);
         let hub = found.and_then(|found| self.hubs.get(&found.hub));
         let was_heard = hub.is_some_and(|hub| self.engine.was_heard(hub.id));
-        let answers = hub.is_some_and(|hub| hub.answers);
+        let answers = hub.and_then(|hub| hub.answers) == Some(true);
         let errand = self.errands.get(&device);
         let campaign = errand.and_then(|errand| self.campaigns.get(errand.campaign.as_ref()?));
         let attempts = campaign.and_then(|state| state.row(device)).map_or(0, |row| row.failed_attempts);

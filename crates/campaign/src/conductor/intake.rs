@@ -1,8 +1,8 @@
 //! From an order to verdicts and a plan, in one append.
 
 use eligibility::{
-    Circumstances, Claim, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, SmsoId,
-    Targets, Verdict, decide,
+    Circumstances, Claim, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, Slot, SmsoId,
+    Targets, Verdict, WanContact, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::Moment;
@@ -24,6 +24,18 @@ mod code {
     pub(super) const PATH: &str = "REJECT_PATH";
     /// Another campaign is at work on the device (compare DUIS `OtherRequestInProgressList`).
     pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
+}
+
+/// Rows A7 and A8 when the conductor asks for itself: it asks about whoever has a slot, and whether the hub is reached the
+/// transfer finds out. Who asks from outside is told what they are at that moment, see `explain`.
+const IN_TURN: Circumstances = Circumstances { slot: Slot::NotAsked, wan: WanContact::NotAsked };
+
+/// Who instructs whom, and what is known of slots and WAN.
+#[derive(Clone, Copy)]
+struct Instruction<'a> {
+    party: &'a InstructingParty,
+    smso: &'a SmsoId,
+    circumstances: Circumstances,
 }
 
 impl Conductor {
@@ -151,8 +163,8 @@ impl Conductor {
         goals: &Targets,
         device: Eui64,
     ) -> Judgement {
-        let asked = (instructed_by, addressed_smso);
-        self.judge_as(now, asked, targets, goals, device, |verdict| Judgement::from(verdict))
+        let errand = Instruction { party: instructed_by, smso: addressed_smso, circumstances: IN_TURN };
+        self.judge_as(now, errand, targets, goals, device, |verdict| Judgement::from(verdict))
             .unwrap_or_else(|refusal| *refusal)
     }
 
@@ -160,7 +172,7 @@ impl Conductor {
     fn judge_as<R>(
         &self,
         now: Moment,
-        (instructed_by, addressed_smso): (&InstructingParty, &SmsoId),
+        instruction: Instruction<'_>,
         targets: &[Target],
         goals: &Targets,
         device: Eui64,
@@ -180,23 +192,31 @@ impl Conductor {
                 Judgement::refusal(code::NO_IMAGE, "the order has no image for this device's model").into()
             );
         };
-        let circumstances = Circumstances::default();
-        let claim = Claim { device, targets: goals, instructed_by, addressed_smso, image, circumstances };
+        let Instruction { party, smso, circumstances } = instruction;
+        let claim = Claim {
+            device,
+            targets: goals,
+            instructed_by: party,
+            addressed_smso: smso,
+            image,
+            circumstances,
+        };
         Ok(tell(&decide(&claim, register, inventory, legal_date(now), gate)))
     }
 
     /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
     pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
-        let told = self.judge_again_as(now, campaign, device, |verdict| Judgement::from(verdict));
+        let told = self.judge_again_as(now, campaign, device, IN_TURN, |verdict| Judgement::from(verdict));
         told.unwrap_or_else(|refusal| *refusal)
     }
 
-    /// The same, telling the whole verdict.
+    /// The same, under circumstances that are known, telling the whole verdict.
     pub(super) fn judge_again_as<R>(
         &self,
         now: Moment,
         campaign: &CampaignId,
         device: Eui64,
+        circumstances: Circumstances,
         tell: impl FnOnce(&Verdict<'_>) -> R,
     ) -> Result<R, Box<Judgement>> {
         let Some(state) = self.campaigns.get(campaign) else {
@@ -224,7 +244,8 @@ impl Conductor {
             })
             .collect();
         let party = instructing_party(&order.instructing_party);
-        self.judge_as(now, (&party, &smso), &order.targets, &goals, device, tell)
+        let instruction = Instruction { party: &party, smso: &smso, circumstances };
+        self.judge_as(now, instruction, &order.targets, &goals, device, tell)
     }
 
     /// Judges a device for an image at the desk by itself, as if the DCC had ordered it of the home's SMSO.
@@ -238,7 +259,8 @@ impl Conductor {
         let smso = self.desk.inventory.device(device)?.smso;
         let goals: Targets = [(device, target.cpl_entry.clone())].into_iter().collect();
         let targets = std::slice::from_ref(target);
-        Some(self.judge_as(now, (&InstructingParty::Dcc, smso), targets, &goals, device, tell))
+        let instruction = Instruction { party: &InstructingParty::Dcc, smso, circumstances: IN_TURN };
+        Some(self.judge_as(now, instruction, targets, &goals, device, tell))
     }
 
     fn offered(&self, target: &Target) -> Option<OfferedImage> {

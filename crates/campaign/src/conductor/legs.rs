@@ -24,7 +24,7 @@ impl Conductor {
         let hub = event.hub;
         let name = self.hub_names.get(hub.0 as usize).map(tracing::field::display);
         let _span = tracing::info_span!("hub", eui = name).entered();
-        self.note_heard(hub, event.result.is_ok());
+        self.note_heard(hub, &event.result);
         match (event.task, event.result) {
             (Task::Stage { channel, .. }, result) => {
                 let Some(device) = self.device_on(hub, channel) else { return };

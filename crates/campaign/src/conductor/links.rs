@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use firmware_image::Eui64;
 use thiserror::Error;
-use transfer_engine::{Fault, HubId, Moment, Protection};
+use transfer_engine::{Answer, Fault, HubId, Moment, Protection};
 use wire::{BroadcastSealer, CounterLease, LinkError, SealError};
 
 use super::Conductor;
@@ -95,12 +95,14 @@ impl Conductor {
         }
     }
 
-    /// Notes whether a hub answers, and forgets what was doubted of one that does.
-    pub(super) fn note_heard(&mut self, hub: HubId, is_answer: bool) {
+    /// Notes whether a hub answers, and forgets what was doubted of one that does. What it refused or could
+    /// not do says nothing of that.
+    pub(super) fn note_heard(&mut self, hub: HubId, result: &Result<Answer, Fault>) {
         let Some(entry) = self.hub_entry(hub) else { return };
-        entry.answers = is_answer;
-        if is_answer {
-            entry.doubt = None;
+        match result {
+            Ok(_) => (entry.answers, entry.doubt) = (Some(true), None),
+            Err(Fault::Unreachable { .. }) => entry.answers = Some(false),
+            Err(_) => {}
         }
     }
 

@@ -120,6 +120,12 @@ impl Shares {
         self.left.len() > 1
     }
 
+    /// Says whether a device waits for its campaign's turn. Looks at all who wait: for a question of somebody's.
+    pub(super) fn has_waiting(&self, device: Eui64) -> bool {
+        let queues = self.waiting.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values);
+        queues.flatten().any(|(_, waiting)| *waiting == device)
+    }
+
     /// Enters a cell at its first use, and its carrier.
     pub(super) fn enter(&mut self, cell: CellId, rate: ByteRate, carrier: CarrierId, carrier_rate: ByteRate) {
         let line = self.line;

@@ -40,6 +40,16 @@ pub struct CampaignTraffic {
 }
 
 impl Conductor {
+    /// Returns the engine's counters.
+    pub fn counters(&self) -> Counters {
+        self.engine.counters()
+    }
+
+    /// Returns how many hubs are being talked to.
+    pub fn busy_hubs(&self) -> usize {
+        self.engine.busy_hubs()
+    }
+
     /// Counts the hubs in each state of a session, in the order of [`SessionState::ALL`].
     pub fn sessions(&self) -> [u64; SessionState::ALL.len()] {
         self.engine.sessions_by_state()

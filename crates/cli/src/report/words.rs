@@ -44,7 +44,7 @@ pub(crate) fn class(class: OutcomeClass) -> &'static str {
 /// Returns what a device that has no outcome yet is waiting for.
 pub(crate) fn waiting_at(stage: Stage) -> &'static str {
     match stage {
-        Stage::Planned => "its wave",
+        Stage::Planned => "its turn",
         Stage::Instructed => "the transfer to its hub",
         Stage::Staged => "the transfer to the device",
         Stage::Delivered => "its activation order",

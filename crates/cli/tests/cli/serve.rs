@@ -105,6 +105,13 @@ fn a_campaign_survives_a_killed_engine_without_sending_or_activating_anything_tw
     let sum = number(&tally["done"]) + number(&tally["failed"]) + number(&tally["excluded"]);
     assert_eq!(sum, ordered, "{shown}");
     assert!(number(&shown["by_outcome"]["activated"]) > 0, "{shown}");
+    // Its records are all that is needed to say what no order of sending could have beaten.
+    let (took, bound) = (number(&shown["makespan"]["took_ms"]), &shown["makespan"]["bound"]);
+    assert!(took > 0 && number(&bound["time_ms"]) > 0, "{shown}");
+    assert_eq!(number(&bound["makespan_permille"]), took * 1_000 / number(&bound["time_ms"]), "{shown}");
+    let text = desk.run(&format!("campaign show autumn --url {url}")).succeeded().stdout;
+    let line = text.lines().find(|line| line.starts_with("bound ")).expect("a line about it");
+    assert!(line.contains(", set by ") && line.ends_with(" times as long"), "{line}");
     let exclusions = desk.run(&format!("campaign exclusions autumn --url {url}")).succeeded().stdout;
     let shown_devices = desk.run(&format!("campaign show autumn --url {url} --devices --json")).json();
     let devices = shown_devices["devices"].as_array().unwrap();

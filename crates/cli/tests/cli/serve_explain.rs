@@ -20,13 +20,21 @@ fn a_running_engine_explains_a_device_from_before_an_order_to_its_end() {
     desk.run(&format!("campaign pause autumn --url {url} --as Jo --reason question")).succeeded();
     let shown = desk.run(&format!("campaign show autumn --url {url} --devices --json")).succeeded().json();
     let devices = shown["devices"].as_array().expect("devices");
-    let pending = first(devices, |device| device["outcome"].is_null());
+    let pending = first(devices, |device| device["stage"] == "instructed");
+    let planned = first(devices, |device| device["stage"] == "planned");
     let refused = first(devices, |device| device["outcome"] == "refused");
 
     let told = explain(pending).succeeded();
     for words in ["home INST-", "campaign autumn, paused: wave ", ", waits for ", " may be updated to "] {
         assert!(told.stdout.contains(words), "{words}: {told:?}");
     }
+    // Its turn has not come; lists in files would not know of that.
+    let told = explain(planned);
+    assert!(told.code == 4 && told.stdout.contains("no slot is free"), "{told:?}");
+    assert!(
+        told.stdout.contains("waits for its turn") && told.stdout.ends_with("(row A7, QUEUE).\n"),
+        "{told:?}"
+    );
     // What it says is what the same lists say without it.
     let lists = format!("campaign explain {refused} --lists lists --on 2020-10-05");
     let by_lists = desk.run(&lists);

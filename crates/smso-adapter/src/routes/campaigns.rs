@@ -8,12 +8,15 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use campaign::{CampaignId, CampaignState, Conductor};
 use ledger::Head;
+use tokio::task::spawn_blocking;
 
 use crate::desk::CampaignDesk;
 use crate::extract::{JsonBody, Named};
 use crate::gate::Office;
 use crate::problem::{Problem, ProblemKind};
-use crate::words::{CampaignList, CampaignSummary, CampaignView, CreatedView, OrderRequest, RejectionsView};
+use crate::words::{
+    CampaignList, CampaignSummary, CampaignView, CreatedView, MakespanView, OrderRequest, RejectionsView, Run,
+};
 
 /// Orders a campaign. A name that is taken is answered with 409, also when the order is the same one.
 pub(super) async fn create<D: CampaignDesk>(
@@ -51,6 +54,25 @@ pub(super) async fn show<D: CampaignDesk>(
 ) -> Result<Json<CampaignView>, Problem> {
     let (view, head) = office.look_at(&id, CampaignView::of).await?;
     Ok(Json(view(head)))
+}
+
+/// Says how long a finished campaign took, beside its bound. That is reckoned beside the engine, one campaign at a time: a
+/// campaign that nobody waits for any more goes on being reckoned, and the next has to wait.
+pub(super) async fn makespan<D: CampaignDesk>(
+    State(office): State<Arc<Office<D>>>,
+    Named(id): Named,
+) -> Result<Json<MakespanView>, Problem> {
+    let (run, _) = office.look_at(&id, Run::of).await?;
+    let room = Arc::clone(&office.reckonings);
+    let reckon = async {
+        let turn = room.acquire_owned().await;
+        let reckoned = spawn_blocking(move || {
+            let _turn = turn;
+            run.reckon()
+        });
+        reckoned.await.map_err(|error| ProblemKind::EngineUnavailable.because(error.to_string()))
+    };
+    Ok(Json(office.ask(reckon).await?))
 }
 
 /// Lists the devices that the gate turned down.

@@ -93,6 +93,21 @@ async fn a_campaign_is_shown_with_sums_waves_counters_and_the_head_of_the_ledger
 }
 
 #[tokio::test]
+async fn the_makespan_of_a_campaign_is_told_once_it_is_finished() {
+    let (api, digest) = with_image().await;
+    api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await;
+    let running = api.get("/v1/campaigns/autumn/makespan").await.json();
+    assert_eq!(running, json!({"campaign": "autumn", "phase": "running", "took_ms": null, "bound": null}));
+    // Nobody is to be updated, so that it is over at once, and nothing was to be brought to anybody.
+    let mut order = order(&digest, json!("all"));
+    (order["id"], order["instructing_party"]) = (json!("refused"), json!("A supplier"));
+    api.post_json("/v1/campaigns", &order).await;
+    let over = api.get("/v1/campaigns/refused/makespan").await.json();
+    assert_eq!(over, json!({"campaign": "refused", "phase": "finished", "took_ms": 0, "bound": null}));
+    assert_eq!(api.get("/v1/campaigns/winter/makespan").await.status, 404);
+}
+
+#[tokio::test]
 async fn devices_come_in_pages_and_by_outcome() {
     let (api, digest) = with_image().await;
     api.post_json("/v1/campaigns", &order(&digest, json!("all"))).await;

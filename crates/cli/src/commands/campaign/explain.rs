@@ -32,7 +32,9 @@ use crate::output::Output;
 /// Say whether a device may be updated and why, by lists in files or by what a running engine has.
 ///
 /// The answer is the one that the engine would give: each verdict names the row of the gate, the documents and their
-/// dates. Exit code 0: one of the updates that were asked about is allowed, or nothing is to be done. 4: none is allowed.
+/// dates. A running engine also says who waits for a slot (row A7) and whose hub is not reached (A8), which no list knows.
+/// Exit code 0: one of the updates that were asked about is allowed, or nothing is to be done. 4: none is allowed, or not
+/// yet.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 lamplighter campaign explain 00-0D-6F-00-00-00-01-01 --lists examples/lists --on 2020-10-05\n  \

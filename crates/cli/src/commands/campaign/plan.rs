@@ -22,7 +22,7 @@ use campaign::{BudgetBook, CampaignPolicy, ChainPapers, Conductor, Desk, Setting
 use clap::Args;
 use eligibility::{Date, Lists};
 use jiff::tz::TimeZone;
-use transfer_engine::{EngineConfig, Moment, Transport};
+use transfer_engine::{Moment, Transport};
 
 use super::super::forecast;
 use super::super::serve::Terms;
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let book = terms.book(&lists.inventory)?;
     let desk = Desk { register: lists.register, inventory: lists.inventory, gate };
     let settings = Settings {
-        engine: EngineConfig::default(),
+        engine: terms.engine(),
         cell_rate: terms.cell_rate(),
         link_rate: terms.link_rate(),
         transport: Transport::Datagram,
@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let later = hops::later(&mut conductor, midnight(today), &order);
     conductor.create(midnight(today), &order).or_bad_input(arguments.order.display())?;
     let state = conductor.campaign(&order.id).expect("it was accepted just now");
-    let network = network::of_lists(state, &conductor, &terms, &book, &later);
+    let network = network::of_lists(state, &conductor, &later);
     let bound = lower_bound(&network, order.policy.open_next_at).as_ref().map(BoundLine::of);
     let rehearsed = match &arguments.world {
         Some(world) if bound.is_some() => {

@@ -5,20 +5,22 @@ use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use campaign::CampaignId;
+use campaign::{CampaignId, Phase};
 use clap::Args;
 use serde::Serialize;
-use smso_adapter::{CampaignView, DevicePage, DeviceView};
+use smso_adapter::{CampaignView, DevicePage, DeviceView, MakespanView};
 
 use super::EngineArguments;
 use super::client::Client;
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 use crate::progress::Teller;
+use crate::report::{Measured, units};
 
 /// Show where a campaign stands.
 ///
-/// With --watch, shows progress until every device has an outcome. Exit code 5: it is over, and fewer attempts
+/// With --watch, shows progress until every device has an outcome. One that is finished is set beside its bound: the time
+/// that no order of sending could have beaten with the bytes that were sent, lines being as fast as they may be filled. Exit code 5: it is over, and fewer attempts
 /// succeeded than its policy expects.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lamplighter campaign show autumn --watch\n  \
@@ -53,7 +55,10 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         campaign = watch(&client, &path, campaign, output)?;
     }
     let devices = if arguments.devices { Some(list_devices(&client, &path)?) } else { None };
-    let report = ShowReport { campaign, devices };
+    let is_finished = campaign.summary.phase == Phase::Finished.as_str();
+    let makespan =
+        is_finished.then(|| client.get::<MakespanView>(&format!("{path}/makespan"))).transpose()?;
+    let report = ShowReport { campaign, makespan, devices };
     output.report(&report)?;
     judge(&report.campaign)
 }
@@ -142,8 +147,21 @@ pub(super) fn list_devices(client: &Client, path: &str) -> Result<Vec<DeviceView
 struct ShowReport {
     #[serde(flatten)]
     campaign: CampaignView,
+    /// How long it took, once it is finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    makespan: Option<MakespanView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     devices: Option<Vec<DeviceView>>,
+}
+
+impl ShowReport {
+    fn write_makespan(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(MakespanView { took_ms, bound, .. }) = &self.makespan else { return Ok(()) };
+        if let Some(took) = took_ms {
+            writeln!(f, "took      {}", units::span(Duration::from_millis(*took)))?;
+        }
+        bound.iter().try_for_each(|bound| writeln!(f, "bound     {}", Measured(bound.clone())))
+    }
 }
 
 impl fmt::Display for ShowReport {
@@ -190,6 +208,7 @@ impl fmt::Display for ShowReport {
             "success   {} ‰ of the attempts, {} ‰ expected",
             summary.success_permille, self.campaign.policy.success_threshold.0
         )?;
+        self.write_makespan(f)?;
         writeln!(f, "sent      {} bytes since the engine was started", counters.bytes_sent)?;
         writeln!(f, "ledger    {}:{}", ledger.entries, ledger.hash)?;
         for device in self.devices.iter().flatten() {

@@ -130,7 +130,7 @@ impl Line {
 
 /// Returns the greatest of the bounds of campaigns side by side.
 fn greatest<'a>(bounds: impl Iterator<Item = &'a Option<BoundLine>>) -> Option<BoundLine> {
-    bounds.flatten().max_by_key(|bound| bound.time_ms).cloned()
+    bounds.flatten().max_by_key(|bound| bound.0.time_ms).cloned()
 }
 
 impl Forecast {

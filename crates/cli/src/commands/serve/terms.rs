@@ -7,7 +7,7 @@ use std::path::Path;
 use campaign::{BudgetBook, CampaignPolicy};
 use eligibility::{GateConfig, Inventory};
 use fleet::{CampaignSpec, OrderTerms};
-use transfer_engine::{ByteRate, CarrierPlan, LineRate};
+use transfer_engine::{ByteRate, CarrierPlan, EngineConfig, LineRate};
 
 use super::budgets::Budgets;
 use super::config::{Config, Gate};
@@ -36,14 +36,19 @@ impl Terms {
             .map_err(|fault| Failure::message(ExitCode::BadInput, format_args!("the configuration, {fault}")))
     }
 
-    /// Returns what the whole head-end may send of blocks.
-    pub(in crate::commands) fn head_end_rate(&self) -> ByteRate {
-        self.for_blocks(self.budgets.global_rate_bytes_per_s.get())
+    /// Returns the budgets of the whole head-end; what else is configured of an engine decides nothing beforehand.
+    pub(in crate::commands) fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            global_rate: ByteRate(self.budgets.global_rate_bytes_per_s.get()),
+            global_profile: self.budgets.global_profile_permille.0,
+            reserve_permille: self.budgets.reserve_permille,
+            ..EngineConfig::default()
+        }
     }
 
-    /// Returns what a cell that has no budget of its own may be sent of blocks.
+    /// Returns what a cell that has no budget of its own may be sent.
     pub(in crate::commands) fn cell_rate(&self) -> ByteRate {
-        self.for_blocks(self.budgets.cell_rate_bytes_per_s.get())
+        ByteRate(self.budgets.cell_rate_bytes_per_s.get())
     }
 
     /// Returns how fast a hub's line is filled, as the engine is told it.
@@ -75,11 +80,5 @@ impl Terms {
             reserve_permille: budgets.reserve_permille,
             carrier,
         });
-    }
-
-    /// Returns what requests leave to blocks of a shared budget.
-    pub(in crate::commands) fn for_blocks(&self, rate: u64) -> ByteRate {
-        let reserved = u64::from(self.budgets.reserve_permille.min(1_000));
-        ByteRate(rate - rate / 1_000 * reserved)
     }
 }
