@@ -8,7 +8,7 @@ use fleet::{Rehearsal, WorldSpec};
 use transfer_engine::Moment;
 
 use crate::rig::Rig;
-use crate::street::{DEMO, rehearsal, world};
+use crate::street::{DEMO, STREET, rehearsal, world};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
 
@@ -101,4 +101,23 @@ fn nothing_is_sent_after_an_abort_although_it_is_not_durable() {
             );
         }
     }
+}
+
+/// Nobody of the pilot answers: that was no failure of the image and so no reason to wait, and the next wave was ten times as
+/// many who were the first.
+#[test]
+fn a_pilot_in_which_nobody_came_to_the_target_opens_no_wave() {
+    let spec = world(STREET, 20);
+    let mut set: Rehearsal = rehearsal(&spec, 7);
+    set.order.policy.waves = vec![Permille(200)];
+    let mut rig = Rig::new(&spec, set);
+    rig.cut = true;
+    rig.run_until("over", |state| state.tally().pending == 0);
+    let state = rig.state();
+    assert_eq!((state.phase, state.waves_opened), (Phase::Halted, 1));
+    let why = state.halted_because.as_deref().unwrap_or_default();
+    assert!(why.starts_with("only 0 of ") && why.ends_with(" attempts of wave 0 succeeded"), "{why}");
+    assert!(
+        state.rows().filter(|row| row.wave == Some(1)).all(|row| row.reached(Stage::Instructed).is_none())
+    );
 }

@@ -10,6 +10,7 @@ mod caps;
 #[expect(dead_code, reason = "the devices' tests use more of it")]
 #[path = "../simulators/fleet/tests/devices/chain.rs"]
 mod chain;
+mod companions;
 mod explaining;
 mod fidelities;
 mod floors;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use campaign::{Outcome, Phase, Record, Stage};
+use campaign::{DeviceRow, Outcome, Permille, Phase, Record, Stage};
 use fleet::Rehearsal;
 use proptest::prelude::*;
 use transfer_engine::Moment;
@@ -95,6 +95,8 @@ fn out_of_reach(retries_per_device: u8) -> (Rig, impl Fn() -> Rehearsal) {
         let mut set = rehearsal(&spec, 7);
         let policy = &mut set.order.policy;
         (policy.retry_after_s, policy.retries_per_device) = (600, retries_per_device);
+        // All waves are served, although nobody answers.
+        policy.success_threshold = Permille(0);
         set
     };
     let mut rig = Rig::new(&world(STREET, 10), set());
@@ -128,6 +130,9 @@ fn tries_are_counted_on_where_a_head_end_died_and_the_next_is_not_made_before_it
     for row in given_up {
         assert_eq!(tries.remove(&row.device), Some((5, None)), "{}", row.device);
     }
+    // Beside one that was given up the home would end in a combination that is on no list.
+    let beside = |row: &&DeviceRow| row.last_word().code == "REJECT_FW_NOT_IN_DMC";
+    rig.state().rows().filter(beside).for_each(|row| drop(tries.remove(&row.device)));
     assert!(tries.is_empty() && rig.state().progress().failed > 0, "{tries:?} ended otherwise");
 }
 

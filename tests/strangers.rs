@@ -196,7 +196,10 @@ fn a_meter_whose_supplier_changes_under_way_keeps_its_image_unactivated() {
             let (outcome, reason) = row.outcome.as_ref().unwrap();
             if *outcome == Outcome::HeldUnactivated {
                 held += 1;
-                assert_eq!(reason, "REJECT_ACTIVE");
+                assert!(
+                    ["REJECT_ACTIVE", "SUPPLIER_CHANGED", "REJECT_FW_NOT_IN_DMC"].contains(&reason.as_str()),
+                    "{reason}"
+                );
                 let device = census.devices.iter().find(|device| device.eui == row.device).unwrap();
                 assert_eq!((device.activations, device.images_taken), (0, 1), "{device:?}");
             }

@@ -33,6 +33,7 @@ mod models;
 mod network;
 mod papers;
 mod path;
+mod planning;
 mod recovery;
 mod shares;
 mod soak;

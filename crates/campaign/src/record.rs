@@ -195,6 +195,12 @@ pub struct InstructedRecord {
     pub device: Eui64,
     /// The gate's row when it was asked again at this moment.
     pub row: String,
+    /// What the gate said then, where that is not what it said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Judgement>,
+    /// The supplier that it had; none in records of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supplier: Option<String>,
     /// The file to be sent.
     pub image: FileDigest,
     /// The groups with a limit in which it counts as at risk from now on, as the lists had it at this moment; none where
@@ -227,6 +233,9 @@ pub struct OrderedRecord {
     pub nonce: Nonce,
     /// The gate's row when it was asked again at this moment.
     pub row: String,
+    /// What the gate said then, where that is not what it said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Judgement>,
     /// The other devices of its home that the hub had heard of lately: they must be heard of after its soak, too. None where
     /// nothing soaks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -266,6 +275,9 @@ pub struct OutcomeRecord {
     pub outcome: Outcome,
     /// Why, in one phrase; a gate code for refusals.
     pub reason: String,
+    /// What the gate said, where it ended it and said other things before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Judgement>,
     /// What the device says it runs, when it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,

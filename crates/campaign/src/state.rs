@@ -31,6 +31,10 @@ pub struct DeviceRow {
     pub channel: u8,
     /// The gate's words when it was planned.
     pub verdict: Judgement,
+    /// The gate's last words, where they are others than those before.
+    pub last_word: Option<Box<Judgement>>,
+    /// The supplier that it had when it was instructed.
+    pub supplier: Option<Box<str>>,
     /// The file it is to get, or the next of them on its way.
     pub image: Option<FileDigest>,
     /// Its wave.
@@ -78,6 +82,8 @@ impl DeviceRow {
             hub: plan.hub,
             channel: plan.channel,
             verdict: plan.verdict.clone(),
+            last_word: None,
+            supplier: None,
             image: plan.image,
             wave: plan.wave,
             priority: plan.priority,
@@ -95,6 +101,22 @@ impl DeviceRow {
             reached,
             wan_bytes: 0,
             blocks_repaired: 0,
+        }
+    }
+
+    /// Returns the gate's last words that were recorded.
+    pub fn last_word(&self) -> &Judgement {
+        self.last_word.as_deref().unwrap_or(&self.verdict)
+    }
+
+    /// Says whether it ended without running its target: nothing more is done with it.
+    pub fn is_given_up(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|(outcome, _)| outcome.class() != OutcomeClass::Done)
+    }
+
+    fn hear_gate(&mut self, verdict: Option<&Judgement>) {
+        if let Some(verdict) = verdict {
+            self.last_word = Some(verdict.clone().into());
         }
     }
 
@@ -232,6 +254,8 @@ impl CampaignState {
             Record::Instructed(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Instructed)?;
+                row.hear_gate(body.verdict.as_ref());
+                row.supplier = body.supplier.as_deref().map(Box::from);
                 row.image = Some(body.image);
                 row.groups.clone_from(&body.groups);
             }
@@ -251,6 +275,7 @@ impl CampaignState {
             Record::Ordered(body) => {
                 let row = self.row_mut(body.device)?;
                 row.go(at, Stage::Ordered)?;
+                row.hear_gate(body.verdict.as_ref());
                 row.order_counter = Some(body.counter);
                 row.order_epoch = CounterEpoch(body.epoch);
                 row.order_nonce = body.nonce;
@@ -271,6 +296,7 @@ impl CampaignState {
             Record::Outcome(body) => {
                 let row = self.row_mut(body.device)?;
                 row.end(at, body)?;
+                row.hear_gate(body.verdict.as_ref());
                 let wave = row.wave;
                 self.waves.entry(wave).or_default().count(body.outcome);
             }

@@ -8,6 +8,7 @@ mod case;
 mod claim;
 mod conditions;
 mod document;
+mod home;
 mod proof;
 mod refusal;
 mod row;
@@ -25,6 +26,7 @@ pub use claim::{
     Circumstances, Claim, GateConfig, InstructingParty, NoticePolicy, OfferedImage, Slot, WanContact,
 };
 pub use document::{Document, DocumentRecord, Documents};
+pub use home::{Word, judge_home};
 pub use refusal::{ActiveReason, DmcMismatch, ImageMismatch, Refusal, Unproven};
 pub use row::{GateRow, Origin};
 pub use verdict::{Decision, Hold, Skip, Verdict, VerdictRecord, Wait};
@@ -44,7 +46,7 @@ use rules::Rules;
 ///
 /// The combination is that of the *whole* order: each device that [`Claim::targets`] names is taken to run its target.
 /// When another of them may not be updated, the home would end in a combination that nobody tested, so the claim fails
-/// row A4; order without that device and the claim is judged on the combination that then comes about.
+/// row A4; [`judge_home`] leaves such a device out, and the claim is judged on the combination that then comes about.
 ///
 /// Nothing is allocated: the verdict refers to the lists. [`Verdict::record`] makes it independent of them.
 pub fn decide<'a>(

@@ -69,8 +69,8 @@ pub use exclusion::{Exclusion, ExclusionEntry};
 pub use gate::{
     ActiveReason, Basis, Circumstances, Claim, Decision, DmcMismatch, Document, DocumentRecord, Documents,
     GateConfig, GateRow, Hold, ImageMismatch, InstructingParty, NoticeGap, NoticePolicy, OfferedImage,
-    Origin, ReasonCode, Refusal, Skip, Slot, Unproven, Verdict, VerdictRecord, Wait, WanContact, decide,
-    decide_each,
+    Origin, ReasonCode, Refusal, Skip, Slot, Unproven, Verdict, VerdictRecord, Wait, WanContact, Word,
+    decide, decide_each, judge_home,
 };
 pub use inventory::{ChangeError, DeviceChange, DeviceView, Inventory, NoticeView};
 pub use jiff::civil::Date;

@@ -25,6 +25,11 @@ impl Targets {
         self.entries_of.insert(key(device), self.entries.number(target));
     }
 
+    /// Leaves a device as it is.
+    pub fn remove(&mut self, device: Eui64) {
+        self.entries_of.remove(&key(device));
+    }
+
     /// Returns the entry of a device, when the order names it.
     pub fn get(&self, device: Eui64) -> Option<&CplEntryId> {
         self.entries_of.get(&key(device)).map(|entry| self.entries.get(*entry))

@@ -3,9 +3,11 @@
 use firmware_image::{ActivationOrder, Eui64, Nonce, OrderCounter, OrderMemory};
 use transfer_engine::{Fault, HubId, Moment, Task};
 
+use super::held::ALREADY_ON_TARGET;
 use super::watch::IDLE_LOOKS;
 use super::{Act, Conductor, Errand};
-use crate::record::{OrderedRecord, Record};
+use crate::order::CampaignId;
+use crate::record::{Judgement, OrderedRecord, Record};
 use crate::stage::{Outcome, Stage};
 
 /// Why it is not known whether an order reached a hub.
@@ -51,13 +53,15 @@ impl Conductor {
             return;
         }
         let verdict = self.judge_again(now, &campaign, device);
+        if let Some(errand) = self.errands.get_mut(&device) {
+            // If that stays so it is overdue in the end, and this is why.
+            errand.withdrawn = (!verdict.allowed).then(|| verdict.code.clone());
+        }
         if verdict.waits {
-            // It is asked again at the next look, and is overdue in the end.
             return;
         }
         if !verdict.allowed {
-            self.end(now, &campaign, device, Outcome::HeldUnactivated, verdict.code, None);
-            return;
+            return self.hold_unactivated(now, &campaign, device, verdict);
         }
         let Some(challenge) = self.errands.get(&device).and_then(|errand| errand.challenge) else { return };
         let companions = self.companions_of(now, &campaign, device);
@@ -69,10 +73,29 @@ impl Conductor {
         let counter = last.saturating_add(1);
         self.orders.insert(device, OrderMemory { epoch, counter: OrderCounter(counter) });
         let nonce = Nonce::from_bytes(challenge.nonce);
-        let row = verdict.row;
-        let order = OrderedRecord { device, image, counter, epoch: epoch.0, nonce, row, companions };
+        let (row, epoch) = (verdict.row.clone(), epoch.0);
+        let verdict = self.news(&campaign, device, verdict);
+        let order = OrderedRecord { device, image, counter, epoch, nonce, row, verdict, companions };
         let record = Record::Ordered(order);
         self.record(now, &campaign, &record, Some(Act::Activate(device)));
+    }
+
+    /// Ends a device that holds its image and was told nothing, as the gate does not let it be told any more. One that is
+    /// said to run its target already is asked what it runs: only that is a success.
+    pub(super) fn hold_unactivated(
+        &mut self,
+        now: Moment,
+        campaign: &CampaignId,
+        device: Eui64,
+        verdict: Judgement,
+    ) {
+        if verdict.code == ALREADY_ON_TARGET
+            && let Some((hub, channel)) = self.hub_of(now, device)
+        {
+            self.read_back(now, hub, device, channel);
+            return self.watch(now, hub);
+        }
+        self.end_by_gate(now, campaign, device, Outcome::HeldUnactivated, verdict);
     }
 
     /// Signs the recorded order and hands it over. Doing so again gives the same bytes with the same counter and

@@ -165,7 +165,7 @@ impl Conductor {
         if verdict.allowed {
             self.activate(now, device);
         } else {
-            self.end(now, campaign, device, Outcome::HeldUnactivated, verdict.code, None);
+            self.hold_unactivated(now, campaign, device, verdict);
         }
     }
 

@@ -16,6 +16,9 @@ use crate::record::Judgement;
 use crate::stage::{Outcome, Stage};
 use crate::window::legal_date;
 
+/// The gate's code for a device that has nothing to do: a success without a step.
+pub(super) const ALREADY_ON_TARGET: &str = "ALREADY_ON_TARGET";
+
 impl Conductor {
     /// Has a device wait that the gate does not let have its image yet, and ends one that it does not let have it at all.
     pub(super) fn turn_away(
@@ -33,10 +36,10 @@ impl Conductor {
             return self.keep_hours(now, campaign);
         }
         let outcome = match verdict.code.as_str() {
-            "ALREADY_ON_TARGET" => Outcome::AlreadyOnTarget,
+            ALREADY_ON_TARGET => Outcome::AlreadyOnTarget,
             _ => Outcome::Refused,
         };
-        self.end(now, campaign, device, outcome, verdict.code, None);
+        self.end_by_gate(now, campaign, device, outcome, verdict);
     }
 
     /// Says whether a device of a campaign waits for the gate.

@@ -1,41 +1,42 @@
-//! From an order to verdicts and a plan, in one append.
+//! From an order to its verdicts and its first wave, in one append; and the gate as the conductor asks it.
 
 use eligibility::{
-    Circumstances, Claim, DeviceType, ImageSize, InstructingParty, MeterStatus, OfferedImage, Slot, SmsoId,
-    Targets, Verdict, WanContact, decide,
+    Circumstances, Claim, DeviceType, DeviceView, ImageSize, InstallationId, InstructingParty, OfferedImage,
+    Slot, SmsoId, Targets, Verdict, WanContact, decide,
 };
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::Moment;
 
 use super::{Conductor, Desk};
 use crate::order::{CampaignId, CampaignOrder, OrderError, Target, instructing_party, party_word};
-use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, OrderRecord, PlanRecord, Record, WaveRecord};
 use crate::stage::Stage;
-use crate::state::CampaignState;
+use crate::state::{CampaignState, DeviceRow};
 use crate::steps::next_step;
 use crate::window::legal_date;
 
 /// Codes of ours for refusals that are no row of the gate.
-mod code {
+pub(super) mod code {
     /// The order has no image for this device's model.
-    pub(super) const NO_IMAGE: &str = "NO_IMAGE_FOR_MODEL";
+    pub(in super::super) const NO_IMAGE: &str = "NO_IMAGE_FOR_MODEL";
     /// The device's way has changed under it; the gate's own code for a path that is not permitted.
-    pub(super) const PATH: &str = "REJECT_PATH";
+    pub(in super::super) const PATH: &str = "REJECT_PATH";
+    /// The device has another supplier than when it was instructed.
+    pub(in super::super) const SUPPLIER: &str = "SUPPLIER_CHANGED";
     /// Another campaign is at work on the device (compare DUIS `OtherRequestInProgressList`).
-    pub(super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
+    pub(in super::super) const BUSY: &str = "OTHER_CAMPAIGN_IN_PROGRESS";
 }
 
 /// Rows A7 and A8 when the conductor asks for itself: it asks about whoever has a slot, and whether the hub is reached the
 /// transfer finds out. Who asks from outside is told what they are at that moment, see `explain`.
-const IN_TURN: Circumstances = Circumstances { slot: Slot::NotAsked, wan: WanContact::NotAsked };
+pub(super) const IN_TURN: Circumstances = Circumstances { slot: Slot::NotAsked, wan: WanContact::NotAsked };
 
 /// Who instructs whom, and what is known of slots and WAN.
 #[derive(Clone, Copy)]
-struct Instruction<'a> {
-    party: &'a InstructingParty,
-    smso: &'a SmsoId,
-    circumstances: Circumstances,
+pub(super) struct Instruction<'a> {
+    pub(super) party: &'a InstructingParty,
+    pub(super) smso: &'a SmsoId,
+    pub(super) circumstances: Circumstances,
 }
 
 impl Conductor {
@@ -81,67 +82,6 @@ impl Conductor {
         Ok(())
     }
 
-    /// Judges an order and plans its waves without writing anything.
-    pub fn plan(&self, now: Moment, order: &CampaignOrder) -> Vec<PlanRecord> {
-        let goals: Targets = order
-            .devices
-            .iter()
-            .filter_map(|device| Some((*device, self.target_for(&order.targets, *device)?.cpl_entry.clone())))
-            .collect();
-        let mut plans: Vec<PlanRecord> =
-            order.devices.iter().map(|device| self.judge_for_plan(now, order, &goals, *device)).collect();
-        let candidates: Vec<Candidate> = plans
-            .iter()
-            .filter(|plan| plan.verdict.may_come())
-            .map(|plan| Candidate {
-                device: plan.device,
-                installation: plan.installation.clone(),
-                priority: plan.priority,
-                supplier: self.supplier_of(plan.device),
-            })
-            .collect();
-        let floor = order.policy.floor_per_supplier as usize;
-        let waves = deal_waves(&candidates, &order.policy.waves, floor);
-        for (plan, wave) in plans.iter_mut().filter(|plan| plan.verdict.may_come()).zip(waves) {
-            plan.wave = Some(wave);
-        }
-        plans
-    }
-
-    pub(super) fn supplier_of(&self, device: Eui64) -> String {
-        self.desk.inventory.device(device).map(|found| found.supplier.to_string()).unwrap_or_default()
-    }
-
-    fn judge_for_plan(
-        &self,
-        now: Moment,
-        order: &CampaignOrder,
-        goals: &Targets,
-        device: Eui64,
-    ) -> PlanRecord {
-        let found = self.desk.inventory.device(device);
-        let verdict = if self.under_way(device).is_some() {
-            Judgement::refusal(code::BUSY, "another campaign is at work on this device")
-        } else {
-            self.judge(now, &order.instructing_party, &order.smso, &order.targets, goals, device)
-        };
-        let image = self.target_for(&order.targets, device).map(|target| target.image);
-        PlanRecord {
-            device,
-            kind: found.map(|found| found.device_type.to_string()).unwrap_or_default(),
-            installation: found.map(|found| found.installation.to_string()).unwrap_or_default(),
-            hub: found.map(|found| found.hub),
-            channel: found.map_or(0, |found| found.channel.0),
-            image: image.filter(|_| verdict.may_come()),
-            verdict,
-            wave: None,
-            priority: match found.map(|found| found.status) {
-                Some(MeterStatus::Dormant) => 0,
-                _ => 1,
-            },
-        }
-    }
-
     /// Records a verdict; a refusal is the device's outcome at the same time.
     fn admit(&mut self, now: Moment, campaign: &CampaignId, plan: PlanRecord) {
         let (device, verdict) = (plan.device, plan.verdict.clone());
@@ -153,23 +93,9 @@ impl Conductor {
         }
     }
 
-    /// Asks the gate about a device. `goals` names what each device of its installation is to run.
-    pub(super) fn judge(
-        &self,
-        now: Moment,
-        instructed_by: &InstructingParty,
-        addressed_smso: &SmsoId,
-        targets: &[Target],
-        goals: &Targets,
-        device: Eui64,
-    ) -> Judgement {
-        let errand = Instruction { party: instructed_by, smso: addressed_smso, circumstances: IN_TURN };
-        self.judge_as(now, errand, targets, goals, device, |verdict| Judgement::from(verdict))
-            .unwrap_or_else(|refusal| *refusal)
-    }
-
-    /// Asks the gate, and tells its verdict; or a refusal that is ours, for a question that the gate cannot be asked.
-    fn judge_as<R>(
+    /// Asks the gate about a device, and tells its verdict; or a refusal that is ours, for a question that the gate cannot be
+    /// asked. `goals` names what each device of its installation is to run.
+    pub(super) fn judge_as<R>(
         &self,
         now: Moment,
         instruction: Instruction<'_>,
@@ -233,19 +159,57 @@ impl Conductor {
         let Some(smso) = order.smso() else {
             return Err(Judgement::refusal(code::NO_IMAGE, "the order names no SMSO").into());
         };
-        let installation = self.desk.inventory.device(device).map(|found| found.installation);
-        // What the order still means to do in this home: devices that it gave up stay as they are.
-        let goals: Targets = installation
-            .into_iter()
-            .flat_map(|installation| self.desk.inventory.members(installation))
-            .filter(|member| state.row(member.id).is_some_and(|row| row.verdict.may_come()))
-            .filter_map(|member| {
-                Some((member.id, self.target_for(&order.targets, member.id)?.cpl_entry.clone()))
-            })
-            .collect();
+        let goals = self.goals_left(state, device);
         let party = instructing_party(&order.instructing_party);
         let instruction = Instruction { party: &party, smso: &smso, circumstances };
-        self.judge_as(now, instruction, &order.targets, &goals, device, tell)
+        let changed = row.and_then(|row| self.supplier_change(row));
+        let tell = |verdict: &Verdict<'_>| match changed {
+            // What the gate itself has against it says more.
+            Some(refusal) if verdict.may_come() => Err(refusal.into()),
+            _ => Ok(tell(verdict)),
+        };
+        self.judge_as(now, instruction, &order.targets, &goals, device, tell).flatten()
+    }
+
+    /// Says that a device has another supplier than when it was instructed, if that is so. Ours: who was told of the update,
+    /// and for whom it was weighed, is not whom it concerns any more.
+    fn supplier_change(&self, row: &DeviceRow) -> Option<Judgement> {
+        let (before, now) = (row.supplier.as_deref()?, self.desk.inventory.device(row.device)?.supplier);
+        let why = || format!("its supplier was {before} when it was instructed, and is {now}");
+        (before != now.as_str()).then(|| Judgement::refusal(code::SUPPLIER, &why()))
+    }
+
+    /// Returns what is still meant to be brought to whom in the home of a device: by the order, and by other campaigns.
+    fn goals_left(&self, state: &CampaignState, device: Eui64) -> Targets {
+        let Some(found) = self.desk.inventory.device(device) else { return Targets::default() };
+        let mut goals = self.ordered_elsewhere(Some(&state.id), found.installation);
+        for member in self.desk.inventory.members(found.installation) {
+            // Devices that the order gave up stay as they are.
+            if state.row(member.id).is_some_and(|row| row.verdict.may_come() && !row.is_given_up())
+                && let Some(target) = self.target_for(&state.order.targets, member.id)
+            {
+                goals.insert(member.id, &target.cpl_entry);
+            }
+        }
+        goals
+    }
+
+    /// Returns the targets of devices of a home that other campaigns have told to activate: they run them any moment, or
+    /// do already and are watched.
+    pub(super) fn ordered_elsewhere(
+        &self,
+        campaign: Option<&CampaignId>,
+        installation: &InstallationId,
+    ) -> Targets {
+        let target = |member: DeviceView<'_>| {
+            let (other, stage) = self.under_way(member.id)?;
+            if campaign == Some(&other) || !matches!(stage, Stage::Ordered | Stage::Soaking) {
+                return None;
+            }
+            let order = &self.campaigns.get(&other)?.order;
+            Some((member.id, self.target_for(&order.targets, member.id)?.cpl_entry.clone()))
+        };
+        self.desk.inventory.members(installation).filter_map(target).collect()
     }
 
     /// Judges a device for an image at the desk by itself, as if the DCC had ordered it of the home's SMSO.
@@ -257,7 +221,8 @@ impl Conductor {
         tell: impl FnOnce(&Verdict<'_>) -> R,
     ) -> Option<Result<R, Box<Judgement>>> {
         let smso = self.desk.inventory.device(device)?.smso;
-        let goals: Targets = [(device, target.cpl_entry.clone())].into_iter().collect();
+        let mut goals = self.ordered_elsewhere(None, self.desk.inventory.device(device)?.installation);
+        goals.insert(device, &target.cpl_entry);
         let targets = std::slice::from_ref(target);
         let instruction = Instruction { party: &InstructingParty::Dcc, smso, circumstances: IN_TURN };
         Some(self.judge_as(now, instruction, targets, &goals, device, tell))

@@ -95,13 +95,14 @@ impl Conductor {
             // idle then, and may never have been told, it is told, and has its time from there.
             return false;
         }
-        let (outcome, reason) = match errand.withdrawn.take().filter(|_| stage == Stage::Ordered) {
+        let (outcome, reason) = match errand.withdrawn.take() {
             // The image is not to blame: whether the order arrived is not known, and it was not to be told again.
-            Some(code) => {
+            Some(code) if stage == Stage::Ordered => {
                 let reason = format!("it may have been told, was found idle, and is not told again: {code}");
                 (Outcome::WithdrawnInDoubt, reason)
             }
-            None => (outcome, self.lateness(now, campaign, device, stage, limit_s)),
+            Some(code) if stage == Stage::Delivered => (outcome, code),
+            _ => (outcome, self.lateness(now, campaign, device, stage, limit_s)),
         };
         self.end(now, &campaign.clone(), device, outcome, reason, None);
         true
@@ -189,6 +190,10 @@ impl Conductor {
         self.note_fetching(now, device, status);
         let runs_target = status.running_version == target.0;
         match (stage, status.state) {
+            // Somebody else brought it there, or our order was not the only one.
+            (Stage::Staged | Stage::Delivered, _) if runs_target => {
+                self.read_back(now, hub, device, status.channel);
+            }
             // A hub names no version of its own slot; that the image is ours it has confirmed when it was staged.
             (Stage::Staged, HanState::Verified)
                 if status.channel == 0 || status.staged_version == target.0 =>
@@ -215,9 +220,7 @@ impl Conductor {
                 let well = (state != HanState::Silent).then_some(runs_target);
                 self.on_soaking_row(now, hub, device, status.channel, well);
             }
-            (Stage::Staged | Stage::Ordered, _) if runs_target => {
-                self.read_back(now, hub, device, status.channel)
-            }
+            (Stage::Ordered, _) if runs_target => self.read_back(now, hub, device, status.channel),
             // A hub is asked for its version instead.
             (Stage::Ordered, HanState::Verified) if status.channel != 0 => {
                 self.on_idle_look(now, &campaign, device);

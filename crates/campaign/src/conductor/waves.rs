@@ -7,7 +7,9 @@ use super::shares::Landing;
 use super::turns::Turn;
 use super::{Act, Conductor};
 use crate::order::CampaignId;
-use crate::record::{FinishedRecord, HaltedRecord, InstructedRecord, OutcomeRecord, Record, WaveRecord};
+use crate::record::{
+    FinishedRecord, HaltedRecord, InstructedRecord, Judgement, OutcomeRecord, Record, WaveRecord,
+};
 use crate::stage::{Outcome, Stage};
 use crate::state::CampaignState;
 
@@ -41,14 +43,21 @@ fn next_move(state: &CampaignState) -> Move {
     if tally.ended < policy.open_next_at.of(tally.size) {
         return Move::Wait;
     }
-    let tried = tally.done + tally.blamed;
-    if tally.done * 1_000 >= tried * usize::from(policy.success_threshold.0) {
+    let tried = tally.done + tally.failed;
+    let expected = usize::from(policy.success_threshold.0);
+    // As long as nobody has come to the target, nothing speaks for the firmware, whatever was in the way.
+    let is_shown = expected == 0 || (0..state.waves_opened).any(|opened| state.wave(Some(opened)).done > 0);
+    if is_shown && tally.done * 1_000 >= tried * expected {
         return Move::Open(wave + 1);
     }
     if tally.ended < tally.size {
         return Move::Wait;
     }
-    Move::Halt { wave, reason: format!("only {} of {tried} attempts of wave {wave} succeeded", tally.done) }
+    let reason = match tally.done {
+        0 if tried == 0 => format!("nobody has come to the target by the end of wave {wave}"),
+        done => format!("only {done} of {tried} attempts of wave {wave} succeeded"),
+    };
+    Move::Halt { wave, reason }
 }
 
 impl Conductor {
@@ -122,8 +131,40 @@ impl Conductor {
             return;
         }
         let groups = self.count_at_risk(campaign, device);
-        let record = Record::Instructed(InstructedRecord { device, row: verdict.row, image, groups });
+        let record = Record::Instructed(InstructedRecord {
+            device,
+            row: verdict.row.clone(),
+            verdict: self.news(campaign, device, verdict),
+            supplier: Some(self.supplier_of(device)),
+            image,
+            groups,
+        });
         self.record(now, campaign, &record, Some(Act::Stage(device)));
+    }
+
+    /// Returns what the gate said of a device, if that is not what it said before.
+    pub(super) fn news(&self, campaign: &CampaignId, device: Eui64, verdict: Judgement) -> Option<Judgement> {
+        let row = self.campaigns.get(campaign).and_then(|state| state.row(device));
+        row.is_none_or(|row| *row.last_word() != verdict).then_some(verdict)
+    }
+
+    /// Ends a device that the gate does not let go on.
+    pub(super) fn end_by_gate(
+        &mut self,
+        now: Moment,
+        campaign: &CampaignId,
+        device: Eui64,
+        outcome: Outcome,
+        verdict: Judgement,
+    ) {
+        let reason = verdict.code.clone();
+        let exclusion = self.exclusion_of(device, outcome, &reason).map(|one| one.as_str().to_owned());
+        let verdict = self.news(campaign, device, verdict);
+        self.conclude(
+            now,
+            campaign,
+            OutcomeRecord { device, outcome, reason, verdict, running: None, exclusion },
+        );
     }
 
     /// Records a device's outcome and forgets its errand.
@@ -136,15 +177,22 @@ impl Conductor {
         reason: String,
         running: Option<FileVersion>,
     ) {
-        let exclusion = self.exclusion_of(device, outcome, &reason);
-        tracing::debug!(%campaign, %device, outcome = outcome.as_str(), %reason, "device ended");
+        let exclusion = self.exclusion_of(device, outcome, &reason).map(|one| one.as_str().to_owned());
         let running = running.map(|version| version.to_string());
         if let Some(running) = &running {
             self.note_runs(campaign, device, running);
         }
-        let exclusion = exclusion.map(|exclusion| exclusion.as_str().to_owned());
-        let record = Record::Outcome(OutcomeRecord { device, outcome, reason, running, exclusion });
-        self.record(now, campaign, &record, None);
+        self.conclude(
+            now,
+            campaign,
+            OutcomeRecord { device, outcome, reason, verdict: None, running, exclusion },
+        );
+    }
+
+    fn conclude(&mut self, now: Moment, campaign: &CampaignId, ended: OutcomeRecord) {
+        let OutcomeRecord { device, outcome, .. } = ended;
+        tracing::debug!(%campaign, %device, outcome = outcome.as_str(), reason = ended.reason, "device ended");
+        self.record(now, campaign, &Record::Outcome(ended), None);
         self.note_turn(campaign, device, outcome);
         self.land(device, Landing::Taken);
         self.errands.remove(&device);

@@ -44,14 +44,28 @@ fn state() -> CampaignState {
 fn any_record() -> impl Strategy<Value = Record> {
     let ends = (0..DEVICES, proptest::sample::select(Outcome::ALL.to_vec())).prop_map(|(number, outcome)| {
         let (device, reason) = (eui(number), String::new());
-        Record::Outcome(OutcomeRecord { device, outcome, reason, running: None, exclusion: None })
+        Record::Outcome(OutcomeRecord {
+            device,
+            outcome,
+            reason,
+            verdict: None,
+            running: None,
+            exclusion: None,
+        })
     });
     let forward = (0..DEVICES, 0..WAVES)
         .prop_map(|(number, wave)| Record::BroughtForward(ForwardRecord { device: eui(number), wave }));
     let instructed = (0..DEVICES).prop_map(|number| {
         let image = FileDigest::from_bytes([1; 32]);
         let (device, row) = (eui(number), "B1".to_owned());
-        Record::Instructed(InstructedRecord { device, row, image, groups: None })
+        Record::Instructed(InstructedRecord {
+            device,
+            row,
+            verdict: None,
+            supplier: None,
+            image,
+            groups: None,
+        })
     });
     let delivered =
         (0..DEVICES).prop_map(|number| Record::Delivered(DeliveredRecord { device: eui(number) }));

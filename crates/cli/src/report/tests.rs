@@ -114,7 +114,14 @@ impl Story {
     fn serve(&mut self, device: Eui64, kind: &str, opened: u64) {
         let instructed = opened + self.below(2_400);
         let image = FileDigest::of(b"image");
-        let body = InstructedRecord { device, row: "B3".to_owned(), image, groups: None };
+        let body = InstructedRecord {
+            device,
+            row: "B3".to_owned(),
+            verdict: None,
+            supplier: None,
+            image,
+            groups: None,
+        };
         self.events.push((after(instructed), Record::Instructed(body)));
         let staged = instructed + 60 + self.below(240);
         if self.below(100) == 0 {
@@ -150,6 +157,7 @@ impl Story {
             epoch: 0,
             nonce: firmware_image::Nonce::from_bytes([0; 8]),
             row: "B3".to_owned(),
+            verdict: None,
             companions: Vec::new(),
         };
         self.events.push((after(delivered + 30), Record::Ordered(ordered)));
@@ -161,7 +169,14 @@ impl Story {
 
     fn end(&mut self, at: u64, device: Eui64, outcome: Outcome, reason: &str) {
         let running = (outcome == Outcome::Activated).then(|| "01020304".to_owned());
-        let body = OutcomeRecord { device, outcome, reason: reason.to_owned(), running, exclusion: None };
+        let body = OutcomeRecord {
+            device,
+            outcome,
+            reason: reason.to_owned(),
+            verdict: None,
+            running,
+            exclusion: None,
+        };
         self.events.push((after(at), Record::Outcome(body)));
     }
 }
@@ -239,6 +254,7 @@ fn hostile_campaign() -> CampaignState {
             device,
             outcome,
             reason,
+            verdict: None,
             running: Some(HOSTILE.to_owned()),
             exclusion: None,
         })
@@ -247,7 +263,14 @@ fn hostile_campaign() -> CampaignState {
         Record::Verdict(plan),
         Record::Verdict(refused),
         outcome(eui(2, 1), Outcome::Refused),
-        Record::Instructed(InstructedRecord { device, row: HOSTILE.to_owned(), image, groups: None }),
+        Record::Instructed(InstructedRecord {
+            device,
+            row: HOSTILE.to_owned(),
+            verdict: None,
+            supplier: None,
+            image,
+            groups: None,
+        }),
         Record::Staged(staged),
         Record::Delivered(DeliveredRecord { device }),
         outcome(device, Outcome::DeviceRejectedImage),

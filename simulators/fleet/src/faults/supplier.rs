@@ -17,8 +17,11 @@ const FIRST_NEW_SUPPLIER: u64 = 50;
 /// How many there are (assumption).
 const NEW_SUPPLIERS: u64 = 6;
 
+/// The new supplier of one home in so many does not take up smart service either (assumption).
+const DORMANT_ONE_IN: u64 = 3;
+
 /// What the desk will hear of changed suppliers, in the order of time. A home whose supplier changes has smart service
-/// again, so its meters are Active from then on.
+/// again as a rule, so its meters are Active from then on; some stay Dormant.
 #[derive(Clone, Debug, Default)]
 pub struct DeskNews {
     to_come: VecDeque<News>,
@@ -51,10 +54,16 @@ impl DeskNews {
             }
             let number = FIRST_NEW_SUPPLIER + arrivals.stream.below(NEW_SUPPLIERS);
             let supplier = SupplierId::new(&format!("SUP-{number:02}"))?;
+            let stays_dormant = arrivals.stream.below(DORMANT_ONE_IN) == 0;
             for meter in home.devices.iter().filter(|device| device.kind.is_meter()) {
+                let active = DeviceChange::Status(MeterStatus::Active);
                 let changes =
-                    [DeviceChange::Supplier(supplier.clone()), DeviceChange::Status(MeterStatus::Active)];
-                to_come.extend(changes.map(|change| News { at, meter: meter.eui, change }));
+                    [Some(DeviceChange::Supplier(supplier.clone())), (!stays_dormant).then_some(active)];
+                to_come.extend(changes.into_iter().flatten().map(|change| News {
+                    at,
+                    meter: meter.eui,
+                    change,
+                }));
             }
         }
         to_come.sort_by_key(|news| news.at);

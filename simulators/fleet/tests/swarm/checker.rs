@@ -159,7 +159,7 @@ impl Checker {
         )?;
         invariants::what_devices_run_is_what_was_ordered(simulation, &self.orders)?;
         self.audit = policy::audit(simulation, crew.lists(), self.letters.clone())?;
-        invariants::blocks_are_repeated_for_a_reason(simulation)?;
+        invariants::blocks_are_repeated_for_a_reason(simulation, crew)?;
         invariants::nothing_gets_in_without_two_approvals(simulation, crew)
     }
 

@@ -23,6 +23,7 @@ const REFUSALS: &[&str] = &[
     "REJECT_WRONG_SMSO",
     "SE_NOT_FINAL",
     "SKIP_EXCLUDED",
+    "SUPPLIER_CHANGED",
 ];
 
 /// Rules of the decision table that must have been all that stood in the way of some device, as the auditor says: without
@@ -33,13 +34,14 @@ const ALONE: &[&str] = &[
     "when planned: shared",
     "when planned: not enrolled",
     "when planned: combination",
-    "when planned: companions",
     "when planned: not excluded",
     "when planned: notified",
     "when planned: path",
     "when planned: evidence",
     "in flight: dormant",
+    "in flight: combination",
     "in flight: companions",
+    "in flight: same supplier",
     "in flight: not excluded",
     "in flight: notified",
     "in flight: evidence",

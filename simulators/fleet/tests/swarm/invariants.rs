@@ -1,7 +1,7 @@
 //! What must hold of head-end, ledger and fleet together, whatever goes wrong. What must hold in a home after each of its
 //! events is checked by the fleet itself (`fleet::Fleet::watch`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use campaign::{
     Conductor, OrderedRecord, Outcome, OutcomeClass, Record, Stage, StagingFailedRecord, WaveTally,
@@ -9,6 +9,7 @@ use campaign::{
 use eligibility::MeterStatus;
 use firmware_image::Eui64;
 use fleet::{DeviceCensus, DeviceKind, FaultKind, Simulation};
+use ledger::EntryIndex;
 use transfer_engine::HubId;
 
 use crate::run::Crew;
@@ -23,6 +24,9 @@ const BLAMED: [Outcome; 5] = [
     Outcome::ActivationUnconfirmed,
     Outcome::Unhealthy,
 ];
+
+/// How much of an image has a digest of its own, bytes.
+const DIGESTED: u64 = 1_024;
 
 /// No activation without: a complete image that its device verified, and a gate that is open at this moment.
 pub fn an_order_has_all_it_needs(simulation: &Simulation, order: &OrderedRecord) -> Judged {
@@ -201,15 +205,19 @@ pub fn what_devices_run_is_what_was_ordered(
 }
 
 /// Bytes on the WAN are the image's and what had to be repeated: a block is sent again because the link lost, held back or
-/// altered something, because a hub was off or new, or because the head-end had to begin anew.
-pub fn blocks_are_repeated_for_a_reason(simulation: &Simulation) -> Judged {
+/// altered something, because a hub was off or new, because a pause called back what was on its way, or because the head-end
+/// had to begin anew.
+pub fn blocks_are_repeated_for_a_reason(simulation: &Simulation, crew: &Crew<'_>) -> Judged {
     let census = simulation.census();
     let down = &census.wan.down;
     let lost = down.offered + down.doubled - down.delivered;
     let told_wrong = census.wan.up.wrong;
-    let reasons = lost + down.late + down.wrong + told_wrong;
+    // A block that arrived wrong is found in the KiB that it falls into, and that is asked for as a whole.
+    let with_it = 1 + DIGESTED.div_ceil(crew.block_len());
+    let reasons = lost + down.late + down.wrong * with_it + told_wrong;
     let of_devices = [FaultKind::HubReboot, FaultKind::PowerCut, FaultKind::HubSwap, FaultKind::FlashCut];
-    let interrupted = of_devices.iter().map(|kind| census.faults.of(*kind)).sum::<u64>();
+    let of_devices = of_devices.iter().map(|kind| census.faults.of(*kind)).sum::<u64>();
+    let interrupted = of_devices + called_back(simulation)?;
     let repeated: u64 = simulation.state().rows().map(|row| u64::from(row.blocks_repaired)).sum();
     let staged = simulation.state().rows().filter(|row| row.reached(Stage::Staged).is_some()).count() as u64;
     // 5 % and two blocks for every staging; an interruption costs at most a train of 16 and one on its way.
@@ -222,6 +230,22 @@ pub fn blocks_are_repeated_for_a_reason(simulation: &Simulation) -> Judged {
         ));
     }
     Ok(())
+}
+
+/// Counts how many stagings were under way whenever the campaign was paused.
+fn called_back(simulation: &Simulation) -> Result<u64, String> {
+    let (mut under_way, mut called_back) = (BTreeSet::new(), 0);
+    for entry in simulation.ledger().entries(EntryIndex(0)) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        match Record::from_entry(&entry).map_err(|error| error.to_string())? {
+            Record::Instructed(body) => drop(under_way.insert(body.device)),
+            Record::Staged(body) => drop(under_way.remove(&body.device)),
+            Record::Outcome(body) => drop(under_way.remove(&body.device)),
+            Record::Paused(_) => called_back += under_way.len() as u64,
+            _ => {}
+        }
+    }
+    Ok(called_back)
 }
 
 /// Hubs that hold trust roots let no image in that two people have not approved.

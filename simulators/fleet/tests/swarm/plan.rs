@@ -267,7 +267,9 @@ fn scale(spec: &mut WorldSpec, dice: &mut Dice) {
     spec.device.gas.wake_interval_s = nonzero(dice.between(600, 3_600));
     spec.han.loss = dice.perhaps(1, 50);
     let campaign = &mut spec.campaign;
-    campaign.success_threshold = dice.share(100, 900);
+    // In every second town the waves go on whatever becomes of the pilot.
+    let threshold = dice.share(100, 900);
+    campaign.success_threshold = if dice.one_in(2) { Share::NONE } else { threshold };
     campaign.failure_threshold = dice.share(100, 1_000);
     campaign.poll_interval_s = nonzero(dice.between(60, 600));
     campaign.han_deadline_s = nonzero(*pick(dice, &[7_200, 43_200, 172_800]));

@@ -9,8 +9,9 @@
 //! | shared | for a device beside an Active Meter, where the policy says so | A2 |
 //! | not enrolled | outside the DCC's own service | A3 |
 //! | combination | when the home ends in a combination that is on a list | A4 |
-//! | companions | when what else the order names in the home may be updated, too | A4 |
+//! | companions | when what else the order still means to bring to the home may be updated, too | A4 |
 //! | not excluded | where no exclusion category holds | A5 |
+//! | same supplier | while the supplier is the one it had when it was instructed | ours |
 //! | notified | when the supplier was told in time, where that is asked for | A6 |
 //! | vouched for | for the registered image, made for this hardware, whose signer is believed | A9 |
 //! | path | from a version that the new one may follow | A10 |
@@ -33,7 +34,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use campaign::{OrderedRecord, Outcome, OutcomeRecord, Record};
-use eligibility::{CplEntry, CplStatus, Device, DeviceChange, Exclusion, MeterStatus, Predecessors, SmsoId};
+use eligibility::{
+    CplEntry, CplStatus, Device, DeviceChange, Exclusion, MeterStatus, Predecessors, SmsoId, SupplierId,
+};
 use firmware_image::Eui64;
 use fleet::Simulation;
 use ledger::EntryIndex;
@@ -68,7 +71,7 @@ struct Question<'a> {
 type Rule = (&'static str, fn(&Auditor, &Question<'_>) -> bool);
 
 /// The decision table.
-const TABLE: [Rule; 11] = [
+const TABLE: [Rule; 12] = [
     ("instructed", Auditor::is_instructed),
     ("dormant", Auditor::is_dormant),
     ("shared", Auditor::may_be_shared),
@@ -76,6 +79,7 @@ const TABLE: [Rule; 11] = [
     ("combination", |auditor, asked| auditor.papers.knows(&auditor.end_of_home(asked))),
     ("companions", Auditor::companions_may_follow),
     ("not excluded", Auditor::is_not_excluded),
+    ("same supplier", Auditor::has_its_supplier),
     ("notified", Auditor::is_notified),
     ("vouched for", Auditor::is_vouched_for),
     ("path", |_, asked| follows(asked.target, asked.device)),
@@ -327,6 +331,13 @@ impl Auditor {
         self.papers.was_told(asked.device, supplier, asked.target, clock::date(asked.at))
     }
 
+    fn has_its_supplier(&self, asked: &Question<'_>) -> bool {
+        let letter = self.letters.supplier(asked.device.id, asked.at);
+        let supplier = letter.unwrap_or(&asked.device.supplier);
+        let before = asked.story.supplier(asked.device.id).filter(|_| asked.act != Act::Plan);
+        before.is_none_or(|before| before == supplier.as_str())
+    }
+
     fn is_vouched_for(&self, asked: &Question<'_>) -> bool {
         let image = asked.story.image_for(&asked.target.id);
         let withdrawn = image.and_then(|image| self.letters.images.get(&image));
@@ -369,11 +380,13 @@ impl Auditor {
         let dormant: Vec<Eui64> = dormant.map(|meter| meter.id).collect();
         let (hub, since) = (found.hub, Moment::from_micros(at.as_micros() - 1));
         let active = |meter: &Eui64| (since, *meter, DeviceChange::Status(MeterStatus::Active));
+        let newcomer = SupplierId::new("SUP-99").expect("a name");
         let excluded = |device, reason| (since, device, DeviceChange::Exclusion(Some(reason)));
         let mut letters = vec![
             ("dormant", dormant.iter().map(active).collect()),
             ("not excluded", vec![excluded(device, Exclusion::GasMeterHanError)]),
             ("not excluded", vec![excluded(hub, Exclusion::MissingMasterKeys)]),
+            ("same supplier", vec![(since, device, DeviceChange::Supplier(newcomer))]),
         ];
         if !found.device_type.is_meter() && !self.papers.gate.allow_shared_in_mixed {
             // One is enough, although another may be Dormant still.

@@ -73,6 +73,11 @@ pub struct Crew<'a> {
 }
 
 impl<'a> Crew<'a> {
+    /// The length of the blocks that hubs ask for, bytes.
+    pub fn block_len(&self) -> u64 {
+        self.plan.spec.device.hub.block_bytes.get().into()
+    }
+
     fn of(plan: &'a Plan) -> Result<Crew<'a>, String> {
         let maker = match plan.mistake {
             Some(Mistake::WrongMakerKey) => key("nobody", 1),

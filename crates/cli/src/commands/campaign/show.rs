@@ -20,8 +20,8 @@ use crate::report::{Measured, units};
 /// Show where a campaign stands.
 ///
 /// With --watch, shows progress until every device has an outcome. One that is finished is set beside its bound: the time
-/// that no order of sending could have beaten with the bytes that were sent, lines being as fast as they may be filled. Exit code 5: it is over, and fewer attempts
-/// succeeded than its policy expects.
+/// that no order of sending could have beaten with the bytes that were sent, lines being as fast as they may be filled.
+/// Exit code 5: it was halted, or is over and fewer attempts succeeded than its policy expects.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lamplighter campaign show autumn --watch\n  \
 lamplighter campaign show autumn --devices --json")]
@@ -66,6 +66,11 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 /// A campaign that is over is held to its own threshold.
 fn judge(campaign: &CampaignView) -> Result<(), Failure> {
     let (reached, expected) = (campaign.summary.success_permille, campaign.policy.success_threshold.0);
+    if campaign.summary.phase == Phase::Halted.as_str() {
+        let why = campaign.summary.halted_because.as_deref().unwrap_or("its policy asks for it");
+        let message = format!("campaign {} was halted: {why}", campaign.summary.id);
+        return Err(Failure::message(ExitCode::BelowThreshold, message));
+    }
     if campaign.summary.tally.pending > 0 || reached >= expected {
         return Ok(());
     }

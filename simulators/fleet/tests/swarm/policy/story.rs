@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign::{OrderRecord, PlanRecord, Record, Target};
+use campaign::{OrderRecord, OutcomeClass, PlanRecord, Record, Target};
 use eligibility::{CplEntry, CplEntryId};
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::Moment;
@@ -17,6 +17,10 @@ pub(super) struct Story {
     waves: BTreeSet<u16>,
     delivered: BTreeSet<Eui64>,
     watched: BTreeSet<Eui64>,
+    /// Devices that ended without running their target: they stay as they are.
+    given_up: BTreeSet<Eui64>,
+    /// Whose device it was when it was instructed.
+    suppliers: BTreeMap<Eui64, String>,
     /// What devices have said they run.
     running: BTreeMap<Eui64, String>,
     /// Times of day, as the order spells them.
@@ -48,6 +52,10 @@ impl Story {
                     plan.wave = Some(body.wave);
                 }
             }
+            Record::Instructed(body) => {
+                self.suppliers.extend(body.supplier.map(|supplier| (body.device, supplier)));
+            }
+            Record::Stepped(body) => drop(self.suppliers.remove(&body.device)),
             Record::Delivered(body) => {
                 self.delivered.insert(body.device);
             }
@@ -57,6 +65,9 @@ impl Story {
             }
             Record::Outcome(body) => {
                 self.watched.remove(&body.device);
+                if body.outcome.class() != OutcomeClass::Done {
+                    self.given_up.insert(body.device);
+                }
                 if let Some(running) = body.running {
                     self.running.insert(body.device, running);
                 }
@@ -99,9 +110,18 @@ impl Story {
         self.plans.values().filter(|plan| !plan.verdict.allowed).map(|plan| plan.device).collect()
     }
 
-    /// Says whether a device is to be updated: whatever the order names, or what was planned of it.
-    pub(super) fn is_named(&self, device: Eui64, at_all: bool) -> bool {
-        self.plan(device).is_some_and(|plan| at_all || plan.verdict.may_come())
+    /// Says whether a device is still to be updated. While the order is planned, so is whoever was not turned down for what
+    /// it is itself: the others of its home are judged beside it.
+    pub(super) fn is_named(&self, device: Eui64, at_plan: bool) -> bool {
+        let is_of_home = |row: &str| row == "A4" || row.starts_with('B');
+        self.plan(device).is_some_and(|plan| match at_plan {
+            true => plan.verdict.may_come() || is_of_home(&plan.verdict.row),
+            false => plan.verdict.may_come() && !self.given_up.contains(&device),
+        })
+    }
+
+    pub(super) fn supplier(&self, device: Eui64) -> Option<&str> {
+        self.suppliers.get(&device).map(String::as_str)
     }
 
     pub(super) fn is_planned(&self, device: Eui64) -> bool {
