@@ -11,13 +11,14 @@
 
 mod engine;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
 use eligibility::{
     Circumstances, Claim, CplEntry, CplEntryId, CplStatus, DeviceView, GateRow, ImageSize, InstructingParty,
-    MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, decide,
+    MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, Word, decide, judge_home,
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
 use serde::Serialize;
@@ -82,17 +83,27 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result<Explanation, Failure> {
     let device = arguments.device;
     let Question { lists, today, gate, .. } = &question;
-    let judge = |asked: &Asked| {
-        let claim = Claim {
-            device,
-            targets: &asked.targets,
-            instructed_by: &asked.instructed_by,
-            addressed_smso: &asked.smso,
-            image: &asked.image,
-            circumstances: Circumstances::default(),
-        };
-        let verdict = decide(&claim, &lists.register, &lists.inventory, *today, gate).record();
-        if arguments.order.is_none() { without_order(verdict, &arguments.to) } else { verdict }
+    let judge = |asked: Asked| {
+        let Asked { targets, instructed_by, smso, images } = asked;
+        let devices: Vec<Eui64> = images.keys().copied().collect();
+        // As the engine does when it plans an order.
+        let words = judge_home(&devices, targets, |device, targets| {
+            let claim = Claim {
+                device,
+                targets,
+                instructed_by: &instructed_by,
+                addressed_smso: &smso,
+                image: &images[&device],
+                circumstances: Circumstances::default(),
+            };
+            let verdict = decide(&claim, &lists.register, &lists.inventory, *today, gate);
+            Word { said: verdict.record(), stays: verdict.stays() }
+        });
+        let verdict = words.into_iter().find(|(judged, _)| *judged == device).map(|(_, verdict)| verdict);
+        verdict.map(|verdict| match arguments.order {
+            Some(_) => verdict,
+            None => without_order(verdict, &arguments.to),
+        })
     };
     let asked = match &arguments.order {
         Some(path) => {
@@ -107,7 +118,7 @@ fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result
         }
         None => of_entries(device, &arguments.to, &question)?,
     };
-    let verdicts = asked.iter().map(judge).collect();
+    let verdicts = asked.into_iter().filter_map(judge).collect();
     let home = Home::of(device, &question);
     Ok(Explanation { device, on: today.to_string(), home, verdicts, left_out: question.left_out })
 }
@@ -136,18 +147,23 @@ struct Asked {
     targets: Targets,
     instructed_by: InstructingParty,
     smso: SmsoId,
-    image: OfferedImage,
+    /// For the device that is asked about, and those that are asked about with it.
+    images: BTreeMap<Eui64, OfferedImage>,
 }
 
 fn of_order(order: &WrittenOrder, device: Eui64, question: &Question) -> Asked {
     let lists = &question.lists;
-    let fitting = order.target_for(device, &lists.register, &lists.inventory).map(|(_, image)| image);
-    let image = fitting.or(order.images.first()).map_or_else(|| as_registered(None), OfferedImage::of);
+    let of_home = order.targets_of_home(device, &lists.register, &lists.inventory);
+    let mut images: BTreeMap<Eui64, OfferedImage> =
+        of_home.iter().map(|(device, (_, image))| (*device, OfferedImage::of(image))).collect();
+    // Of one that it does not name, the gate says so whatever the image.
+    let unnamed = || order.images.first().map_or_else(|| as_registered(None), OfferedImage::of);
+    images.entry(device).or_insert_with(unnamed);
     Asked {
-        targets: order.targets_of_home(device, &lists.register, &lists.inventory),
+        targets: of_home.into_iter().map(|(device, (entry, _))| (device, entry.clone())).collect(),
         instructed_by: order.order.instructing_party.clone(),
         smso: order.order.smso.clone(),
-        image,
+        images,
     }
 }
 
@@ -158,11 +174,12 @@ fn of_entries(device: Eui64, named: &[CplEntryId], question: &Question) -> Resul
     let smso = found.map(|found| found.smso.clone());
     // Of a device that nobody knows, nobody knows the operator, and no row asks for it.
     let smso = smso.map_or_else(|| SmsoId::new("unknown"), Ok).or_fail(ExitCode::Failed, "an id")?;
-    let asked = |targets: Targets, entry: Option<&CplEntry>| Asked {
-        targets,
-        instructed_by: InstructingParty::Dcc,
-        smso: smso.clone(),
-        image: as_registered(entry),
+    let asked = |to: BTreeMap<Eui64, &CplEntry>| {
+        let mut images: BTreeMap<Eui64, OfferedImage> =
+            to.iter().map(|(device, entry)| (*device, as_registered(Some(entry)))).collect();
+        images.entry(device).or_insert_with(|| as_registered(None));
+        let targets = to.into_iter().map(|(device, entry)| (device, entry.id.clone())).collect();
+        Asked { targets, instructed_by: InstructingParty::Dcc, smso: smso.clone(), images }
     };
     if named.is_empty() {
         let running = found.map(|found| found.entry);
@@ -171,9 +188,9 @@ fn of_entries(device: Eui64, named: &[CplEntryId], question: &Question) -> Resul
             running.is_some_and(|running| *running != entry.id && register.is_for_model(running, &entry.id))
                 && is_open
         };
-        let alone = |entry: &CplEntry| asked([(device, entry.id.clone())].into_iter().collect(), Some(entry));
+        let alone = |entry| asked(BTreeMap::from([(device, entry)]));
         let each: Vec<Asked> = register.entries().filter(could_go).map(alone).collect();
-        return Ok(if each.is_empty() { vec![asked(Targets::default(), None)] } else { each });
+        return Ok(if each.is_empty() { vec![asked(BTreeMap::new())] } else { each });
     }
     if let Some(unknown) = named.iter().find(|entry| register.entry(entry).is_none()) {
         let message = format!("--to: expected an entry of the product list, found {unknown}");
@@ -182,10 +199,8 @@ fn of_entries(device: Eui64, named: &[CplEntryId], question: &Question) -> Resul
     let entry_for =
         |member: &DeviceView<'_>| named.iter().find(|entry| register.is_for_model(member.entry, entry));
     let members = found.into_iter().flat_map(|found| inventory.members(found.installation));
-    let targets: Targets =
-        members.filter_map(|member| Some((member.id, entry_for(&member)?.clone()))).collect();
-    let own = found.and_then(|found| entry_for(&found)).and_then(|entry| register.entry(entry));
-    Ok(vec![asked(targets, own)])
+    let to = members.filter_map(|member| Some((member.id, register.entry(entry_for(&member)?)?)));
+    Ok(vec![asked(to.collect())])
 }
 
 /// Describes the image of an entry as the product list registers it. The list names models in words, so that the two codes

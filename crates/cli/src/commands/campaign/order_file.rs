@@ -19,7 +19,7 @@ use campaign::{
     CampaignId, CampaignOrder, CampaignPolicy, MAX_DEVICES, MAX_TARGETS, OrderError, PolicyFault, Target,
     instructing_party, next_step,
 };
-use eligibility::{CplEntryId, InstructingParty, Inventory, Register, SmsoId, Targets};
+use eligibility::{CplEntryId, InstructingParty, Inventory, Register, SmsoId};
 use firmware_image::{Eui64, MAX_FILE_LEN, TrustStore, VerifiedImage};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -239,16 +239,16 @@ impl WrittenOrder {
         Some((&step.cpl_entry, image))
     }
 
-    /// Returns what each device of a home is to run.
-    pub(super) fn targets_of_home(
-        &self,
+    /// Returns what each device of a home is to run, and the image for it.
+    pub(super) fn targets_of_home<'a>(
+        &'a self,
         device: Eui64,
         register: &Register,
         inventory: &Inventory,
-    ) -> Targets {
+    ) -> BTreeMap<Eui64, (&'a CplEntryId, &'a VerifiedImage)> {
         let home = inventory.device(device).map(|found| found.installation);
         let members = home.into_iter().flat_map(|home| inventory.members(home));
-        let target = |id| Some((id, self.target_for(id, register, inventory)?.0.clone()));
+        let target = |id| Some((id, self.target_for(id, register, inventory)?));
         members.filter_map(|member| target(member.id)).collect()
     }
 }

@@ -203,11 +203,12 @@ impl fmt::Display for Plan {
         self.write_verdicts(f)?;
         let Some(bound) = &self.bound else { return write!(f, "nothing to send") };
         self.write_waves(f)?;
-        if self.images > self.allowed {
-            let [images, allowed] = [self.images, self.allowed].map(units::count);
+        let served: usize = self.waves.iter().map(|wave| wave.devices).sum();
+        if self.images > served {
+            let [images, served] = [self.images, served].map(units::count);
             writeln!(
                 f,
-                "images        {images} for {allowed} devices: some come over several, one after another"
+                "images        {images} for {served} devices: some come over several, one after another"
             )?;
         }
         writeln!(f, "over the WAN  {}, blocks of {BLOCK} B with headers", units::bytes(self.wan_bytes))?;
