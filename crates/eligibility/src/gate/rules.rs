@@ -18,13 +18,11 @@ use crate::inventory::Member;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     /// Rules of block A about what no time mends.
-    conditions: &'static [Rule<Condition>],
+    pub conditions: &'static [Rule<Condition>],
     /// Block B: the first that answers.
-    evidence: &'static [Rule<Find>],
+    pub evidence: &'static [Rule<Find>],
     /// What an update that the evidence allows still has to wait for.
-    waits: &'static [Rule<Delay>],
-    /// The rule that a test leaves out.
-    without: Option<&'static str>,
+    pub waits: &'static [Rule<Delay>],
 }
 
 /// One rule.
@@ -35,9 +33,9 @@ pub(super) struct Rule<Ask> {
     ask: Ask,
 }
 
-type Condition = for<'a> fn(&Case<'a>) -> Objection<'a>;
-type Find = for<'a> fn(&Case<'a>) -> Answer<'a>;
-type Delay = for<'a> fn(&Case<'a>, &Proof<'a>) -> Objection<'a>;
+pub(super) type Condition = for<'a> fn(&Case<'a>) -> Objection<'a>;
+pub(super) type Find = for<'a> fn(&Case<'a>) -> Answer<'a>;
+pub(super) type Delay = for<'a> fn(&Case<'a>, &Proof<'a>) -> Objection<'a>;
 
 /// What ends the walk through the rules, and what it refers to.
 #[derive(Debug, Clone, Copy)]
@@ -93,29 +91,17 @@ const WAITS: [Rule<Delay>; 4] = [
 
 impl Rules {
     /// The table as it is.
-    pub(super) const COMPLETE: Rules =
-        Rules { conditions: &CONDITIONS, evidence: &EVIDENCE, waits: &WAITS, without: None };
+    pub(super) const COMPLETE: Rules = Rules { conditions: &CONDITIONS, evidence: &EVIDENCE, waits: &WAITS };
 
-    /// The table with one rule left out.
-    #[cfg(test)]
-    pub(super) fn without(rule: &'static str) -> Rules {
-        Rules { without: Some(rule), ..Rules::COMPLETE }
-    }
-
-    /// Returns the name of each rule.
-    #[cfg(test)]
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let evidence = self.evidence.iter().map(|rule| rule.name);
-        let names = self.conditions.iter().map(|rule| rule.name).chain(evidence);
-        names.chain(self.waits.iter().map(|rule| rule.name))
-    }
-
-    /// Judges a claim about a device that was looked for; `None` when no rule of block B answers, which cannot be while B7 is asked.
+    /// Judges a claim about a device that was looked for; `None` when no rule of block B answers, which cannot be while
+    /// B7 is asked. `answered` hears the name of each rule that has something to say: the verdict is what they say, and
+    /// all others were silent or were not asked.
     pub(super) fn judge<'a>(
         &self,
         claim: &Claim<'a>,
         found: Option<(Member<'a>, HomeTargets<'a>)>,
         known: &Known<'a>,
+        answered: impl FnMut(&'static str),
     ) -> Option<Verdict<'a>> {
         let (today, effective) = (known.today, known.config.tmad_v7_effective);
         let told = |target, Stopped { decision, documents }| {
@@ -127,7 +113,7 @@ impl Rules {
         };
         let case = Case::new(claim, device, targets, known);
         let target = case.target_of(case.device);
-        match self.walk(&case)? {
+        match self.walk(&case, answered)? {
             Ok(proof) => {
                 let goal = case.goal.ok()?;
                 let notice = waits::covering_notice(&case, &proof).map(Document::of_notice);
@@ -140,21 +126,28 @@ impl Rules {
         }
     }
 
-    /// Asks the rules in their order.
-    fn walk<'a>(&self, case: &Case<'a>) -> Answer<'a> {
-        for rule in self.asked(self.conditions) {
-            if let Some(stopped) = (rule.ask)(case) {
-                return Some(Err(stopped));
-            }
+    /// Asks the rules in their order: of each of the three lists the first that answers, and no list after one that
+    /// ends the walk.
+    fn walk<'a>(&self, case: &Case<'a>, mut answered: impl FnMut(&'static str)) -> Answer<'a> {
+        if let Some(stopped) = first(self.conditions, |ask| ask(case), &mut answered) {
+            return Some(Err(stopped));
         }
-        let found = self.asked(self.evidence).find_map(|rule| (rule.ask)(case))?;
+        let found = first(self.evidence, |ask| ask(case), &mut answered)?;
         let Ok(proof) = found else { return Some(found) };
-        let stopped = self.asked(self.waits).find_map(|rule| (rule.ask)(case, &proof));
+        let stopped = first(self.waits, |ask| ask(case, &proof), &mut answered);
         Some(stopped.map_or(Ok(proof), Err))
     }
+}
 
-    fn asked<Ask>(&self, rules: &'static [Rule<Ask>]) -> impl Iterator<Item = &'static Rule<Ask>> {
-        let without = self.without;
-        rules.iter().filter(move |rule| without != Some(rule.name))
-    }
+/// Asks rules until one answers.
+fn first<Ask, Said>(
+    rules: &[Rule<Ask>],
+    ask: impl Fn(&Ask) -> Option<Said>,
+    mut answered: impl FnMut(&'static str),
+) -> Option<Said> {
+    rules.iter().find_map(|rule| {
+        let said = ask(&rule.ask)?;
+        answered(rule.name);
+        Some(said)
+    })
 }
