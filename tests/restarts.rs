@@ -132,7 +132,9 @@ fn tries_are_counted_on_where_a_head_end_died_and_the_next_is_not_made_before_it
     }
     // Beside one that was given up the home would end in a combination that is on no list.
     let beside = |row: &&DeviceRow| row.last_word().code == "REJECT_FW_NOT_IN_DMC";
-    rig.state().rows().filter(beside).for_each(|row| drop(tries.remove(&row.device)));
+    for row in rig.state().rows().filter(beside) {
+        tries.remove(&row.device);
+    }
     assert!(tries.is_empty() && rig.state().progress().failed > 0, "{tries:?} ended otherwise");
 }
 

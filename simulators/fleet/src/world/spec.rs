@@ -72,7 +72,15 @@ pub struct WorldSpec {
     pub campaign: CampaignSpec,
 }
 
+/// The world that stands for homes of which nothing is known.
+const TOWN: &str = include_str!("../../../fleets/town.toml");
+
 impl WorldSpec {
+    /// Returns the town of the committed worlds: every kind of link, standing and trouble. Its numbers are assumptions.
+    pub fn town() -> WorldSpec {
+        WorldSpec::parse(TOWN).expect("the committed world is sound, as a test says")
+    }
+
     /// Reads and checks a world file as it came from a disk.
     pub fn read(bytes: &[u8]) -> Result<WorldSpec, WorldError> {
         let text = str::from_utf8(bytes).map_err(|error| WorldError::of_bytes(bytes, error.valid_up_to()))?;

@@ -94,7 +94,8 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let report = CreateReport(created);
     output.report(&report)?;
     let created = report.0;
-    if created.verdicts.iter().any(|verdict| verdict.allowed) {
+    // Whoever waits for its day is pending, and whoever runs its target already is done.
+    if created.tally.pending + created.tally.done > 0 {
         output.talk(format_args!("next: lamplighter campaign show {} --watch", created.id));
         return Ok(());
     }

@@ -4,12 +4,12 @@
 //! lists, order, images ─► a Conductor of its own: verdicts and waves, as the engine would take them ─┬─► counts, examples
 //!                                                                                                    ├─► bytes, money
 //!   [budgets] ─► the tree of head-end, cells and lines ─► the bound that bytes alone set ◄───────────┤
-//!   --world   ─► a world of as many homes, under the order's policy and these budgets ◄──────────────┘
+//!   --world, or the town ─► a world of as many homes, under the order's policy and these budgets ◄───┘
 //!                                         ─► forecast: bound with radio and sleep, P50 and P90
 //! ```
 //!
 //! Lists know how many homes are in which cell and how long images are. How long a home takes behind its hub, and how good
-//! its line is, they do not know: a world does.
+//! its line is, they do not know: a world does. Where none is named it is the town, whose numbers are assumptions.
 
 mod hops; // devices that get several images
 mod network; // what is to be brought to whom
@@ -37,8 +37,8 @@ use report::{Demand, Plan, Rehearsed};
 /// Say what an order would come to, by lists in files, before anything is ordered.
 ///
 /// Prints how many devices the gate allows and why, which it does not and why not, the waves, the bytes, and how early the
-/// campaign can be over. With --world also when it probably is. Exit code 0: at least one device may be updated. 4: none,
-/// or an image is not believed.
+/// campaign can be over and when it probably is, on simulated homes. Exit code 0: at least one device may be updated, now or
+/// when its day has come, or all run their targets already. 4: none may, or an image is not believed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 lamplighter campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05\n  \
@@ -49,13 +49,14 @@ pub(crate) struct Arguments {
     order: PathBuf,
     #[command(flatten)]
     question: QuestionArguments,
-    /// World whose links, radio, meters and troubles the homes of the order have; the order is simulated on it, under its
-    /// own policy and the budgets of --config. What a world has no place for is told.
+    /// World whose links, radio, meters and troubles the homes of the order have [default: the town of simulators/fleets,
+    /// whose numbers are assumptions]; the order is simulated on it, under its own policy and the budgets of --config. What
+    /// a world has no place for is told.
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
-    /// How many simulations, each with another seed.
-    #[arg(long, value_name = "N", requires = "world", default_value_t = 9,
-          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    /// How many simulations, each with another seed; 0 leaves them out. Nine of 25,000 homes, as many as an order can name,
+    /// are some two minutes of two cores.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     seeds: u32,
     /// What a megabyte over the WAN costs, both ways and with headers, in your currency.
     #[arg(long, value_name = "PRICE", value_parser = forecast::price)]
@@ -90,10 +91,10 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let state = conductor.campaign(&order.id).expect("it was accepted just now");
     let network = network::of_lists(state, &conductor, &later);
     let bound = lower_bound(&network, order.policy.open_next_at).as_ref().map(BoundLine::of);
-    let rehearsed = match &arguments.world {
-        Some(world) if bound.is_some() => {
+    let rehearsed = match &bound {
+        Some(_) if arguments.seeds > 0 => {
             let sizes = rehearsal::Sizes::of(state, &conductor, &later);
-            Some(rehearse(arguments, world, &sizes, (&order.policy, &terms, &book), today, output)?)
+            Some(rehearse(arguments, &sizes, (&order.policy, &terms, &book), today, output)?)
         }
         _ => None,
     };
@@ -111,17 +112,21 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
 
 fn rehearse(
     arguments: &Arguments,
-    world: &Path,
     sizes: &rehearsal::Sizes,
     (policy, terms, book): (&CampaignPolicy, &Terms, &BudgetBook),
     today: Date,
     output: &Output,
 ) -> Result<Rehearsed, Failure> {
     let start = midnight(today);
-    let spec = sizes.applied(super::super::simulate::read_world(world)?, policy, (terms, book), start);
+    let (world, spec) = match &arguments.world {
+        Some(path) => (path.as_path(), super::super::simulate::read_world(path)?),
+        None => (Path::new("the town"), fleet::WorldSpec::town()),
+    };
+    let spec = sizes.applied(spec, policy, (terms, book), start);
     let limits = (arguments.seeds, days(policy, start));
     let forecast = forecast::foresee(world, limits, arguments.price_per_mb, &spec, &sizes.kinds(), output)?;
-    Ok(Rehearsed { forecast, otherwise: sizes.strangers(policy, book) })
+    let is_assumed = arguments.world.is_none();
+    Ok(Rehearsed { forecast, is_assumed, otherwise: sizes.strangers(policy, book) })
 }
 
 /// Returns how many days a simulation may take: as many as usual, and those for which the order itself says to wait.

@@ -26,6 +26,8 @@ pub(super) struct Sizes {
     payloads: BTreeMap<DeviceKind, u32>,
     /// Whether some devices go over several images.
     has_steps: bool,
+    /// Whether some devices wait for what the gate has them wait for.
+    has_waiting: bool,
 }
 
 impl Sizes {
@@ -52,7 +54,8 @@ impl Sizes {
             home.insert(kind);
             cells.insert((device.cell.to_string(), device.comms_provider.to_string()));
         }
-        Sizes { homes, cells, payloads, has_steps: !later.is_empty() }
+        let has_waiting = state.rows().any(|row| row.verdict.waits);
+        Sizes { homes, cells, payloads, has_steps: !later.is_empty(), has_waiting }
     }
 
     /// Returns the kinds of devices that get an image.
@@ -137,6 +140,7 @@ impl Sizes {
             }
         };
         say(policy.approvals > 0, "approvals", "taken to have been given before the first device needs them");
+        say(self.has_waiting, "notices", "whoever waits for one is served as if its day had come");
         say(policy.weight != usual.weight, "weight", "without effect, as no other campaign is there");
         let made_up = "counted by the world's own suppliers, which are made up";
         say(policy.floor_per_supplier > 0, "floor_per_supplier", made_up);

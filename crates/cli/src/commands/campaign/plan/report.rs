@@ -41,8 +41,10 @@ pub(super) struct Plan {
     cost: Option<f64>,
     /// The time that bytes and rates alone take.
     bound: Option<BoundLine>,
-    /// On a world, when one was named.
+    /// On simulated homes, unless that was left out.
     forecast: Option<Forecast>,
+    /// Whether what lies behind the hubs is assumed: no world was named.
+    world_is_assumed: bool,
     /// What of the order and the budgets the world has no place for, or another meaning.
     otherwise_on_world: Vec<String>,
     left_out: FaultList,
@@ -81,6 +83,8 @@ pub(super) struct Demand {
 /// What came of an order on a world.
 pub(super) struct Rehearsed {
     pub(super) forecast: Forecast,
+    /// Nobody named the world.
+    pub(super) is_assumed: bool,
     /// What the order and the budgets say and the world does not heed as they mean it.
     pub(super) otherwise: Vec<String>,
 }
@@ -95,6 +99,7 @@ impl Plan {
         rehearsed: Option<Rehearsed>,
         left_out: FaultList,
     ) -> Plan {
+        let world_is_assumed = rehearsed.as_ref().is_some_and(|rehearsed| rehearsed.is_assumed);
         let (forecast, otherwise_on_world) =
             rehearsed.map(|rehearsed| (rehearsed.forecast, rehearsed.otherwise)).unzip();
         let homes = |rows: &dyn Fn(&&DeviceRow) -> bool| {
@@ -127,6 +132,7 @@ impl Plan {
             cost: price_per_mb.map(cost),
             bound,
             forecast,
+            world_is_assumed,
             otherwise_on_world: otherwise_on_world.unwrap_or_default(),
             left_out,
         }
@@ -219,16 +225,14 @@ impl fmt::Display for Plan {
         writeln!(f, "              {}", bound.parts())?;
         match &self.forecast {
             Some(forecast) => {
-                write!(f, "on a world with these homes, under this policy and these budgets\n{forecast}")?;
+                let whose = match self.world_is_assumed {
+                    true => "on as many homes like those of our town (assumed; --world FILE names others)",
+                    false => "on a world with as many homes",
+                };
+                write!(f, "{whose}, under this policy and these budgets\n{forecast}")?;
                 self.otherwise_on_world.iter().try_for_each(|said| write!(f, "\notherwise     {said}"))
             }
-            None => {
-                writeln!(
-                    f,
-                    "finish        the lists do not say what happens behind the hubs: `--world FILE` does,"
-                )?;
-                write!(f, "              and `lamplighter forecast FILE` for a world as it is")
-            }
+            None => write!(f, "finish        not simulated, as --seeds 0 asks"),
         }
     }
 }
