@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use campaign::{CampaignId, DeviceRow, Outcome, OutcomeClass, Permille, Stage, Windows};
+use campaign::{CampaignId, CampaignOrder, DeviceRow, Outcome, OutcomeClass, Permille, Stage, Windows};
 use eligibility::{CplEntryId, DeviceChange, DeviceType, DmcId, EpclEntry, Register, SupplierId};
 use firmware_image::Eui64;
 use fleet::{EvidenceSpec, Rehearsal, Share, Simulation, StandingSpec, TroubleSpec, WorldSpec};
@@ -207,4 +207,26 @@ fn who_is_said_to_run_its_target_when_its_hour_comes_is_asked_what_it_runs() {
     assert_eq!(ended(row), (Outcome::HeldUnactivated, "ALREADY_ON_TARGET"));
     let waited = row.reached(Stage::Ended).unwrap().saturating_since(noon);
     assert!(waited >= Duration::from_secs(86_400), "{waited:?}");
+}
+
+/// What a device was once read back to run was noted over all lists that ever came, so that one that went back to its old
+/// firmware in the field could never be updated again.
+#[test]
+fn lists_of_a_month_later_are_believed_over_what_was_read_back() {
+    let spec = quiet_street(10);
+    let lists = || rehearsal(&spec, SEED).desk;
+    let mut rig = Rig::new(&spec, rehearsal(&spec, SEED));
+    rig.run_until("over", |state| state.tally().pending == 0);
+    let again = CampaignOrder { id: "again".parse().unwrap(), ..rehearsal(&spec, SEED).order };
+    let to_do = |rig: &Rig| {
+        let plans = rig.conductor.plan(rig.now, &again);
+        plans.iter().filter(|plan| plan.verdict.allowed).count()
+    };
+    assert_eq!(to_do(&rig), 0);
+    rig.conductor.set_desk(lists());
+    assert_eq!(to_do(&rig), 0, "lists lag behind");
+    rig.now = rig.now + Duration::from_secs(31 * 86_400);
+    rig.step();
+    rig.conductor.set_desk(lists());
+    assert_eq!(to_do(&rig), again.devices.len());
 }

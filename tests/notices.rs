@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use campaign::{Outcome, Stage, legal_date};
+use campaign::{DeviceRow, Outcome, Stage, legal_date};
 use eligibility::{Date, MeterStatus, Mpxn, Notice, NoticePolicy};
 use firmware_image::{Eui64, FileVersion};
 use fleet::{DeviceKind, Rehearsal, Simulation};
 use transfer_engine::Moment;
 
 use crate::acts::Acts;
+use crate::rig::Rig;
 use crate::street::{PORT, STREET, rehearsal, world};
 
 const SEED: u64 = 7;
@@ -119,4 +120,28 @@ fn who_waits_is_asked_about_again_when_the_lists_change() {
     simulation.replace_desk(lists);
     simulation.run_until(simulation.now() + Duration::from_secs(3_600)).expect("it runs");
     assert!(!nobody(&simulation), "it is 9 October, and the notices of the 5th cover it");
+}
+
+/// Notices that were taken back after the image had arrived: it waited for its whole deadline, and ended as if nobody had
+/// heard of it any more.
+#[test]
+fn who_is_not_covered_any_more_when_its_image_is_there_is_held_for_that_reason() {
+    let spec = world(STREET, 10);
+    let mut set = street();
+    (set.order.policy.waves, set.order.policy.han_deadline_s) = (Vec::new(), 7_200);
+    // So that there is time between the image's arrival and the order.
+    set.order.policy.poll_interval_s = 3_600;
+    let nobody_told = rehearsal(&spec, SEED).desk.inventory;
+    let mut rig = Rig::new(&spec, set);
+    let staged = |row: &&DeviceRow| row.stage == Stage::Staged && is_electricity(row.device);
+    rig.run_until("staged", |state| state.rows().any(|row| staged(&row)));
+    let device = rig.state().rows().find(staged).unwrap().device;
+    let mut desk = street().desk;
+    desk.inventory = nobody_told;
+    rig.conductor.set_desk(desk);
+    rig.run_until("over", |state| state.row(device).is_some_and(|row| row.outcome.is_some()));
+    let row = rig.state().row(device).unwrap();
+    assert!(row.reached(Stage::Delivered).is_some(), "{row:?}");
+    let (outcome, reason) = row.outcome.clone().unwrap();
+    assert_eq!((outcome, reason.as_str()), (Outcome::HeldUnactivated, "HOLD_NOT_NOTIFIED"));
 }

@@ -1,10 +1,12 @@
 //! Lists that change under campaigns: other evidence, other homes, other addresses; and what stands whatever they say.
 //!
 //! What devices were read back to run is a fact, and lists may be older: it is noted in them, by whoever read it last. The
-//! same is done when the ledger is replayed, so that a head-end that started again judges as the one before. A device that
-//! soaks is not noted yet: it may still leave the target.
+//! same is done at a start, so that a head-end that started again judges as the one before. A device that soaks is not
+//! noted yet: it may still leave the target. Lists that still say something else a month after a campaign was over are
+//! believed: devices are swapped, and go back to old firmware, and no ledger hears of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use eligibility::{ChangeError, CplEntryId, DeviceChange};
 use firmware_image::Eui64;
@@ -15,16 +17,29 @@ use crate::order::CampaignId;
 use crate::stage::{Outcome, Stage};
 use crate::state::DeviceRow;
 
+/// How long lists may lag behind what a device was read back to run (ours).
+const LISTS_LAG: Duration = Duration::from_secs(30 * 86_400);
+
 impl Conductor {
     /// Replaces what the gate judges by. Devices under way are judged by it at their next step; those that it does not name
     /// any more end there. Returns what was judged by before.
     pub fn set_desk(&mut self, desk: Desk) -> Desk {
         let before = std::mem::replace(&mut self.desk, desk);
+        self.note_read_backs(self.seen_at);
+        self.has_new_lists = true;
+        before
+    }
+
+    /// Notes in the inventory what devices were read back to run, where lists may not know it yet.
+    pub(super) fn note_read_backs(&mut self, now: Moment) {
         let mut read_back: Vec<(Moment, Eui64, CampaignId, String)> = Vec::new();
         for state in self.campaigns.values() {
             let rows = state.rows().filter(|row| tells_what_runs(row));
             read_back.extend(rows.filter_map(|row| {
                 let at = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max()?;
+                if row.outcome.is_some() && !state.phase.is_open() && at + LISTS_LAG < now {
+                    return None;
+                }
                 Some((at, row.device, state.id.clone(), row.running.clone()?))
             }));
         }
@@ -32,8 +47,6 @@ impl Conductor {
         for (_, device, campaign, running) in read_back {
             self.note_runs(&campaign, device, &running);
         }
-        self.has_new_lists = true;
-        before
     }
 
     /// Takes note of what has changed about one device. What is under way for it is judged by it at its next step.

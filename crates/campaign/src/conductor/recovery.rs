@@ -83,16 +83,8 @@ impl Conductor {
                         errand.rests_until = wait.map(|wait| at + wait);
                     }
                 }
-                Record::Stepped(body) => {
-                    self.note_runs(&id, body.device, &body.running);
-                    self.begin_errand(&id, body.device);
-                }
-                Record::Outcome(body) => {
-                    self.errands.remove(&body.device);
-                    if let Some(running) = &body.running {
-                        self.note_runs(&id, body.device, running);
-                    }
-                }
+                Record::Stepped(body) => self.begin_errand(&id, body.device),
+                Record::Outcome(body) => drop(self.errands.remove(&body.device)),
                 _ => {}
             }
             match self.campaigns.get_mut(&id) {
@@ -111,6 +103,7 @@ impl Conductor {
             .filter(|state| state.rows().any(|row| row.outcome.is_none()) || state.phase.is_open())
             .map(|state| state.id.clone())
             .collect();
+        self.note_read_backs(now);
         for campaign in &unfinished {
             self.check_images(campaign)?;
             self.recount_shares(campaign);

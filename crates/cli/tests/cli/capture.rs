@@ -13,7 +13,9 @@ use crate::desk::{Desk, say};
 fn street() -> Desk {
     let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../simulators/fleets/street.toml");
     let text = fs::read_to_string(world).unwrap();
+    // One of the three has a device that fails; the others are served all the same.
     let small = text.replacen("installations = 10", "installations = 3", 1);
+    let small = small.replacen("success_threshold = 0.5", "success_threshold = 0", 1);
     assert_ne!(small, text);
     let desk = Desk::empty();
     desk.write("street.toml", small.as_bytes());
@@ -155,6 +157,9 @@ fn readme_says_how_long_a_capture_of_the_street_is() {
     assert!(readme.contains(&said), "{said}");
 }
 
+/// A block of the WAN with all headers and a comment, bytes.
+const LARGEST_PACKET: usize = 1_300;
+
 #[test]
 fn a_capture_that_is_full_ends_and_the_campaign_goes_on() {
     let desk = street();
@@ -164,7 +169,7 @@ fn a_capture_that_is_full_ends_and_the_campaign_goes_on() {
     assert_eq!(plain.stdout, captured.stdout);
     assert_eq!(captured.stderr.matches("full at 2020-10-05T").count(), 1, "{}", captured.stderr);
     let capture = desk.read("a.pcapng");
-    assert!((1 << 20) - 200 < capture.len() && capture.len() <= 1 << 20);
+    assert!((1 << 20) - LARGEST_PACKET < capture.len() && capture.len() <= 1 << 20);
     assert!(packets(&capture).is_sorted_by_key(|packet| packet.micros));
 }
 

@@ -178,7 +178,9 @@ fn a_plan_counts_every_device_once_and_writes_nothing() {
     );
     let bound = plan["bound"]["time_ms"].as_u64().unwrap();
     assert!((161_000..177_000).contains(&bound), "{bound}");
-    assert_eq!(plan["forecast"], Value::Null);
+    assert_eq!((&plan["world_is_assumed"], &plan["forecast"]["campaign"]), (&true.into(), &"town".into()));
+    let without = desk.run(&format!("{PLAN} --seeds 0 --json")).succeeded().json();
+    assert_eq!((&without["forecast"], &without["world_is_assumed"]), (&Value::Null, &false.into()));
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn with_a_world_the_plan_is_simulated_on_as_many_homes() {
     assert!(number(&forecast["finish_ms"]["p50"]) <= number(&forecast["finish_ms"]["p90"]));
     assert_eq!(forecast["bound"]["binding"], "sleep");
     assert_eq!(desk.run(&line).stdout, desk.run(&line).stdout, "the same words give the same numbers");
-    assert_eq!(desk.run(&format!("{PLAN} --seeds 3")).code, 2, "--seeds is for a world");
+    assert_eq!(plan["world_is_assumed"], false);
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn keys_are_replaced_and_a_hub_is_added_under_a_campaign_without_a_restart() {
     assert_eq!(bodies(&desk, "staging-failed").len(), 0, "hubs were waited for");
 
     desk.run(&create(&url).replace("autumn", "winter")).succeeded();
-    let shown = desk.run(&format!("campaign show winter --url {url} --watch --json")).succeeded().json();
+    // One of its devices fails on the image, as one in the street does; so few are in a wave that this may halt it.
+    let shown = desk.run(&format!("campaign show winter --url {url} --watch --json")).json();
     assert_eq!(number(&shown["tally"]["pending"]), 0, "{shown}");
     let devices = desk.run(&format!("campaign show winter --url {url} --devices --json")).json();
     let devices = devices["devices"].as_array().unwrap().iter();
