@@ -6,7 +6,7 @@ use campaign::{CampaignState, DeviceRow, Stage};
 use super::{units, words};
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub(crate) const COLUMNS: [&str; 29] = [
+pub(crate) const COLUMNS: [&str; 30] = [
     "device",
     "kind",
     "installation",
@@ -36,6 +36,7 @@ pub(crate) const COLUMNS: [&str; 29] = [
     "blocks_repaired",
     "exclusion",
     "soaking_at",
+    "gate_said_last",
 ];
 
 /// Makes the table of all devices, by EUI-64: comma-separated, with a heading, times as ISO 8601 in UTC, what
@@ -49,7 +50,7 @@ pub(crate) fn devices_csv(state: &CampaignState) -> anyhow::Result<Vec<u8>> {
     writer.into_inner().context("the table of devices")
 }
 
-fn cells(row: &DeviceRow) -> [String; 29] {
+fn cells(row: &DeviceRow) -> [String; 30] {
     fn or_empty(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -85,5 +86,6 @@ fn cells(row: &DeviceRow) -> [String; 29] {
         row.blocks_repaired.to_string(),
         or_empty(row.exclusion.as_ref()),
         reached(Stage::Soaking),
+        or_empty(row.last_word.as_ref().map(|word| &word.detail)),
     ]
 }

@@ -23,6 +23,8 @@ pub struct DeviceView {
     pub channel: u8,
     /// What the gate said when the order came.
     pub verdict: VerdictView,
+    /// What it said last, where that was something else and was recorded.
+    pub last_word: Option<VerdictView>,
     /// The file it is to get.
     pub image: Option<FileDigest>,
     /// Its wave; 0 is the pilot.
@@ -153,6 +155,15 @@ impl From<&Judgement> for VerdictView {
     }
 }
 
+impl DeviceView {
+    /// Returns why it ended so in words: of what the gate turned down, its reason too.
+    pub fn why(&self) -> Option<String> {
+        let reason = self.reason.as_ref()?;
+        let word = self.last_word.as_ref().filter(|word| word.clause.code == *reason);
+        Some(word.map_or_else(|| reason.clone(), |word| format!("{reason}, {}", word.detail)))
+    }
+}
+
 impl From<&DeviceRow> for DeviceView {
     fn from(row: &DeviceRow) -> DeviceView {
         let reached = Stage::ALL.into_iter().filter_map(|stage| {
@@ -166,6 +177,7 @@ impl From<&DeviceRow> for DeviceView {
             hub: row.hub,
             channel: row.channel,
             verdict: VerdictView::from(&row.verdict),
+            last_word: row.last_word.as_deref().map(VerdictView::from),
             image: row.image,
             wave: row.wave,
             stage: row.stage,

@@ -218,7 +218,7 @@ impl fmt::Display for ShowReport {
         writeln!(f, "ledger    {}:{}", ledger.entries, ledger.hash)?;
         for device in self.devices.iter().flatten() {
             let outcome = device.outcome.map_or(device.stage.as_str(), |outcome| outcome.as_str());
-            let reason = device.reason.as_deref().unwrap_or_default();
+            let reason = device.why().unwrap_or_default();
             writeln!(f, "  {}  {:<5} {:<22} {reason}", device.device, device.kind, outcome)?;
         }
         Ok(())

@@ -41,12 +41,12 @@ impl fmt::Display for Errand<'_> {
         if let Some(wave) = row.wave {
             write!(f, "wave {wave}, ")?;
         }
-        match (&row.outcome, &row.reason) {
-            (Some(outcome), reason) => {
+        match &row.outcome {
+            Some(outcome) => {
                 write!(f, "ended as {}", words::spoken(*outcome))?;
-                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+                row.why().iter().try_for_each(|why| write!(f, ": {why}"))
             }
-            (None, _) => {
+            None => {
                 let stage = row.stage.as_str();
                 let since = row.reached.get(stage).map(String::as_str).unwrap_or_default();
                 write!(f, "{stage} since {since}, waits for {}", words::waiting_at(row.stage))
