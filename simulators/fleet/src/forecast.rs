@@ -68,8 +68,7 @@ fn network<'a>(
     state: &CampaignState,
     delivery: impl Fn(&LinkSpec, &DeviceRow, DeviceKind) -> Option<Delivery>,
 ) -> Network {
-    // A cell is one carrier's, as for the engine.
-    let mut cells: BTreeMap<(u32, &str), CellDemand> = BTreeMap::new();
+    let mut cells: BTreeMap<u32, CellDemand> = BTreeMap::new();
     for home in homes {
         let Some(link) = spec.links.iter().find(|link| link.name == home.link) else { continue };
         let deliveries: Vec<Delivery> = home
@@ -80,8 +79,7 @@ fn network<'a>(
         if deliveries.is_empty() {
             continue;
         }
-        let key = (home.cell.0, home.comms_provider.as_str());
-        let cell = cells.entry(key).or_insert_with(|| CellDemand {
+        let cell = cells.entry(home.cell.0).or_insert_with(|| CellDemand {
             name: home.cell.name(),
             rate: for_blocks(spec, spec.campaign.cell_rate_bytes_per_s.get()),
             homes: Vec::new(),

@@ -66,6 +66,11 @@ impl Conductor {
         id
     }
 
+    /// Says whether something has been agreed about a carrier.
+    pub(super) fn has_agreed_with(&self, carrier: &str) -> bool {
+        self.agreed.book.carriers.contains_key(carrier)
+    }
+
     /// Returns the rate of a cell of the inventory at the best of hours.
     pub(super) fn rate_in(&self, cell: &str) -> ByteRate {
         self.agreed.book.cells.get(cell).map_or(self.settings.cell_rate, |plan| plan.rate)

@@ -13,8 +13,8 @@ use crate::forecast::{CellDemand, Delivery, HomeDemand, Network};
 use crate::order::CampaignId;
 use crate::state::{CampaignState, DeviceRow};
 
-/// A cell is one carrier's: its name and the communication services provider.
-type CellName<'a> = (&'a str, &'a str);
+/// A cell, and its carrier where something has been agreed about that: as for the engine, which knows no others.
+type CellName<'a> = (&'a str, Option<&'a str>);
 
 impl Conductor {
     /// Lays out a campaign, with what `delivery` says of each of its devices that the inventory has.
@@ -27,7 +27,8 @@ impl Conductor {
         for row in state.rows() {
             let Some(device) = self.desk.inventory.device(row.device) else { continue };
             let Some(delivery) = delivery(row, &device) else { continue };
-            let homes = cells.entry((device.cell.as_str(), device.comms_provider.as_str())).or_default();
+            let carrier = Some(device.comms_provider.as_str()).filter(|name| self.has_agreed_with(name));
+            let homes = cells.entry((device.cell.as_str(), carrier)).or_default();
             homes.entry(device.installation.as_str()).or_default().push(delivery);
         }
         let engine = &self.settings.engine;
