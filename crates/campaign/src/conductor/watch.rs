@@ -223,7 +223,7 @@ impl Conductor {
             (Stage::Ordered, _) if runs_target => self.read_back(now, hub, device, status.channel),
             // A hub is asked for its version instead.
             (Stage::Ordered, HanState::Verified) if status.channel != 0 => {
-                self.on_idle_look(now, &campaign, device);
+                self.on_idle_look(now, hub, &campaign, device, status.channel);
             }
             _ => {}
         }
@@ -241,11 +241,14 @@ impl Conductor {
         }
     }
 
-    /// The device holds the image and is not activating although it was told to.
-    fn on_idle_look(&mut self, now: Moment, campaign: &CampaignId, device: Eui64) {
+    /// The device holds the image and is not activating although it was told to. Where it is not known whether it was, it is
+    /// asked what it runs before it is told again.
+    fn on_idle_look(&mut self, now: Moment, hub: HubId, campaign: &CampaignId, device: Eui64, channel: u8) {
         let Some(errand) = self.errands.get_mut(&device) else { return };
         errand.idle_looks = errand.idle_looks.saturating_add(1);
-        if errand.idle_looks >= IDLE_LOOKS || !errand.is_told() {
+        if errand.is_told() && errand.in_doubt.is_some() {
+            self.read_back(now, hub, device, channel);
+        } else if errand.idle_looks >= IDLE_LOOKS || !errand.is_told() {
             self.tell_again(now, campaign, device);
         }
     }
@@ -277,7 +280,7 @@ impl Conductor {
                 self.end(now, &campaign, device, Outcome::RolledBack, reason, Some(running));
             }
             // It may never have been told: it obeys once, however often it is.
-            Some(_) if channel == 0 && errand.in_doubt.is_some() => {
+            Some(_) if errand.in_doubt.is_some() => {
                 self.tell_again(now, &campaign, device);
                 self.watch(now, hub);
             }
