@@ -21,6 +21,7 @@ use hashbrown::HashTable;
 use jiff::civil::Date;
 use thiserror::Error;
 
+use crate::address::HubAddress;
 use crate::catalogue::Pool;
 use crate::device::{Device, DeviceType, HanChannel, MeterStatus};
 use crate::exclusion::{Exclusion, ExclusionEntry};
@@ -28,8 +29,8 @@ use crate::notice::Notice;
 use crate::places::Places;
 use crate::table::{CsvRows, Faults, LoadError, number_lines};
 use crate::text::{
-    CellId, CommsProviderId, CplEntryId, DocRef, GroupId, HubAddress, InstallationId, PostcodeDistrict,
-    SmsoId, SupplierId,
+    CellId, CommsProviderId, CplEntryId, DocRef, GroupId, InstallationId, PostcodeDistrict, SmsoId,
+    SupplierId,
 };
 
 pub(crate) use home::{Home, Member};
@@ -146,7 +147,7 @@ pub struct DeviceView<'a> {
     /// The communication services provider.
     pub comms_provider: &'a CommsProviderId,
     /// Where the hub is reached.
-    pub hub_address: &'a HubAddress,
+    pub hub_address: HubAddress,
     /// The WAN cell the hub is on.
     pub cell: &'a CellId,
     /// The postcode district of the home, where it is known.
@@ -323,7 +324,7 @@ impl From<DeviceView<'_>> for Device {
             smso: view.smso.clone(),
             group: view.group.clone(),
             comms_provider: view.comms_provider.clone(),
-            hub_address: view.hub_address.clone(),
+            hub_address: view.hub_address,
             cell: view.cell.clone(),
             postcode_district: view.postcode_district.cloned(),
         }

@@ -44,6 +44,9 @@ pub enum TextError {
     /// It is a word that means something else in these files.
     #[error("the text {0:?} is reserved")]
     Reserved(&'static str),
+    /// It is no IP address of one host with a port.
+    #[error("the text is no IP address of one host with a port")]
+    NoAddress,
 }
 
 /// Checks a word: begins with a letter or digit, goes on with visible ASCII except `,` `;` and `"`.
@@ -287,10 +290,6 @@ text!(
 text!(
     /// A supply point as suppliers name it: an MPAN or MPRN.
     Mpxn, check_digits, 13, Nearby, "a supply point of 1 to 13 digits"
-);
-text!(
-    /// Where a hub is reached. Opaque here; the head-end reads it as a socket address.
-    HubAddress, check_line, 255, Nearby, "an address of 1 to 255 characters"
 );
 text!(
     /// The document that a piece of evidence stands in.

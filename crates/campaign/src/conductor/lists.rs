@@ -4,8 +4,6 @@
 //! same is done when the ledger is replayed, so that a head-end that started again judges as the one before. A device that
 //! soaks is not noted yet: it may still leave the target.
 
-use std::net::SocketAddr;
-
 use eligibility::{ChangeError, CplEntryId, DeviceChange};
 use firmware_image::Eui64;
 use transfer_engine::{HubId, Moment};
@@ -66,9 +64,8 @@ impl Conductor {
     pub(super) fn readdress_hubs(&mut self, now: Moment) {
         for (hub, entry) in &self.hubs {
             let found = self.desk.inventory.device(*hub);
-            let address = found.and_then(|found| found.hub_address.as_str().parse::<SocketAddr>().ok());
-            if let Some(address) = address {
-                self.engine.readdress(now, entry.id, address);
+            if let Some(found) = found {
+                self.engine.readdress(now, entry.id, found.hub_address.socket());
             }
         }
     }

@@ -120,7 +120,7 @@ impl<'a> Member<'a> {
             smso,
             group,
             comms_provider,
-            hub_address: &home.hub_address,
+            hub_address: home.hub_address,
             cell: self.inventory.names.cells.get(home.cell),
             postcode_district: self.inventory.district(home),
         }

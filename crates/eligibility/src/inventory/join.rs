@@ -143,7 +143,7 @@ impl Gathering {
             row: HomeRow {
                 installation: row.installation.clone(),
                 hub: row.hub,
-                hub_address: row.hub_address.clone(),
+                hub_address: row.hub_address,
                 site: self.names.sites.number(&site),
                 cell: self.names.cells.number(&row.cell),
                 district: row
@@ -193,7 +193,9 @@ impl Gathering {
         compare("smso", row.smso.as_str(), site.smso.as_str());
         compare("group", row.group.as_str(), site.group.as_str());
         compare("comms_provider", row.comms_provider.as_str(), site.comms_provider.as_str());
-        compare("hub_address", row.hub_address.as_str(), known.hub_address.as_str());
+        if row.hub_address != known.hub_address {
+            compare("hub_address", &row.hub_address.to_string(), &known.hub_address.to_string());
+        }
         compare("cell", row.cell.as_str(), cell.as_str());
         let found = row.postcode_district.as_ref().map(PostcodeDistrict::as_str);
         compare("postcode_district", found.unwrap_or_default(), district.unwrap_or_default());

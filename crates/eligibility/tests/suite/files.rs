@@ -373,11 +373,38 @@ fn a_home_agrees_with_itself() {
     );
     check(
         inventory,
+        "127.0.0.1:4059",
+        "127.0.0.2:4059",
+        "inventory.csv line 3, column hub_address: expected \"127.0.0.2:4059\", as line 2 of the same installation has \
+         it, found \"127.0.0.1:4059\"",
+    );
+    check(
+        inventory,
         "NotApplicable",
         "Dormant",
         "inventory.csv line 2, column status: expected NotApplicable for a device that is no meter, found \
          \"Dormant\"",
     );
+}
+
+/// Any text was an address when the list was loaded; campaigns then ended device after device as out of reach.
+#[test]
+fn a_hub_address_that_nobody_can_send_to_is_a_fault_of_the_list() {
+    for found in ["meter-hub-1", "127.0.0.1", "127.0.0.1:0", "0.0.0.0:4059", ""] {
+        check(
+            inventory,
+            "127.0.0.1:4059",
+            found,
+            &format!(
+                "inventory.csv line 2, column hub_address: expected an IP address with a port, such as 10.0.0.7:4059 or \
+                 [fd00::7]:4059, found \"{found}\""
+            ),
+        );
+    }
+    let text = full().inventory.replace("127.0.0.1:4059", "[fd00:0::7]:4059");
+    let inventory = Inventory::load(text.as_bytes()).expect("sound");
+    let address = inventory.devices().next().map(|device| device.hub_address.to_string());
+    assert_eq!(address.as_deref(), Some("[fd00::7]:4059"));
 }
 
 #[test]
