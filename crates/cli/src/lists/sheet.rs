@@ -102,7 +102,7 @@ impl RowSource for SheetRows<'_> {
 }
 
 fn unreadable(line: u64, reason: String) -> Unreadable {
-    Unreadable { line, reason }
+    Unreadable::failed(line, reason)
 }
 
 /// Writes a cell as the lists spell it, or says why it cannot be a value.

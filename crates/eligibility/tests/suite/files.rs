@@ -1,8 +1,8 @@
 //! What is wrong with files is named with file, line, column, what was expected and what was found.
 
 use eligibility::{
-    CplEntry, Device, EpclEntry, Evidence, FAULTS_KEPT, Inventory, LoadError, PpclEntry, Register,
-    RegisterFiles, read_csv, write_csv,
+    CplEntry, EpclEntry, Evidence, FAULTS_KEPT, Inventory, LoadError, Register, RegisterFiles, read_csv,
+    write_csv,
 };
 
 use crate::world::{World, early_world, world};
@@ -166,46 +166,6 @@ fn a_bad_cell_is_named_with_what_should_stand_there() {
         "MT,issued",
         "evidence.csv line 2, column state: expected planned, complete or withdrawn for a test, found \"issued\"",
     );
-}
-
-/// The csv library reports the line it stood on before it skipped empty lines, and with CR LF one line too few; both
-/// led people to the wrong row.
-#[test]
-fn a_fault_is_named_by_its_line_after_empty_lines_long_cells_and_any_line_end() {
-    for end in ["\n", "\r\n"] {
-        let lines = [
-            "dmc_id,kind,state,date,doc_ref,equivalent_to",
-            "D2,MT,complete,2020-08-01,\"a, \"\"quoted\"\" one\",",
-            "",
-            "",
-            "D2,SIT,complete",
-            "D2,MT,complete,2020-08-01,\"over",
-            "two lines\",",
-            "D2,SIT,complete,2020-08-01,good,",
-            "D2,SIT,done,2020-08-01,good,",
-        ];
-        let error = read_csv::<Evidence>(lines.join(end).as_bytes()).expect_err("damaged");
-        let places =
-            error.faults().iter().map(|fault| (fault.line, fault.column.as_deref())).collect::<Vec<_>>();
-        assert_eq!(places, [(5, None), (6, Some("doc_ref")), (9, Some("state"))], "{error}");
-    }
-}
-
-#[test]
-fn line_ends_of_either_kind_and_a_missing_last_one_read_the_same() {
-    let world = world();
-    let text = String::from_utf8(write_csv(&world.devices)).expect("we write UTF-8");
-    for text in [text.replace('\n', "\r\n"), text.trim_end().to_string(), format!("\u{feff}\n\r\n{text}\r\n")]
-    {
-        assert_eq!(read_csv::<Device>(text.as_bytes()), Ok(world.devices.clone()), "{text:?}");
-    }
-}
-
-#[test]
-fn a_file_that_ends_inside_a_cell_is_a_fault_of_its_last_row() {
-    let text = "dmc_id,kind,state,date,doc_ref,equivalent_to\nD2,MT,complete,2020-08-01,\"cut";
-    let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
-    assert_eq!(error.to_string(), "evidence.csv line 2: expected 6 cells, found \"5 cells\"");
 }
 
 #[test]
@@ -429,37 +389,6 @@ fn a_combination_has_a_hub_and_a_meter() {
         let error = read_csv::<EpclEntry>(format!("{header}{row}").as_bytes()).expect_err("damaged");
         assert_eq!(error.faults()[0].column.as_deref(), Some(column));
     }
-}
-
-#[test]
-fn an_unreadable_source_is_a_fault_of_its_file() {
-    struct Broken;
-    impl std::io::Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("the disk is gone"))
-        }
-    }
-    let error = read_csv::<Device>(Broken).expect_err("unreadable");
-    assert_eq!(
-        error.to_string(),
-        "inventory.csv line 1: expected a readable file, found \"the disk is gone\""
-    );
-    assert!(read_csv::<PpclEntry>(Broken).is_err());
-}
-
-#[test]
-fn a_quote_that_is_never_closed_does_not_make_a_cell_of_the_rest_of_the_file() {
-    let mut text =
-        String::from("dmc_id,kind,state,date,doc_ref,equivalent_to\nD2,MT,complete,2020-08-01,\"open,\n");
-    for _ in 0..50_000 {
-        text.push_str("D2,SIT,complete,2020-08-01,a document of some length,\n");
-    }
-    let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
-    assert!(
-        error.to_string().starts_with("evidence.csv line 2: expected a readable file, found \"a row longer")
-    );
-    // As long a file of short rows is no long row.
-    assert!(read_csv::<Evidence>(text.replace('"', "").as_bytes()).is_ok());
 }
 
 #[test]

@@ -188,6 +188,31 @@ fn the_list_of_exclusions_is_never_taken_in_part() {
     assert!(read(&texts(&world), Completeness::Part).is_err());
 }
 
+/// A quote in one row took in the rows after it: of a list of removals one was gone, and the gate opened.
+#[test]
+fn a_quote_that_is_not_closed_spoils_its_list_for_it_may_take_in_any_row() {
+    let mut world = early_world();
+    world.evidence(EvidenceKind::DmctEpclReport, EvidenceState::Issued, "2020-08-01");
+    world.list("D1", combination("E1", "G1", "C1", "I1"));
+    world.list("D2", combination("E2", "G1", "C1", "I1"));
+    world.rows.epcl[1].date_removed = Some(day("2020-09-01"));
+    assert_eq!(code(&world, &read(&texts(&world), Completeness::Part).expect("sound")), "NO_EVIDENCE");
+    for (kind, from, to, place) in [
+        (FileKind::Epcl, "2020-06-01,\n", "2020-06-01,\"\n", "epcl.csv line 2, column date_removed"),
+        (FileKind::Inventory, "Dormant", "\"Dormant", "inventory.csv line 3, column status"),
+        (FileKind::Evidence, "issued,", "\"issued,", "evidence.csv line 2, column state"),
+    ] {
+        let mut texts = texts(&world);
+        damage(&mut texts, kind, from, to);
+        for completeness in [Completeness::Whole, Completeness::Part] {
+            let error = read(&texts, completeness).map(|_| ()).expect_err("rows are gone");
+            let told = error.to_string();
+            assert!(told.starts_with(place) && told.contains("a quote is opened"), "{told}");
+            assert!(error.spoils_all(), "{told}");
+        }
+    }
+}
+
 #[test]
 fn notices_and_exclusions_of_devices_that_are_not_there_are_told() {
     let mut world = world();
