@@ -168,6 +168,45 @@ fn a_bad_row_of_the_epcl_may_have_been_a_removal_so_that_its_combination_is_left
 }
 
 #[test]
+fn a_bad_row_of_the_evidence_may_have_been_a_withdrawal_so_that_its_documents_are_left_out() {
+    let mut world = early_world();
+    world.evidence(EvidenceKind::MigrationTesting, EvidenceState::Complete, "2020-08-01");
+    world.evidence(EvidenceKind::SystemIntegrationTesting, EvidenceState::Complete, "2020-08-01");
+    world.evidence(EvidenceKind::MigrationTesting, EvidenceState::Withdrawn, "2020-09-30");
+    let texts = texts(&world);
+    assert_eq!(code(&world, &read(&texts, Completeness::Whole).expect("sound")), "TESTING_INCOMPLETE");
+    for (from, to, left) in [
+        ("withdrawn,2020-09-30", "withdrawn,September", "TESTING_INCOMPLETE"),
+        ("withdrawn,2020-09-30", "taken back,2020-09-30", "TESTING_INCOMPLETE"),
+        (
+            "MT,withdrawn,2020-09-30,D2 MT withdrawn,",
+            "MT,withdrawn,2020-09-30,D2 MT withdrawn,D7",
+            "TESTING_INCOMPLETE",
+        ),
+        // Of which kind it is nobody can tell.
+        ("MT,withdrawn", "M,withdrawn", "NO_EVIDENCE"),
+    ] {
+        let mut damaged = texts.clone();
+        damage(&mut damaged, FileKind::Evidence, from, to);
+        let lists = read(&damaged, Completeness::Part).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(code(&world, &lists), left, "{to}: {:?}", faults(&lists));
+        // The bad row and each document that is left out for it.
+        let rows = if left == "NO_EVIDENCE" { 3 } else { 2 };
+        assert_eq!(
+            (lists.left_out.rows(), lists.left_out.count()),
+            (rows, rows as usize),
+            "{:?}",
+            faults(&lists)
+        );
+    }
+    for (from, to) in [("D2,MT,withdrawn", " D2,MT,withdrawn"), ("D2,MT,withdrawn", "D2,MT,withdrawn,")] {
+        let mut damaged = texts.clone();
+        damage(&mut damaged, FileKind::Evidence, from, to);
+        assert!(read(&damaged, Completeness::Part).is_err(), "nobody can tell the combination");
+    }
+}
+
+#[test]
 fn the_list_of_exclusions_is_never_taken_in_part() {
     let mut world = world();
     world.exclusions.push(eligibility::ExclusionEntry {

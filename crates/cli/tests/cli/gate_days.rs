@@ -1,0 +1,31 @@
+//! What `campaign explain` says of facts that hold from a day on: a test that is withdrawn.
+
+use crate::desk::Desk;
+use crate::gate::desk;
+
+/// Adds rows to a sample list.
+fn add(desk: &Desk, list: &str, rows: &str) {
+    let name = format!("examples/lists/{list}");
+    let text = String::from_utf8(desk.read(&name)).unwrap();
+    desk.write(&name, format!("{text}{rows}\n").as_bytes());
+}
+
+fn explain(device: &str, day: &str) -> String {
+    format!(
+        "campaign explain 00-0D-6F-00-00-00-{device} --lists examples/lists --order examples/lists/order.toml --on {day}"
+    )
+}
+
+/// The row that withdraws was read, and the test that it withdraws still unlocked the device.
+#[test]
+fn a_test_that_a_row_withdraws_unlocks_until_that_day_and_no_longer() {
+    let desk = desk();
+    add(&desk, "evidence.csv", "DMC-2,MT,withdrawn,2020-09-30,report 17,,");
+    let said = desk.run(&explain("03-02", "2020-09-29")).succeeded().stdout;
+    assert!(said.contains("MT report 17 (complete 2020-08-28)"), "{said}");
+    let told = desk.run(&explain("03-02", "2020-10-05"));
+    assert_eq!(told.code, 4, "{told:?}");
+    let why = "MT of combination DMC-2 is not complete, and no DMCT EPCL Report is issued; see MT report 17 (withdrawn \
+               2020-09-30) and SIT report 9 (complete 2020-09-18) (row B6, TESTING_INCOMPLETE).\n";
+    assert!(told.stdout.ends_with(why), "{told:?}");
+}
