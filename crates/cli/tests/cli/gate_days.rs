@@ -1,4 +1,6 @@
-//! What `campaign explain` says of facts that hold from a day on: a test that is withdrawn.
+//! What `campaign explain` says of facts that hold from a day on: a test that is withdrawn, an exclusion to come.
+
+use serde_json::Value;
 
 use crate::desk::Desk;
 use crate::gate::desk;
@@ -28,4 +30,25 @@ fn a_test_that_a_row_withdraws_unlocks_until_that_day_and_no_longer() {
     let why = "MT of combination DMC-2 is not complete, and no DMCT EPCL Report is issued; see MT report 17 (withdrawn \
                2020-09-30) and SIT report 9 (complete 2020-09-18) (row B6, TESTING_INCOMPLETE).\n";
     assert!(told.stdout.ends_with(why), "{told:?}");
+}
+
+/// A home was shown as excluded on a day before the exclusion, beside a verdict that said that it may be updated.
+#[test]
+fn an_exclusion_is_shown_from_its_day_on_and_before_as_one_to_come() {
+    let desk = desk();
+    add(&desk, "exclusions.csv", "00-0D-6F-00-00-00-01-01,supplier-belief,2021-01-01,letter 5");
+    let meter = "  ESME  00-0D-6F-00-00-00-01-01 runs ESME-01020300, Dormant";
+    for (day, code, shown, now, later) in [
+        ("2020-10-05", 0, "to be excluded as supplier-belief from 2021-01-01", None, Some("2021-01-01")),
+        ("2021-01-01", 4, "excluded as supplier-belief", Some("supplier-belief"), None),
+    ] {
+        let told = desk.run(&explain("01-01", day));
+        assert_eq!(told.code, code, "{told:?}");
+        assert!(told.stdout.contains(&format!("{meter}, {shown}\n")), "{told:?}");
+        let told = desk.run(&format!("{} --json", explain("01-01", day))).json();
+        let member = &told["home"]["devices"][1];
+        assert_eq!((member["exclusion"].as_str(), member["later_exclusion"]["from"].as_str()), (now, later));
+        assert_eq!(member["later_exclusion"]["reason"].as_str(), later.map(|_| "supplier-belief"));
+        assert_eq!(told["home"]["devices"][0]["later_exclusion"], Value::Null, "{told}");
+    }
 }

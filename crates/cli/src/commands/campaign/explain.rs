@@ -21,7 +21,7 @@ use eligibility::{
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
 use serde::Serialize;
-use smso_adapter::{HomeView, MemberView};
+use smso_adapter::{HomeView, LaterExclusion, MemberView};
 
 use super::order_file::WrittenOrder;
 use super::question::{Question, QuestionArguments};
@@ -226,22 +226,7 @@ struct Member<'a>(&'a MemberView);
 
 impl Home {
     fn of(device: Eui64, question: &Question) -> Option<Home> {
-        let inventory = &question.lists.inventory;
-        let found = inventory.device(device)?;
-        let member = |member: DeviceView<'_>| MemberView {
-            device: member.id,
-            kind: member.device_type.to_string(),
-            status: member.status.to_string(),
-            runs: member.entry.to_string(),
-            enrolled: member.enrolled,
-            exclusion: member.exclusion.map(|reason| reason.as_str().to_owned()),
-        };
-        Some(Home(HomeView {
-            installation: found.installation.to_string(),
-            smso: found.smso.to_string(),
-            postcode_district: found.postcode_district.map(ToString::to_string),
-            devices: inventory.members(found.installation).map(member).collect(),
-        }))
+        HomeView::of(&question.lists.inventory, device, question.today).map(Home)
     }
 }
 
@@ -269,8 +254,11 @@ impl fmt::Display for Member<'_> {
         if member.enrolled {
             f.write_str(", enrolled")?;
         }
-        match &member.exclusion {
-            Some(reason) => write!(f, ", excluded as {reason}"),
+        if let Some(reason) = &member.exclusion {
+            write!(f, ", excluded as {reason}")?;
+        }
+        match &member.later_exclusion {
+            Some(LaterExclusion { reason, from }) => write!(f, ", to be excluded as {reason} from {from}"),
             None => Ok(()),
         }
     }
