@@ -52,3 +52,14 @@ fn an_exclusion_is_shown_from_its_day_on_and_before_as_one_to_come() {
         assert_eq!(told["home"]["devices"][0]["later_exclusion"], Value::Null, "{told}");
     }
 }
+
+/// It was dropped, and no file came about.
+#[test]
+fn a_question_to_an_engine_takes_no_option_about_lists() {
+    let desk = desk();
+    let engine = "campaign explain 00-0D-6F-00-00-00-01-01 --engine http://127.0.0.1:9";
+    for option in ["--faults faults.csv", "--lists examples/lists", "--allow-partial", "--on 2020-10-05"] {
+        let ended = desk.run(&format!("{engine} {option}"));
+        assert!(ended.code == 2 && ended.stderr.contains("cannot be used with"), "{option}: {ended:?}");
+    }
+}

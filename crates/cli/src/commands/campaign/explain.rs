@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Ask the engine whose API listens there, by its lists, images and orders, instead of lists in files.
     #[arg(long, value_name = "URL",
           conflicts_with_all = ["order", "to", "lists", "cpl", "epcl", "ppcl", "evidence", "inventory", "notices",
-                                "exclusions", "allow_partial", "on", "config", "notice_days", "trust"])]
+                                "exclusions", "allow_partial", "faults", "on", "config", "notice_days", "trust"])]
     engine: Option<String>,
     #[command(flatten)]
     question: QuestionArguments,
