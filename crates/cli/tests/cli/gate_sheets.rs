@@ -236,11 +236,14 @@ fn a_large_inventory_is_read_from_a_workbook() {
         for (channel, (kind, status)) in (0..).zip(devices) {
             writeln!(
                 text,
-                "{},{kind},MANY-{home},{},{channel},{kind}-01020300,0102,SUP-{},{status},false,,SMSO-1,GROUP-A,CSP-1,127.0.0.1:4059,\
-                 CELL-{},CF{}",
+                "{},{kind},MANY-{home},{},{channel},{kind}-01020300,0102,SUP-{},{status},false,,SMSO-1,GROUP-A,CSP-1,\
+                 10.{}.{}.{}:4059,CELL-{},CF{}",
                 eui(channel),
                 eui(0),
                 home % 60,
+                home >> 16,
+                home >> 8 & 0xFF,
+                home & 0xFF,
                 home % 5_000,
                 home % 99 + 1,
             )

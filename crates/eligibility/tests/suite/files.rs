@@ -310,13 +310,15 @@ fn a_home_agrees_with_itself() {
         "01-00,0,G1",
         "inventory.csv line 4, column channel: expected a channel from 1 for a device behind a hub, found \"0\"",
     );
-    check(
+    let error = check(
         inventory,
         "GSME,HOME-1",
         "GSME,HOME-2",
         "inventory.csv line 4, column hub_id: expected another hub than that of HOME-1 (line 2), found \
          \"00-00-00-00-00-00-01-00\"",
     );
+    // One hub is one address, too: told once.
+    assert_eq!(error.count(), 1, "{error}");
     check(
         inventory,
         "2,G1,0101,SUPPLIER-1,Dormant,false,,SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1,CF10",

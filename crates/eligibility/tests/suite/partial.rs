@@ -64,24 +64,25 @@ fn whole_lists_take_nothing_for_one_bad_row_and_say_where_it_is() {
     assert!(error.to_string().contains("inventory.csv line 2, column supplier_id"), "{error}");
 }
 
+/// The world with a second home like the first, whose hub is reached there.
+fn two_homes(address: &str) -> World {
+    let mut world = world();
+    let shift = |id: firmware_image::Eui64| {
+        let mut bytes = id.to_bytes();
+        bytes[0] = 9;
+        firmware_image::Eui64::from_bytes(bytes)
+    };
+    for mut other in world.devices.clone() {
+        (other.id, other.hub, other.installation) = (shift(other.id), shift(other.hub), id("HOME-2"));
+        other.hub_address = id(address);
+        world.devices.push(other);
+    }
+    world
+}
+
 #[test]
 fn a_bad_row_costs_its_whole_home_and_no_other() {
-    let mut world = world();
-    let others: Vec<_> = world
-        .devices
-        .iter()
-        .map(|device| {
-            let mut other = device.clone();
-            let shift = |id: firmware_image::Eui64| {
-                let mut bytes = id.to_bytes();
-                bytes[0] = 9;
-                firmware_image::Eui64::from_bytes(bytes)
-            };
-            (other.id, other.hub, other.installation) = (shift(other.id), shift(other.hub), id("HOME-2"));
-            other
-        })
-        .collect();
-    world.devices.extend(others);
+    let world = two_homes("127.0.0.2:4059");
     for (from, to, column) in [
         ("01-02,GSME,HOME-1", "01-02,GAS,HOME-1", Some("device_type")),
         ("2,G1,0101,SUPPLIER-1", "2,G1,0101,SUPPLIER-1,", None),
@@ -115,6 +116,51 @@ fn a_bad_row_of_which_nobody_can_tell_the_home_spoils_the_inventory() {
     );
     let error = read(&texts, Completeness::Part).map(|_| ()).expect_err("it may be any home's");
     assert!(error.faults().iter().any(|fault| fault.to_string().contains("the whole home")), "{error:?}");
+}
+
+/// A row whose cells had moved to the left, with an empty one at its end, seemed to name a home that is in no other row.
+/// It was left out alone, and the rest of its home was judged as a combination without it.
+#[test]
+fn a_bad_row_that_names_no_home_of_the_others_may_be_of_any() {
+    let world = world();
+    for (from, to) in [
+        ("00-00-00-00-00-00-01-02,GSME,", "GSME,"),
+        ("HOME-1,00-00-00-00-00-00-01-00,2", "HOME-7,hub,2"),
+        ("HOME-1,00-00-00-00-00-00-01-00,2", "HOME 1,00-00-00-00-00-00-07-00,2"),
+    ] {
+        let mut texts = texts(&world);
+        damage(&mut texts, FileKind::Inventory, from, to);
+        if to == "GSME," {
+            let row = texts[4].lines().nth(3).expect("of the gas meter").to_owned();
+            damage(&mut texts, FileKind::Inventory, &row, &format!("{row},"));
+        }
+        let error = read(&texts, Completeness::Part).map(|_| ()).expect_err("it may be any home's");
+        let told = |fault: &eligibility::Fault| {
+            fault.to_string().contains("line 4, column hub_id: expected the hub_id of a home")
+        };
+        assert!(error.faults().iter().any(told), "{error:?}");
+    }
+    // A home of its own that is bad as a whole is no other's.
+    let mut texts = texts(&world);
+    let lone = "00-00-00-00-00-00-07-00,CHF,HOME-7,00-00-00-00-00-00-07-00,0,C1,0101,SUPPLIER-1,Dormant?,false,,SMSO-1,\
+                GROUP-1,CSP-1,127.0.0.7:4059,CELL-1,\n";
+    texts[4].push_str(lone);
+    let lists = read(&texts, Completeness::Part).expect("the rest is good");
+    assert_eq!((lists.inventory.device_count(), lists.left_out.rows()), (4, 1));
+}
+
+/// Of two hubs at one address the engine reached one, and sent it what was meant for both.
+#[test]
+fn hubs_at_one_address_are_a_fault_and_neither_home_is_taken() {
+    let world = two_homes("127.0.0.1:4059");
+    let error = read(&texts(&world), Completeness::Whole).map(|_| ()).expect_err("one address");
+    assert_eq!(
+        error.to_string(),
+        "inventory.csv line 6, column hub_address: expected another address than that of HOME-1 (line 2), found \
+         \"127.0.0.1:4059\""
+    );
+    let lists = read(&texts(&world), Completeness::Part).expect("the rest is good");
+    assert_eq!((lists.inventory.device_count(), lists.left_out.rows()), (0, 8));
 }
 
 #[test]
