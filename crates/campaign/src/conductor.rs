@@ -426,7 +426,7 @@ impl Conductor {
     fn hub_of(&mut self, now: Moment, device: Eui64) -> Option<(HubId, u8)> {
         let found = self.desk.inventory.device(device)?;
         let (hub, channel) = (found.hub, found.channel.0);
-        let address: SocketAddr = self.desk.inventory.device(hub)?.hub_address.as_str().parse().ok()?;
+        let address = self.desk.inventory.device(hub)?.hub_address.socket();
         let (carrier, cell) = (found.comms_provider.as_str().to_owned(), found.cell.as_str().to_owned());
         if !self.hubs.contains_key(&hub) {
             let model = self.model_of(hub);

@@ -1,4 +1,4 @@
-//! The lists that the gate judges by, out of files that people name: CSV, or the first sheet of an XLSX workbook.
+//! The lists that the gate judges by, out of files that people name: CSV, or the only sheet with rows of an XLSX workbook.
 //!
 //! What a file is, its first bytes say. CSV is streamed; of a workbook see `sheet`. Faults are told with the file as it
 //! was named, the line, the column, what was expected and what was found; every one of them as far as

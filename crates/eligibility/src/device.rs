@@ -3,17 +3,18 @@
 //! ```text
 //! device_id, device_type, installation_id, hub_id, channel (0 for the hub itself), cpl_entry (what it runs now),
 //! hardware_version (4 hex), supplier_id, status (Dormant or Active for a meter, else NotApplicable), enrolled,
-//! exclusion (empty, or the reason), smso, group, comms_provider, hub_address, cell,
+//! exclusion (empty, or the reason), smso, group, comms_provider, hub_address (IP address and port), cell,
 //! postcode_district (optional: the outward code of the postcode, the same for a whole home)
 //! ```
 
 use firmware_image::{Eui64, HardwareVersion};
 
+use crate::address::HubAddress;
 use crate::exclusion::Exclusion;
 use crate::table::{Cell, FileKind, RowReader, RowWriter, Table, cell_from_text, cell_from_words};
 use crate::text::{
-    CellId, CommsProviderId, CplEntryId, GroupId, HubAddress, InstallationId, PostcodeDistrict, SharedTexts,
-    SmsoId, SupplierId,
+    CellId, CommsProviderId, CplEntryId, GroupId, InstallationId, PostcodeDistrict, SharedTexts, SmsoId,
+    SupplierId,
 };
 
 /// One device and what is known of it now.
@@ -138,7 +139,7 @@ impl Cell for HanChannel {
     }
 }
 
-cell_from_text!(InstallationId, SupplierId, HubAddress, CellId, PostcodeDistrict);
+cell_from_text!(InstallationId, SupplierId, CellId, PostcodeDistrict);
 
 impl Table for Device {
     const FILE: FileKind = FileKind::Inventory;

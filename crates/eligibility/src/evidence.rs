@@ -6,7 +6,15 @@
 //! ```
 //!
 //! The file holds the present state of each document, and `date` is the date of that state; history is the ledger's.
-//! A combination has at most one row in force of each kind, and any number of withdrawn ones.
+//! A document is known by its combination, kind and `doc_ref`. It stands in one row; when it is withdrawn, that row may
+//! be changed to say so, or a second row may be added.
+//!
+//! `[I]` A withdrawal that is added counts from its date on; until that day the document counts. It takes back the
+//! document that it names, and, as a letter seldom calls a document as the list does, whatever else its combination and
+//! kind had before that day. What is dated later counts again, and so does another document of the same day. So of each
+//! combination and kind one row is in force at a time, and any number are withdrawn. Rows that contradict one another
+//! are faults, with both lines: a document named or withdrawn twice, withdrawn before it was complete or issued, or in
+//! force beside another.
 //!
 //! `[S1]` The kinds, and that a report counts once it is issued, after objections to an equivalence are settled. Ours:
 //! the states, and that open objections are counted in a column. A report that is `complete` is a draft: written, not
@@ -79,7 +87,7 @@ pub enum EvidenceState {
     Complete,
     /// The report is issued. Tests are never issued.
     Issued,
-    /// It was taken back and counts no longer, whatever its date.
+    /// It was taken back: what the row says of its document never counts, whatever its date.
     Withdrawn,
 }
 

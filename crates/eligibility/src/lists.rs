@@ -3,7 +3,7 @@
 //! As a whole, every row of every list is good or nothing is taken. In part, what is good is taken and everything else
 //! is told: the first [`FAULTS_KEPT`](crate::FAULTS_KEPT) faults with line and column, then their number, and how many
 //! rows they cost. What is left out can only make the gate refuse or wait; where it could open something, nothing is
-//! taken either: see `register::join`, `inventory::join` and `inventory::notices`.
+//! taken either: see `register::join`, `register::filed`, `inventory::join` and `inventory::notices`.
 
 use crate::inventory::{ExclusionLines, Gathering, Inventory, NoticeLines};
 use crate::register::{Register, RegisterLines, join};
@@ -70,7 +70,7 @@ impl ListReader {
             FileKind::Cpl => lines.cpl = read_lines(rows, faults),
             FileKind::Epcl => self.read_epcl(rows),
             FileKind::Ppcl => lines.ppcl = read_lines(rows, faults),
-            FileKind::Evidence => lines.evidence = read_lines(rows, faults),
+            FileKind::Evidence => self.read_evidence(rows),
             FileKind::Inventory => self.devices.read(rows, faults),
             FileKind::Notices => self.notices.read(rows, faults),
             FileKind::Exclusions => self.exclusions.read(rows, faults),
@@ -91,6 +91,27 @@ impl ListReader {
                     None => faults.spoil(|| {
                         let expected = "a dmc_id that can be read, as its combination is left out";
                         Fault::new(FileKind::Epcl, row.line, Some("dmc_id"), expected, "none")
+                    }),
+                }
+            }
+        });
+    }
+
+    /// A bad row of this list may be one that withdraws a document: left out, the document would count on.
+    fn read_evidence(&mut self, rows: &mut dyn RowSource) {
+        let RegisterLines { evidence, doubtful_evidence, .. } = &mut self.lines;
+        read_rows(rows, &mut self.faults, |row, faults| match row {
+            Row::Good(row) => evidence.push(row),
+            Row::Bad(row) => {
+                faults.leave_out_row();
+                match row.value("dmc_id").filter(|_| row.is_whole()) {
+                    Some(id) => {
+                        doubtful_evidence.insert((id, row.value("kind")));
+                    }
+                    None => faults.spoil(|| {
+                        let expected =
+                            "a dmc_id that can be read, as the documents of its combination are left out";
+                        Fault::new(FileKind::Evidence, row.line, Some("dmc_id"), expected, "none")
                     }),
                 }
             }

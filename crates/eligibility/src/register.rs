@@ -2,6 +2,7 @@
 //!
 //! It answers what is known; what follows from it is the gate's.
 
+mod filed;
 mod join;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,7 @@ use crate::evidence::{Evidence, EvidenceKind};
 use crate::table::{CsvRows, Faults, LoadError, number_lines, read_lines};
 use crate::text::{CplEntryId, DmcId};
 
+use filed::Filed;
 pub(crate) use join::{RegisterLines, join};
 
 /// Everything known about models, combinations and evidence. Replaced as a whole when a file changes.
@@ -62,10 +64,8 @@ pub(crate) struct Dmc {
     pub combination: Combination,
     pub listing: Option<Listing>,
     pub proposal: Option<Proposal>,
-    /// The document in force of each kind.
-    in_force: [Option<Evidence>; EvidenceKind::ALL.len()],
-    /// The one of each kind that was withdrawn last.
-    withdrawn: [Option<Evidence>; EvidenceKind::ALL.len()],
+    /// The documents of each kind.
+    filed: [Filed; EvidenceKind::ALL.len()],
 }
 
 /// When a combination was on the EPCL.
@@ -194,8 +194,7 @@ fn hash(combination: &CombinationView<'_>) -> u64 {
 
 impl Dmc {
     fn new(id: DmcId, combination: Combination) -> Self {
-        let (in_force, withdrawn) = Default::default();
-        Self { id, combination, listing: None, proposal: None, in_force, withdrawn }
+        Self { id, combination, listing: None, proposal: None, filed: Default::default() }
     }
 
     /// Returns since when the combination is on the EPCL, if it is on a day.
@@ -214,19 +213,19 @@ impl Dmc {
         self.proposal.filter(|proposal| proposal.date <= today && self.is_fresh(proposal.date, today))
     }
 
-    /// Returns the evidence of a kind that is not withdrawn, whatever else its state.
-    pub(crate) fn evidence(&self, kind: EvidenceKind) -> Option<&Evidence> {
-        self.in_force.get(kind.index())?.as_ref()
+    /// Returns the evidence of a kind that is not withdrawn by a day, whatever else its state.
+    pub(crate) fn evidence(&self, kind: EvidenceKind, today: Date) -> Option<&Evidence> {
+        self.filed.get(kind.index())?.in_force(today)
     }
 
     /// Returns the evidence of a kind that was withdrawn last.
-    pub(crate) fn withdrawn(&self, kind: EvidenceKind) -> Option<&Evidence> {
-        self.withdrawn.get(kind.index())?.as_ref()
+    pub(crate) fn withdrawn(&self, kind: EvidenceKind, today: Date) -> Option<&Evidence> {
+        self.filed.get(kind.index())?.withdrawn(today)
     }
 
     /// Returns the evidence of a kind when it counts on a day.
     pub(crate) fn counting(&self, kind: EvidenceKind, today: Date) -> Option<&Evidence> {
-        self.evidence(kind)
+        self.evidence(kind, today)
             .filter(|evidence| evidence.counts_on(today) && self.is_fresh(evidence.date, today))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The column names and cell formats of all seven files are **ours**: the column names of the public formats of the
 //! CPL and EPCL were not found. Columns may stand in any order; each must stand there exactly once, and no other. Those
-//! that are marked as optional may be left out, which is as if all of their cells were empty.
+//! that are marked as optional may be left out, which is as if all of their cells were empty. A cell ends on the line it
+//! begins on: see [`CsvRows`].
 
 mod cell;
 mod fault;
@@ -129,8 +130,9 @@ pub(crate) fn read_rows<T: Table>(
         let line = match source.next_row(&mut cells) {
             Ok(Some(line)) => line,
             Ok(None) => break,
-            Err(Unreadable { line, reason }) => {
-                return faults.add_fatal(Fault::of_line::<T>(line, "a readable file", &reason));
+            Err(Unreadable { line, cell, expected, found }) => {
+                let column = cell.and_then(|cell| column_at::<T>(header.as_deref()?, cell));
+                return faults.add_fatal(Fault::new(T::FILE, line, column, expected, &found));
             }
         };
         let Some(positions) = &header else {
@@ -164,6 +166,12 @@ pub(crate) fn read_rows<T: Table>(
     if header.is_none() {
         faults.add_fatal(Fault::of_line::<T>(1, "a header with the column names", "an empty file"));
     }
+}
+
+/// Returns the name of the column that stands at a place.
+fn column_at<T: Table>(positions: &[Option<usize>], place: usize) -> Option<&'static str> {
+    let index = positions.iter().position(|position| *position == Some(place))?;
+    T::COLUMNS.get(index).copied()
 }
 
 /// Returns where each of our columns stands, or names every column that is missing, unknown or there twice.

@@ -44,6 +44,9 @@ pub enum TextError {
     /// It is a word that means something else in these files.
     #[error("the text {0:?} is reserved")]
     Reserved(&'static str),
+    /// It is no IP address of one host with a port.
+    #[error("the text is no IP address of one host with a port")]
+    NoAddress,
 }
 
 /// Checks a word: begins with a letter or digit, goes on with visible ASCII except `,` `;` and `"`.
@@ -63,8 +66,31 @@ fn check_word(text: &str, limit: usize) -> Result<(), TextError> {
     if text == "N/A" { Err(TextError::Reserved("N/A")) } else { Ok(()) }
 }
 
-/// Checks a line: no control characters, no white space at either end.
+/// What a spreadsheet leaves in a cell whose formula failed, and in the CSV that it writes of it.
+const FAILED_FORMULAS: [&str; 14] = [
+    "#N/A",
+    "#DIV/0!",
+    "#NAME?",
+    "#NULL!",
+    "#NUM!",
+    "#REF!",
+    "#VALUE!",
+    "#GETTING_DATA",
+    "#SPILL!",
+    "#CALC!",
+    "#FIELD!",
+    "#BLOCKED!",
+    "#CONNECT!",
+    "#UNKNOWN!",
+];
+
+/// Checks a line: no control characters, no white space at either end, nothing that a failed formula leaves.
 fn check_line(text: &str, limit: usize) -> Result<(), TextError> {
+    if text.starts_with('#')
+        && let Some(failed) = FAILED_FORMULAS.iter().find(|failed| **failed == text)
+    {
+        return Err(TextError::Reserved(failed));
+    }
     let last = text.chars().count().saturating_sub(1);
     let good = |(position, found): (usize, char)| {
         let at_an_end = position == 0 || position == last;
@@ -289,10 +315,6 @@ text!(
     Mpxn, check_digits, 13, Nearby, "a supply point of 1 to 13 digits"
 );
 text!(
-    /// Where a hub is reached. Opaque here; the head-end reads it as a socket address.
-    HubAddress, check_line, 255, Nearby, "an address of 1 to 255 characters"
-);
-text!(
     /// The document that a piece of evidence stands in.
     DocRef, check_line, 200, Nearby, "a document reference of 1 to 200 characters"
 );
@@ -334,6 +356,8 @@ mod tests {
         assert_eq!(DocRef::new(" x").err(), Some(TextError::Character { found: ' ', position: 0 }));
         assert_eq!(DocRef::new("x ").err(), Some(TextError::Character { found: ' ', position: 1 }));
         assert_eq!(ModelName::new(&"m".repeat(31)).err(), Some(TextError::TooLong { limit: 30 }));
+        assert_eq!(ModelName::new("#N/A").err(), Some(TextError::Reserved("#N/A")));
+        assert!(DocRef::new("#17").is_ok());
     }
 
     #[test]

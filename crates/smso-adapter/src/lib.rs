@@ -52,7 +52,7 @@ pub use server::serve;
 pub use words::{
     ApprovalView, BoundParts, BoundView, CampaignList, CampaignSummary, CampaignView, Clause, CommandRequest,
     CommandView, CountersView, CreatedView, DevicePage, DeviceSelection, DeviceView, EntryList, EntryView,
-    ErrandView, ExplanationView, HardwareView, HealthView, HomeView, ImageList, ImageView, LedgerView,
-    MakespanView, MeasuredView, MemberView, OrderRequest, RejectionList, RejectionsView, RulingView,
-    TallyView, VerdictCount, VerdictView, WaveView,
+    ErrandView, ExplanationView, HardwareView, HealthView, HomeView, ImageList, ImageView, LaterExclusion,
+    LedgerView, MakespanView, MeasuredView, MemberView, OrderRequest, RejectionList, RejectionsView,
+    RulingView, TallyView, VerdictCount, VerdictView, WaveView,
 };

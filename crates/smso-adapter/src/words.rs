@@ -19,6 +19,6 @@ pub use self::campaign::{
 pub use self::command::{ApprovalView, CommandRequest, CommandView};
 pub use self::device::{Clause, DevicePage, DeviceView, VerdictView};
 pub(crate) use self::device::{OutcomeFilter, page_of};
-pub use self::explanation::{ErrandView, ExplanationView, HomeView, MemberView, RulingView};
+pub use self::explanation::{ErrandView, ExplanationView, HomeView, LaterExclusion, MemberView, RulingView};
 pub use self::image::{EntryList, EntryView, HardwareView, ImageList, ImageView};
 pub use self::order::{DeviceSelection, OrderRequest};

@@ -5,7 +5,6 @@
 //! noted yet: it may still leave the target. Lists that still say something else a month after a campaign was over are
 //! believed: devices are swapped, and go back to old firmware, and no ledger hears of it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use eligibility::{ChangeError, CplEntryId, DeviceChange};
@@ -79,9 +78,8 @@ impl Conductor {
     pub(super) fn readdress_hubs(&mut self, now: Moment) {
         for (hub, entry) in &self.hubs {
             let found = self.desk.inventory.device(*hub);
-            let address = found.and_then(|found| found.hub_address.as_str().parse::<SocketAddr>().ok());
-            if let Some(address) = address {
-                self.engine.readdress(now, entry.id, address);
+            if let Some(found) = found {
+                self.engine.readdress(now, entry.id, found.hub_address.socket());
             }
         }
     }

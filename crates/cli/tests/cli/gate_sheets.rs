@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
+use rust_xlsxwriter::{Chart, ChartType, ExcelDateTime, Format, Formula, Workbook};
 
 use crate::desk::{Desk, say};
 use crate::gate::desk;
@@ -15,6 +15,16 @@ const NUMBERS: [&str; 3] = ["channel", "image_size", "open_objections"];
 
 /// Makes a workbook of a CSV list, with the types that Excel would give its cells, in place of the list.
 fn make_workbook(desk: &Desk, list: &str, change: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) {
+    make_workbook_with(desk, list, change, |_| ());
+}
+
+/// The same, with further sheets.
+fn make_workbook_with(
+    desk: &Desk,
+    list: &str,
+    change: impl FnOnce(&mut rust_xlsxwriter::Worksheet),
+    add_sheets: impl FnOnce(&mut Workbook),
+) {
     let name = format!("examples/lists/{list}.csv");
     let text = String::from_utf8(desk.read(&name)).unwrap();
     let mut workbook = Workbook::new();
@@ -38,6 +48,7 @@ fn make_workbook(desk: &Desk, list: &str, change: impl FnOnce(&mut rust_xlsxwrit
         }
     }
     change(sheet);
+    add_sheets(&mut workbook);
     let bytes = workbook.save_to_buffer().unwrap();
     desk.write(&format!("examples/lists/{list}.xlsx"), &bytes);
     std::fs::remove_file(desk.path(&name)).unwrap();
@@ -94,7 +105,101 @@ fn a_date_with_a_time_and_a_formula_that_failed_are_no_values() {
     make_workbook(&failed, "exclusions", |sheet| {
         sheet.write_formula(1, 2, Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
     });
-    failed.run(PLAN).failed_last(3, "exclusions.xlsx line 2");
+    let said = "exclusions.xlsx line 2, column since: expected a date written YYYY-MM-DD, found \"#DIV/0!\"";
+    failed.check_failure(PLAN, 3, &[said]);
+}
+
+/// One failed formula ended the reading of its sheet without a word on its column, and hid what was wrong after it.
+#[test]
+fn a_formula_that_failed_is_one_bad_cell_of_one_bad_row() {
+    let desk = desk();
+    make_workbook(&desk, "inventory", |sheet| {
+        // HOME-2 has lines 5 to 7, HOME-8 the last two.
+        sheet.write_formula(5, 8, Formula::new("=NA()").set_result("#N/A")).unwrap();
+        sheet.write_string(22, 7, "SUP 8").unwrap();
+    });
+    let told = desk.run(PLAN);
+    for said in [
+        "inventory.xlsx line 6, column status: expected one of Dormant, Active, NotApplicable, found \"#N/A\"",
+        "inventory.xlsx line 23, column supplier_id: expected an id",
+        "error: 2 faults in the lists, the first: ",
+    ] {
+        assert!(told.code == 3 && told.stderr.contains(said), "{said}: {told:?}");
+    }
+    let code = |device: &str| {
+        let lists = "--lists examples/lists --on 2020-10-05 --allow-partial --json";
+        let told = desk.run(&format!("campaign explain 00-0D-6F-00-00-00-{device} {lists}")).json();
+        told["verdicts"][0]["code"].as_str().unwrap().to_owned()
+    };
+    for (device, is_left_out) in [("01-01", false), ("02-01", true), ("07-01", false), ("08-01", true)] {
+        assert_eq!(code(device) == "REJECT_UNKNOWN_DEVICE", is_left_out, "{device}");
+    }
+}
+
+#[test]
+fn what_a_failed_formula_leaves_is_no_text_either_in_a_workbook_or_in_csv() {
+    let said = "line 3, column doc_ref: expected a document reference of 1 to 200 characters, found \"#N/A\"";
+    let csv = desk();
+    let text = String::from_utf8(csv.read("examples/lists/evidence.csv")).unwrap();
+    csv.write("examples/lists/evidence.csv", text.replace("report 9", "#N/A").as_bytes());
+    csv.check_failure(PLAN, 3, &[said]);
+    let sheet = desk();
+    make_workbook(&sheet, "evidence", |sheet| {
+        sheet.write_formula(2, 4, Formula::new("=NA()").set_result("#N/A")).unwrap();
+    });
+    sheet.check_failure(PLAN, 3, &[said]);
+}
+
+/// Rows on further sheets were not read and nobody was told: a month of exclusions, or half of the homes.
+#[test]
+fn rows_on_a_further_sheet_are_a_fault_that_names_the_sheet() {
+    for is_hidden in [false, true] {
+        let desk = desk();
+        let list = "exclusions";
+        make_workbook_with(
+            &desk,
+            list,
+            |_| (),
+            |workbook| {
+                workbook.add_worksheet();
+                let more = workbook.add_worksheet().set_name("More of July").unwrap().set_hidden(is_hidden);
+                more.write_string(2, 0, "00-0D-6F-00-00-00-01-01").unwrap();
+            },
+        );
+        let said = "exclusions.xlsx line 3: expected rows on the first sheet alone (move them there, or take the sheet \
+                    out), found \"a row on sheet More of July\"";
+        for option in ["", " --allow-partial"] {
+            desk.check_failure(&format!("{PLAN}{option}"), 3, &[said]);
+        }
+    }
+    // What is wrong on the first sheet is told as well.
+    let both = desk();
+    let spoil = |sheet: &mut rust_xlsxwriter::Worksheet| {
+        sheet.write_string(1, 2, "soon").unwrap();
+    };
+    make_workbook_with(&both, "exclusions", spoil, |workbook| {
+        workbook.add_worksheet().write_string(0, 0, "more").unwrap();
+    });
+    let told = both.run(PLAN);
+    assert!(told.code == 3 && told.stderr.contains("line 2, column since"), "{told:?}");
+    assert!(told.stderr.contains("found \"a row on sheet Sheet2\""), "{told:?}");
+    // Sheets on which nothing stands are no rows, whatever they look like.
+    let empty = desk();
+    let of_csv = empty.run(&format!("{PLAN} --json")).succeeded().stdout;
+    make_workbook_with(
+        &empty,
+        "exclusions",
+        |_| (),
+        |workbook| {
+            let sheet = workbook.add_worksheet();
+            sheet.write_blank(3, 3, &Format::new().set_bold()).unwrap();
+            sheet.write_string(4, 4, "").unwrap();
+            let mut chart = Chart::new(ChartType::Bar);
+            chart.add_series().set_values("Sheet1!$A$1:$A$2");
+            workbook.add_chartsheet().insert_chart(0, 0, &chart).unwrap();
+        },
+    );
+    assert_eq!(empty.run(&format!("{PLAN} --json")).succeeded().stdout, of_csv);
 }
 
 #[test]
@@ -131,11 +236,14 @@ fn a_large_inventory_is_read_from_a_workbook() {
         for (channel, (kind, status)) in (0..).zip(devices) {
             writeln!(
                 text,
-                "{},{kind},MANY-{home},{},{channel},{kind}-01020300,0102,SUP-{},{status},false,,SMSO-1,GROUP-A,CSP-1,127.0.0.1:4059,\
-                 CELL-{},CF{}",
+                "{},{kind},MANY-{home},{},{channel},{kind}-01020300,0102,SUP-{},{status},false,,SMSO-1,GROUP-A,CSP-1,\
+                 10.{}.{}.{}:4059,CELL-{},CF{}",
                 eui(channel),
                 eui(0),
                 home % 60,
+                home >> 16,
+                home >> 8 & 0xFF,
+                home & 0xFF,
                 home % 5_000,
                 home % 99 + 1,
             )

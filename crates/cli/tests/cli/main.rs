@@ -7,6 +7,7 @@ mod desk;
 mod fleet_streams;
 mod forecast;
 mod gate;
+mod gate_days;
 mod gate_hops;
 mod gate_readme;
 mod gate_sheets;

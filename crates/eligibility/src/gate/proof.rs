@@ -60,7 +60,7 @@ pub(super) fn reported_as_equivalent<'a>(case: &Case<'a>) -> Answer<'a> {
 pub(super) fn equivalence_not_final<'a>(case: &Case<'a>) -> Answer<'a> {
     let dmc = case.dmc?;
     pending(case, dmc)?;
-    let report = dmc.evidence(EvidenceKind::DmctEpclReport)?;
+    let report = dmc.evidence(EvidenceKind::DmctEpclReport, case.today)?;
     let reference = report.equivalent_to.as_ref()?;
     let issued = dmc.counting(EvidenceKind::DmctEpclReport, case.today).is_some();
     let open_objections = report.open_objections.0;
@@ -86,7 +86,7 @@ pub(super) fn half_tested<'a>(case: &Case<'a>) -> Answer<'a> {
         (None, Some(_)) => EvidenceKind::MigrationTesting,
         (Some(_), Some(_)) | (None, None) => return None,
     };
-    refuse(Refusal::TestingIncomplete { dmc: &dmc.id, missing }, whatever_there_is(dmc))
+    refuse(Refusal::TestingIncomplete { dmc: &dmc.id, missing }, whatever_there_is(dmc, case.today))
 }
 
 /// B8 `[S6]`: declared uneconomic to test.
@@ -110,7 +110,7 @@ pub(super) fn nothing<'a>(case: &Case<'a>) -> Answer<'a> {
         (None, None) => Unproven::NotProposed,
     };
     let removal = removed.map(|removed| Document::Removal { dmc: &dmc.id, removed });
-    refuse(Refusal::NoEvidence { dmc: &dmc.id, why }, whatever_there_is(dmc).and(removal))
+    refuse(Refusal::NoEvidence { dmc: &dmc.id, why }, whatever_there_is(dmc, case.today).and(removal))
 }
 
 /// The early rows speak of a combination that is proposed and not on the EPCL yet.
@@ -152,8 +152,10 @@ fn tests_of(dmc: &Dmc, today: Date) -> Option<Documents<'_>> {
 }
 
 /// What there is of each kind, although it does not suffice: in force, or else withdrawn.
-fn whatever_there_is(dmc: &Dmc) -> Documents<'_> {
-    let known = |kind: &EvidenceKind| -> Option<&Evidence> { dmc.evidence(*kind).or(dmc.withdrawn(*kind)) };
+fn whatever_there_is(dmc: &Dmc, today: Date) -> Documents<'_> {
+    let known = |kind: &EvidenceKind| -> Option<&Evidence> {
+        dmc.evidence(*kind, today).or(dmc.withdrawn(*kind, today))
+    };
     Documents::of(EvidenceKind::ALL.iter().map(|kind| known(kind).map(Document::Evidence)))
 }
 

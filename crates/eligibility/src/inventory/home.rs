@@ -105,6 +105,7 @@ impl<'a> Member<'a> {
         let homes = &self.inventory.homes;
         let home = homes.get(self.row.home as usize).expect("a device of the inventory has a home there");
         let Site { smso, group, comms_provider } = self.inventory.names.sites.get(home.site);
+        let excluded = self.excluded();
         DeviceView {
             id,
             device_type,
@@ -116,11 +117,12 @@ impl<'a> Member<'a> {
             supplier: self.supplier(),
             status,
             enrolled,
-            exclusion: self.excluded().map(|excluded| &excluded.reason),
+            exclusion: excluded.map(|excluded| &excluded.reason),
+            excluded_since: excluded.and_then(|excluded| excluded.since),
             smso,
             group,
             comms_provider,
-            hub_address: &home.hub_address,
+            hub_address: home.hub_address,
             cell: self.inventory.names.cells.get(home.cell),
             postcode_district: self.inventory.district(home),
         }

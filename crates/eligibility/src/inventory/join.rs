@@ -2,9 +2,11 @@
 //! held, whatever the length of the file.
 //!
 //! Whoever loads lists in part gets whole homes or none of them: a home that lacks a device would seem to be another
-//! combination, perhaps one that is tested. A bad row of which nobody can tell the home spoils the file therefore.
+//! combination, perhaps one that is tested. A bad row of which nobody can tell the home spoils the file therefore: one that
+//! names no home of the others, unless it says of itself in full which home it is of.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use firmware_image::Eui64;
 use foldhash::fast::FixedState;
@@ -31,10 +33,15 @@ pub(crate) struct Gathering {
     /// The home of the row before: the rows of a home mostly stand beside one another.
     home_before: usize,
     names: Names,
-    /// The hubs and installations that bad rows name.
-    bad_hubs: Vec<Eui64>,
-    bad_installations: Vec<InstallationId>,
-    bad_rows: u64,
+    bad_rows: Vec<BadHome>,
+}
+
+/// The home of a bad row, as far as it can be read.
+#[derive(Debug)]
+struct BadHome {
+    line: u64,
+    hub: Option<Eui64>,
+    installation: Option<InstallationId>,
 }
 
 /// An installation while its rows are gathered.
@@ -61,17 +68,15 @@ impl Gathering {
 
     /// Notes of which home a bad row is.
     fn note_bad(&mut self, row: &BadRow<'_>, faults: &mut Faults) {
-        self.bad_rows += 1;
         faults.leave_out_row();
         let hub: Option<Eui64> = row.value("hub_id");
         let installation: Option<InstallationId> =
             if row.is_whole() { row.value("installation_id") } else { None };
         if hub.is_none() && installation.is_none() {
             let expected = "a hub_id that can be read, as the whole home of a bad row is left out";
-            faults.spoil(|| fault(row.line, "hub_id", expected, "none"));
+            return faults.spoil(|| fault(row.line, "hub_id", expected, "none"));
         }
-        self.bad_hubs.extend(hub);
-        self.bad_installations.extend(installation);
+        self.bad_rows.push(BadHome { line: row.line, hub, installation });
     }
 
     /// Takes a row that is good by itself.
@@ -143,7 +148,7 @@ impl Gathering {
             row: HomeRow {
                 installation: row.installation.clone(),
                 hub: row.hub,
-                hub_address: row.hub_address.clone(),
+                hub_address: row.hub_address,
                 site: self.names.sites.number(&site),
                 cell: self.names.cells.number(&row.cell),
                 district: row
@@ -193,7 +198,9 @@ impl Gathering {
         compare("smso", row.smso.as_str(), site.smso.as_str());
         compare("group", row.group.as_str(), site.group.as_str());
         compare("comms_provider", row.comms_provider.as_str(), site.comms_provider.as_str());
-        compare("hub_address", row.hub_address.as_str(), known.hub_address.as_str());
+        if row.hub_address != known.hub_address {
+            compare("hub_address", &row.hub_address.to_string(), &known.hub_address.to_string());
+        }
         compare("cell", row.cell.as_str(), cell.as_str());
         let found = row.postcode_district.as_ref().map(PostcodeDistrict::as_str);
         compare("postcode_district", found.unwrap_or_default(), district.unwrap_or_default());
@@ -221,6 +228,7 @@ impl Gathering {
         let mut by_id: Vec<(Eui64, u32)> = self.devices.iter().map(|row| row.id).zip(0..).collect();
         by_id.sort_unstable();
         self.condemn_twins(&by_id, faults);
+        self.condemn_neighbours(faults);
         self.condemn_homes(faults);
         for (place, row) in self.devices.iter().enumerate() {
             let Some(home) = self.homes.get(row.home as usize).filter(|home| !home.sound) else { continue };
@@ -255,22 +263,60 @@ impl Gathering {
         }
     }
 
+    /// Finds hubs at one address: what is sent to one of them reaches the other, in another home.
+    fn condemn_neighbours(&mut self, faults: &mut Faults) {
+        let address = |home: u32| self.homes.get(home as usize).map(|home| home.row.hub_address);
+        let hash = |home: u32| FixedState::default().hash_one(address(home));
+        let mut by_address: HashTable<u32> = HashTable::with_capacity(self.homes.len());
+        let mut shared = Vec::new();
+        for home in 0..self.homes.len() as u32 {
+            let is = |other: &u32| address(*other) == address(home);
+            match by_address.find(hash(home), is) {
+                Some(first) => shared.push((*first, home)),
+                None => {
+                    by_address.insert_unique(hash(home), home, |home| hash(*home));
+                }
+            }
+        }
+        for (first, home) in shared {
+            let known = |home: u32| self.homes.get(home as usize);
+            // Two homes of one hub are told already.
+            if let (Some(first), Some(home)) = (known(first), known(home))
+                && first.row.hub != home.row.hub
+            {
+                let (name, first_line) = (&first.row.installation, first.first_line);
+                let expected = format!("another address than that of {name} (line {first_line})");
+                let found = home.row.hub_address.to_string();
+                faults.add(fault(u64::from(home.first_line), "hub_address", &expected, &found));
+            }
+            self.condemn(first as usize);
+            self.condemn(home as usize);
+        }
+    }
+
     /// Finds the homes of bad rows, and those without a hub.
     fn condemn_homes(&mut self, faults: &mut Faults) {
-        for hub in std::mem::take(&mut self.bad_hubs) {
-            if let Some(home) = self.by_hub.get(&hub).copied() {
-                self.condemn(home as usize);
-            }
-        }
-        for installation in std::mem::take(&mut self.bad_installations) {
+        let bad_rows = std::mem::take(&mut self.bad_rows);
+        let no_rows_are_bad = bad_rows.is_empty();
+        for BadHome { line, hub, installation } in bad_rows {
             let is = |place: &u32| {
-                self.homes.get(*place as usize).is_some_and(|home| home.row.installation == installation)
+                let home = self.homes.get(*place as usize);
+                home.is_some_and(|home| Some(&home.row.installation) == installation.as_ref())
             };
-            if let Some(home) = self.by_installation.find(hash_text(installation.as_str()), is).copied() {
+            let named = installation.as_ref().map(|name| hash_text(name.as_str()));
+            let named = named.and_then(|hash| self.by_installation.find(hash, is).copied());
+            let of_hub = hub.and_then(|hub| self.by_hub.get(&hub).copied());
+            for home in of_hub.into_iter().chain(named) {
                 self.condemn(home as usize);
             }
+            // A home of its own is one of which every row is bad; columns that are shifted may seem to name one.
+            let is_of_its_own = hub.is_some() && installation.is_some();
+            if of_hub.or(named).is_none() && !is_of_its_own {
+                let expected = "the hub_id of a home, as the whole home of a bad row is left out";
+                let found = hub.map_or_else(|| "none".to_owned(), |hub| hub.to_string());
+                faults.spoil(|| fault(line, "hub_id", expected, &found));
+            }
         }
-        let no_rows_are_bad = self.bad_rows == 0;
         for home in self.homes.iter_mut().filter(|home| home.sound) {
             if home.members.get(DeviceType::Chf.index()).is_none_or(Option::is_none) {
                 home.sound = false;

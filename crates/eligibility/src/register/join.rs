@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::filed::{DoubtfulEvidence, join_evidence};
 use super::{Dmc, Listing, Proposal, Register};
 use crate::combination::{Combination, EpclEntry, PLACES, PpclEntry};
 use crate::cpl::CplEntry;
-use crate::evidence::{Evidence, EvidenceKind, EvidenceState};
+use crate::evidence::Evidence;
 use crate::table::{Fault, Faults, FileKind, Lined};
 use crate::text::{CplEntryId, DmcId};
 
@@ -21,6 +22,8 @@ pub(crate) struct RegisterLines {
     pub evidence: Vec<Lined<Evidence>>,
     /// Combinations about which a row of the EPCL could not be read. It may have said that they were removed.
     pub doubtful: BTreeSet<DmcId>,
+    /// The same of the evidence. It may have said that a document was withdrawn.
+    pub doubtful_evidence: DoubtfulEvidence,
 }
 
 /// Joins what is sound. With no faults that is everything.
@@ -42,7 +45,7 @@ pub(crate) fn join(lines: RegisterLines, faults: &mut Faults) -> Register {
         }
     }
     let mut dmcs = combinations.settle(faults);
-    join_evidence(lines.evidence, &mut dmcs, faults);
+    join_evidence(lines.evidence, lines.doubtful_evidence, &mut dmcs, faults);
     Register::new(entries, dmcs)
 }
 
@@ -191,72 +194,6 @@ fn check_places(
             faults.add(at.fault(column, &expected, id.as_str()));
             sound = false;
         }
-    }
-    sound
-}
-
-/// Puts the evidence beside its combinations.
-fn join_evidence(rows: Vec<Lined<Evidence>>, dmcs: &mut BTreeMap<DmcId, Dmc>, faults: &mut Faults) {
-    let mut lines: BTreeMap<(DmcId, EvidenceKind), u64> = BTreeMap::new();
-    let mut contested: BTreeSet<(DmcId, EvidenceKind)> = BTreeSet::new();
-    for Lined { line, row } in rows {
-        let at = Place { file: FileKind::Evidence, line };
-        if !check_names(&row, dmcs, at, faults) {
-            faults.leave_out_row();
-            continue;
-        }
-        let Some(dmc) = dmcs.get_mut(&row.dmc) else { continue };
-        let index = row.kind.index();
-        if row.state == EvidenceState::Withdrawn {
-            if let Some(place) = dmc.withdrawn.get_mut(index)
-                && place.as_ref().is_none_or(|known| known.date <= row.date)
-            {
-                *place = Some(row);
-            }
-            continue;
-        }
-        let key = (row.dmc.clone(), row.kind);
-        if let Some(first_line) = lines.get(&key) {
-            let found = format!("{} {}", row.dmc, row.kind);
-            let expected = format!("one row in force for a combination and kind (line {first_line} is one)");
-            faults.add(at.fault("kind", &expected, &found));
-            faults.leave_out_row();
-            contested.insert(key);
-            continue;
-        }
-        lines.insert(key, line);
-        if let Some(place) = dmc.in_force.get_mut(index) {
-            *place = Some(row);
-        }
-    }
-    for key in contested {
-        let (id, kind) = &key;
-        if let Some(place) = dmcs.get_mut(id).and_then(|dmc| dmc.in_force.get_mut(kind.index())) {
-            *place = None;
-            let line = lines.get(&key).copied().unwrap_or_default();
-            let at = Place { file: FileKind::Evidence, line };
-            let expected = "one row in force for a combination and kind";
-            faults.leave_out(|| at.fault("kind", expected, kind.as_str()));
-        }
-    }
-}
-
-/// Checks that the combinations a document names are known.
-fn check_names(row: &Evidence, dmcs: &BTreeMap<DmcId, Dmc>, at: Place, faults: &mut Faults) -> bool {
-    let known = "a combination of epcl.csv or ppcl.csv";
-    let mut sound = true;
-    if let Some(reference) = &row.equivalent_to {
-        if *reference == row.dmc {
-            faults.add(at.fault("equivalent_to", "another combination than dmc_id", reference.as_str()));
-            sound = false;
-        } else if !dmcs.contains_key(reference) {
-            faults.add(at.fault("equivalent_to", known, reference.as_str()));
-            sound = false;
-        }
-    }
-    if !dmcs.contains_key(&row.dmc) {
-        faults.add(at.fault("dmc_id", known, row.dmc.as_str()));
-        sound = false;
     }
     sound
 }

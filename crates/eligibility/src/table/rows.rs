@@ -1,7 +1,7 @@
 //! Where rows come from: anything that hands out cells line by line. CSV is read here; a sheet of a workbook is read by
 //! whoever may open files, and comes in through the same trait.
 
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use csv::{ByteRecord, StringRecord};
 
@@ -42,39 +42,17 @@ impl Cells {
         (0..self.len()).filter_map(|position| self.get(position))
     }
 
-    /// Takes a row as it was read, in place of what was there.
-    fn fill(&mut self, read: impl FnOnce(&mut ByteRecord) -> csv::Result<bool>) -> csv::Result<bool> {
+    /// Puts the cells of a line in place of what was there.
+    fn fill(&mut self, line: &[u8]) -> Result<(), OpenQuote> {
         let mut record = std::mem::take(&mut self.text).into_byte_record();
+        record.clear();
         self.bytes.clear();
-        let more = read(&mut record)?;
+        let split = split_line(line, &mut record);
         match StringRecord::from_byte_record(record) {
             Ok(text) => self.text = text,
             Err(error) => self.bytes = error.into_byte_record(),
         }
-        Ok(more)
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        if self.bytes.is_empty() { self.text.as_byte_record().as_slice() } else { self.bytes.as_slice() }
-    }
-
-    /// Drops the CR of a row that ends in CR LF.
-    fn drop_carriage_return(&mut self) {
-        let last = self.len().saturating_sub(1);
-        let shorter: ByteRecord = (0..self.len())
-            .filter_map(|position| self.get(position))
-            .map(|cell| cell.map_or_else(|bytes| bytes, str::as_bytes))
-            .enumerate()
-            .map(|(index, cell)| match index == last {
-                true => cell.strip_suffix(b"\r").unwrap_or(cell),
-                false => cell,
-            })
-            .collect();
-        self.fill(|record| {
-            *record = shorter;
-            Ok(true)
-        })
-        .expect("nothing is read that could fail");
+        split
     }
 }
 
@@ -90,73 +68,123 @@ pub trait RowSource {
 pub struct Unreadable {
     /// The line where it happened.
     pub line: u64,
-    /// What happened.
-    pub reason: String,
+    /// The place of the cell in its row, counted from zero, when it is one cell's fault.
+    pub cell: Option<usize>,
+    /// What should stand there.
+    pub expected: &'static str,
+    /// What stands there, or what happened.
+    pub found: String,
 }
 
-/// The longest row of a CSV file in bytes. Ours have less than 2 KiB; a quote that is never closed would otherwise make
-/// a cell of the rest of the file.
+impl Unreadable {
+    /// Says that reading failed.
+    pub fn failed(line: u64, reason: impl ToString) -> Self {
+        Self { line, cell: None, expected: "a readable file", found: reason.to_string() }
+    }
+}
+
+/// The longest row of a CSV file in bytes. Ours have less than 2 KiB; a file without line ends is no list.
 const ROW_MAX: usize = 1 << 20;
 
 /// How much of a CSV file is read at once, bytes: few calls, and nothing beside the lists.
 const READ_AT_ONCE: usize = 1 << 16;
 
-/// Reads CSV records with the lines they really begin on.
+/// What the first line of a file in UTF-8 may begin with.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads CSV (RFC 4180) line by line, with one restriction: a cell ends on the line it begins on.
 ///
-/// The csv library says where it stood *before* it skipped empty lines, and after a record that ends in CR LF it still
-/// stands before the LF. So we have it end records at LF only, drop the CR ourselves, and count back from where a
-/// record ends.
+/// No column of our lists has a text of two lines, and without that restriction a quote that somebody forgot to close makes
+/// a cell of all rows up to the next quote. They would be gone, and nobody could say which they were.
 #[derive(Debug)]
-pub struct CsvRows<R>(csv::Reader<io::Chain<Bounded<R>, &'static [u8]>>);
-
-/// A source that ends in an error where a row is too long.
-#[derive(Debug)]
-struct Bounded<R> {
-    source: R,
-    /// What may still be read of this row.
-    left: usize,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(into)?;
-        self.left = self.left.checked_sub(read).ok_or_else(|| {
-            io::Error::other(format!("a row longer than {ROW_MAX} bytes; is a quote not closed?"))
-        })?;
-        Ok(read)
-    }
+pub struct CsvRows<R> {
+    source: BufReader<R>,
+    line: Vec<u8>,
+    /// The line that was read last, counted from one.
+    number: u64,
 }
 
 impl<R: Read> CsvRows<R> {
     /// Begins to read.
     pub fn new(source: R) -> Self {
-        let mut options = csv::ReaderBuilder::new();
-        options.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
-        options.buffer_capacity(READ_AT_ONCE);
-        // With a last line end of our own, every record ends in one; an empty line too many is skipped.
-        Self(options.from_reader(Bounded { source, left: ROW_MAX }.chain(&b"\n"[..])))
+        Self { source: BufReader::with_capacity(READ_AT_ONCE, source), line: Vec::new(), number: 0 }
+    }
+
+    /// Reads the next line, without its end; says whether there was one.
+    fn read_line(&mut self) -> Result<bool, Unreadable> {
+        let number = self.number + 1;
+        self.line.clear();
+        let mut bounded = Read::by_ref(&mut self.source).take(ROW_MAX as u64);
+        let read =
+            bounded.read_until(b'\n', &mut self.line).map_err(|error| Unreadable::failed(number, error))?;
+        self.number = number;
+        if self.line.pop_if(|last| *last == b'\n').is_none() && read == ROW_MAX {
+            return Err(Unreadable::failed(number, format!("a row longer than {ROW_MAX} bytes")));
+        }
+        self.line.pop_if(|last| *last == b'\r');
+        if number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
+        Ok(read > 0)
     }
 }
 
 impl<R: Read> RowSource for CsvRows<R> {
     fn next_row(&mut self, cells: &mut Cells) -> Result<Option<u64>, Unreadable> {
-        loop {
-            self.0.get_mut().get_mut().0.left = ROW_MAX;
-            let earliest = self.0.position().line();
-            let read = cells.fill(|record| self.0.read_byte_record(record));
-            if !read.map_err(|error| Unreadable { line: earliest, reason: error.to_string() })? {
-                return Ok(None);
+        while self.read_line()? {
+            // Also what a spreadsheet leaves of a row that was emptied.
+            if self.line.iter().all(|byte| *byte == b',') {
+                continue;
             }
-            let inside = cells.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-            // In a file that ends inside of a quoted cell our last line end is a part of the cell.
-            let line = self.0.position().line().saturating_sub(1 + inside).max(earliest);
-            if let Some(text) = cells.as_slice().strip_suffix(b"\r") {
-                if text.is_empty() && cells.len() == 1 {
-                    continue;
-                }
-                cells.drop_carriage_return();
-            }
-            return Ok(Some(line));
+            let line = self.number;
+            return match cells.fill(&self.line) {
+                Ok(()) => Ok(Some(line)),
+                Err(OpenQuote { cell, at }) => Err(Unreadable {
+                    line,
+                    cell: Some(cell),
+                    expected: "a cell that ends on its line: a quote is opened and not closed",
+                    found: String::from_utf8_lossy(self.line.get(at..).unwrap_or_default()).into_owned(),
+                }),
+            };
         }
+        Ok(None)
+    }
+}
+
+/// A cell whose quote is not closed: its place in the row, and where in the line it begins.
+struct OpenQuote {
+    cell: usize,
+    at: usize,
+}
+
+/// Splits a line at its commas. A cell that begins with a quote ends with the next one that is not doubled; what else
+/// stands before the comma belongs to it, too.
+fn split_line(line: &[u8], record: &mut ByteRecord) -> Result<(), OpenQuote> {
+    if !line.contains(&b'"') {
+        line.split(|byte| *byte == b',').for_each(|cell| record.push_field(cell));
+        return Ok(());
+    }
+    let mut rest = line;
+    loop {
+        let at = line.len() - rest.len();
+        let mut cell = Vec::new();
+        if let Some(mut quoted) = rest.strip_prefix(b"\"") {
+            loop {
+                let open = || OpenQuote { cell: record.len(), at };
+                let end = quoted.iter().position(|byte| *byte == b'"').ok_or_else(open)?;
+                let (text, after) = quoted.split_at(end);
+                cell.extend_from_slice(text);
+                rest = after.get(1..).unwrap_or_default();
+                let Some(more) = rest.strip_prefix(b"\"") else { break };
+                cell.push(b'"');
+                quoted = more;
+            }
+        }
+        let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+        let (text, after) = rest.split_at(end);
+        cell.extend_from_slice(text);
+        record.push_field(&cell);
+        let Some(next) = after.strip_prefix(b",") else { return Ok(()) };
+        rest = next;
     }
 }

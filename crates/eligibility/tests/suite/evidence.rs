@@ -1,6 +1,9 @@
 //! Block B of the table, row by row, and what a basis says.
 
-use eligibility::{Decision, DmcId, Document, EvidenceKind, EvidenceState, GateRow, ReasonCode};
+use eligibility::{
+    Decision, DmcId, Document, EvidenceKind, EvidenceState, GateRow, ReasonCode, Register, RegisterRows,
+    read_csv,
+};
 
 use crate::world::{ESME, World, check, combination, day, early_world, id, judge, proposal, world};
 
@@ -184,9 +187,140 @@ fn evidence_that_is_withdrawn_no_longer_allows() {
     // Even before the date of the withdrawal: a row that says so is known today.
     world.evidence(Report, Withdrawn, "2020-12-31");
     check(&world, "B7", "NO_EVIDENCE");
-    world.evidence(Report, Withdrawn, "2020-12-30");
+    world.evidence(Report, Withdrawn, "2020-12-30").doc_ref = id("another");
     world.evidence(Report, Issued, "2020-09-20");
     check(&world, "B3", "EARLY_DMCT_REPORT");
+}
+
+/// Both tests of D2, the MT as report 17.
+fn tested() -> World {
+    let mut world = early_world();
+    world.evidence(Mt, Complete, "2020-08-28").doc_ref = id("report 17");
+    world.evidence(Sit, Complete, "2020-09-18");
+    world
+}
+
+#[track_caller]
+fn check_on(world: &mut World, today: &str, row: &str, code: &str) -> String {
+    world.today = day(today);
+    judge(world, row, code).explain()
+}
+
+/// Somebody who withdraws a test adds a row that says so. It went into a place of its own, the row before stayed in force,
+/// and devices were updated on a test that was withdrawn.
+#[test]
+fn a_withdrawal_that_is_added_takes_its_document_back_from_its_day_on() {
+    let mut world = tested();
+    world.evidence(Mt, Withdrawn, "2020-09-30").doc_ref = id("report 17");
+    check_on(&mut world, "2020-09-29", "B2", "EARLY_MT_SIT");
+    for today in ["2020-09-30", "2021-01-01"] {
+        let told = check_on(&mut world, today, "B6", "TESTING_INCOMPLETE");
+        assert!(told.contains("MT report 17 (withdrawn 2020-09-30)"), "{told}");
+    }
+    // In whichever order the rows stand.
+    world.rows.evidence.rotate_right(1);
+    check_on(&mut world, "2020-09-30", "B6", "TESTING_INCOMPLETE");
+}
+
+#[test]
+fn a_withdrawal_takes_back_what_its_combination_and_kind_had_before_whatever_it_is_called() {
+    // A letter seldom calls a report as the list does, and what is doubtful must not open the gate.
+    let mut world = tested();
+    world.evidence(Mt, Withdrawn, "2020-09-30").doc_ref = id("Report 17, issue 1");
+    check_on(&mut world, "2020-09-29", "B2", "EARLY_MT_SIT");
+    check_on(&mut world, "2020-09-30", "B6", "TESTING_INCOMPLETE");
+    // Another kind, and another combination, are another matter.
+    let mut other = tested();
+    other.evidence(Report, Withdrawn, "2020-09-30").doc_ref = id("report 17");
+    other.rows.ppcl.push(proposal("D1", combination("E1", "G1", "C1", "I1")));
+    other.evidence_of("D1", Mt, Withdrawn, "2020-09-30").doc_ref = id("report 17");
+    check_on(&mut other, "2020-10-01", "B2", "EARLY_MT_SIT");
+}
+
+#[test]
+fn a_new_document_counts_again_after_a_withdrawal_beside_the_rows_of_the_old_one() {
+    for withdrawn in ["2020-09-30", "2020-10-15"] {
+        let mut world = tested();
+        world.evidence(Mt, Withdrawn, withdrawn).doc_ref = id("report 17");
+        world.evidence(Mt, Complete, "2020-10-15").doc_ref = id("report 18");
+        check_on(&mut world, "2020-09-29", "B2", "EARLY_MT_SIT");
+        if withdrawn == "2020-09-30" {
+            check_on(&mut world, "2020-10-14", "B6", "TESTING_INCOMPLETE");
+        }
+        let told = check_on(&mut world, "2020-10-15", "B2", "EARLY_MT_SIT");
+        assert!(told.contains("report 18") && !told.contains("report 17"), "{told}");
+        world.rows.evidence.retain(|row| row.doc_ref != id("report 17") || row.state == Withdrawn);
+        check_on(&mut world, "2020-10-15", "B2", "EARLY_MT_SIT");
+    }
+}
+
+#[test]
+fn a_withdrawn_report_carries_no_equivalence_and_claims_none() {
+    let mut world = equivalence(Issued);
+    world.evidence_of("D1", Mt, Complete, "2020-08-01");
+    world.evidence_of("D1", Sit, Complete, "2020-08-01");
+    let mut unproven = world.clone();
+    world.evidence(Report, Withdrawn, "2020-09-20");
+    check_on(&mut world, "2020-09-19", "B4", "EARLY_DMCT_REPORT_SE");
+    check_on(&mut world, "2020-09-20", "B7", "NO_EVIDENCE");
+    unproven.evidence_of("D1", Sit, Withdrawn, "2020-09-20");
+    check_on(&mut unproven, "2020-09-19", "B4", "EARLY_DMCT_REPORT_SE");
+    check_on(&mut unproven, "2020-09-20", "B5", "SE_NOT_FINAL");
+}
+
+/// Evidence rows that contradict one another: each is told with both lines.
+#[test]
+fn a_document_stands_in_one_row_or_is_withdrawn_in_a_second() {
+    let header = "dmc_id,kind,state,date,doc_ref,equivalent_to\n";
+    let mut world = early_world();
+    world.rows.ppcl.push(proposal("D1", combination("E1", "G1", "C1", "I1")));
+    let load = |rows: &str| {
+        let evidence = read_csv(format!("{header}{rows}").as_bytes()).expect("each row is sound by itself");
+        let rows = RegisterRows { evidence, ..world.rows.clone() };
+        Register::from_rows(rows).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let complete = "D2,MT,complete,2020-08-28,report 17,\n";
+    for (added, column, said) in [
+        (
+            complete,
+            "doc_ref",
+            "a document that no other line names (line 2 does, as complete), found \"report 17\"",
+        ),
+        (
+            "D2,MT,planned,2020-09-30,report 17,\n",
+            "doc_ref",
+            "a document that no other line names (line 2 does, as complete), found \"report 17\"",
+        ),
+        (
+            "D2,MT,withdrawn,2020-08-27,report 17,\n",
+            "date",
+            "a day not before 2020-08-28, since when line 2 has the same document as complete, found \"2020-08-27\"",
+        ),
+        (
+            "D2,MT,withdrawn,2020-09-30,report 17,\nD2,MT,withdrawn,2020-09-30,report 17,\n",
+            "doc_ref",
+            "a document that no other line withdraws (line 3 does), found \"report 17\"",
+        ),
+        (
+            "D2,MT,complete,2020-09-30,report 18,\nD2,MT,withdrawn,2020-10-01,report 17,\n",
+            "kind",
+            "one row in force for a combination and kind (line 2 is one), found \"D2 MT\"",
+        ),
+    ] {
+        let told = load(&format!("{complete}{added}")).expect_err("a contradiction");
+        assert!(told.contains(&format!("column {column}: expected {said}")), "{told}");
+    }
+    for added in [
+        "D2,MT,withdrawn,2020-08-28,report 17,\n",
+        "D2,MT,withdrawn,2020-09-30,report 16,\nD2,MT,withdrawn,2020-09-30,report 15,\n",
+        "D2,SIT,complete,2020-09-30,report 17,\nD1,MT,planned,2020-09-30,report 17,\n",
+        "D2,MT,withdrawn,2020-09-30,report 17,\nD2,MT,complete,2020-09-30,report 18,\n",
+    ] {
+        assert_eq!(load(&format!("{complete}{added}")), Ok(()), "{added}");
+    }
+    // A plan has the day that it is for, and may be given up before.
+    let planned = "D2,SIT,planned,2020-11-02,plan 12,\nD2,SIT,withdrawn,2020-10-01,plan 12,\n";
+    assert_eq!(load(planned), Ok(()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What is wrong with files is named with file, line, column, what was expected and what was found.
 
 use eligibility::{
-    CplEntry, Device, EpclEntry, Evidence, FAULTS_KEPT, Inventory, LoadError, PpclEntry, Register,
-    RegisterFiles, read_csv, write_csv,
+    CplEntry, EpclEntry, Evidence, FAULTS_KEPT, Inventory, LoadError, Register, RegisterFiles, read_csv,
+    write_csv,
 };
 
 use crate::world::{World, early_world, world};
@@ -168,46 +168,6 @@ fn a_bad_cell_is_named_with_what_should_stand_there() {
     );
 }
 
-/// The csv library reports the line it stood on before it skipped empty lines, and with CR LF one line too few; both
-/// led people to the wrong row.
-#[test]
-fn a_fault_is_named_by_its_line_after_empty_lines_long_cells_and_any_line_end() {
-    for end in ["\n", "\r\n"] {
-        let lines = [
-            "dmc_id,kind,state,date,doc_ref,equivalent_to",
-            "D2,MT,complete,2020-08-01,\"a, \"\"quoted\"\" one\",",
-            "",
-            "",
-            "D2,SIT,complete",
-            "D2,MT,complete,2020-08-01,\"over",
-            "two lines\",",
-            "D2,SIT,complete,2020-08-01,good,",
-            "D2,SIT,done,2020-08-01,good,",
-        ];
-        let error = read_csv::<Evidence>(lines.join(end).as_bytes()).expect_err("damaged");
-        let places =
-            error.faults().iter().map(|fault| (fault.line, fault.column.as_deref())).collect::<Vec<_>>();
-        assert_eq!(places, [(5, None), (6, Some("doc_ref")), (9, Some("state"))], "{error}");
-    }
-}
-
-#[test]
-fn line_ends_of_either_kind_and_a_missing_last_one_read_the_same() {
-    let world = world();
-    let text = String::from_utf8(write_csv(&world.devices)).expect("we write UTF-8");
-    for text in [text.replace('\n', "\r\n"), text.trim_end().to_string(), format!("\u{feff}\n\r\n{text}\r\n")]
-    {
-        assert_eq!(read_csv::<Device>(text.as_bytes()), Ok(world.devices.clone()), "{text:?}");
-    }
-}
-
-#[test]
-fn a_file_that_ends_inside_a_cell_is_a_fault_of_its_last_row() {
-    let text = "dmc_id,kind,state,date,doc_ref,equivalent_to\nD2,MT,complete,2020-08-01,\"cut";
-    let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
-    assert_eq!(error.to_string(), "evidence.csv line 2: expected 6 cells, found \"5 cells\"");
-}
-
 #[test]
 fn bytes_that_are_no_text_are_named() {
     let mut bytes = full().inventory.into_bytes();
@@ -350,13 +310,15 @@ fn a_home_agrees_with_itself() {
         "01-00,0,G1",
         "inventory.csv line 4, column channel: expected a channel from 1 for a device behind a hub, found \"0\"",
     );
-    check(
+    let error = check(
         inventory,
         "GSME,HOME-1",
         "GSME,HOME-2",
         "inventory.csv line 4, column hub_id: expected another hub than that of HOME-1 (line 2), found \
          \"00-00-00-00-00-00-01-00\"",
     );
+    // One hub is one address, too: told once.
+    assert_eq!(error.count(), 1, "{error}");
     check(
         inventory,
         "2,G1,0101,SUPPLIER-1,Dormant,false,,SMSO-1,GROUP-1,CSP-1,127.0.0.1:4059,CELL-1,CF10",
@@ -373,11 +335,38 @@ fn a_home_agrees_with_itself() {
     );
     check(
         inventory,
+        "127.0.0.1:4059",
+        "127.0.0.2:4059",
+        "inventory.csv line 3, column hub_address: expected \"127.0.0.2:4059\", as line 2 of the same installation has \
+         it, found \"127.0.0.1:4059\"",
+    );
+    check(
+        inventory,
         "NotApplicable",
         "Dormant",
         "inventory.csv line 2, column status: expected NotApplicable for a device that is no meter, found \
          \"Dormant\"",
     );
+}
+
+/// Any text was an address when the list was loaded; campaigns then ended device after device as out of reach.
+#[test]
+fn a_hub_address_that_nobody_can_send_to_is_a_fault_of_the_list() {
+    for found in ["meter-hub-1", "127.0.0.1", "127.0.0.1:0", "0.0.0.0:4059", ""] {
+        check(
+            inventory,
+            "127.0.0.1:4059",
+            found,
+            &format!(
+                "inventory.csv line 2, column hub_address: expected an IP address with a port, such as 10.0.0.7:4059 or \
+                 [fd00::7]:4059, found \"{found}\""
+            ),
+        );
+    }
+    let text = full().inventory.replace("127.0.0.1:4059", "[fd00:0::7]:4059");
+    let inventory = Inventory::load(text.as_bytes()).expect("sound");
+    let address = inventory.devices().next().map(|device| device.hub_address.to_string());
+    assert_eq!(address.as_deref(), Some("[fd00::7]:4059"));
 }
 
 #[test]
@@ -402,37 +391,6 @@ fn a_combination_has_a_hub_and_a_meter() {
         let error = read_csv::<EpclEntry>(format!("{header}{row}").as_bytes()).expect_err("damaged");
         assert_eq!(error.faults()[0].column.as_deref(), Some(column));
     }
-}
-
-#[test]
-fn an_unreadable_source_is_a_fault_of_its_file() {
-    struct Broken;
-    impl std::io::Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("the disk is gone"))
-        }
-    }
-    let error = read_csv::<Device>(Broken).expect_err("unreadable");
-    assert_eq!(
-        error.to_string(),
-        "inventory.csv line 1: expected a readable file, found \"the disk is gone\""
-    );
-    assert!(read_csv::<PpclEntry>(Broken).is_err());
-}
-
-#[test]
-fn a_quote_that_is_never_closed_does_not_make_a_cell_of_the_rest_of_the_file() {
-    let mut text =
-        String::from("dmc_id,kind,state,date,doc_ref,equivalent_to\nD2,MT,complete,2020-08-01,\"open,\n");
-    for _ in 0..50_000 {
-        text.push_str("D2,SIT,complete,2020-08-01,a document of some length,\n");
-    }
-    let error = read_csv::<Evidence>(text.as_bytes()).expect_err("damaged");
-    assert!(
-        error.to_string().starts_with("evidence.csv line 2: expected a readable file, found \"a row longer")
-    );
-    // As long a file of short rows is no long row.
-    assert!(read_csv::<Evidence>(text.replace('"', "").as_bytes()).is_ok());
 }
 
 #[test]

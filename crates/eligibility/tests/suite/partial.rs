@@ -64,24 +64,25 @@ fn whole_lists_take_nothing_for_one_bad_row_and_say_where_it_is() {
     assert!(error.to_string().contains("inventory.csv line 2, column supplier_id"), "{error}");
 }
 
+/// The world with a second home like the first, whose hub is reached there.
+fn two_homes(address: &str) -> World {
+    let mut world = world();
+    let shift = |id: firmware_image::Eui64| {
+        let mut bytes = id.to_bytes();
+        bytes[0] = 9;
+        firmware_image::Eui64::from_bytes(bytes)
+    };
+    for mut other in world.devices.clone() {
+        (other.id, other.hub, other.installation) = (shift(other.id), shift(other.hub), id("HOME-2"));
+        other.hub_address = id(address);
+        world.devices.push(other);
+    }
+    world
+}
+
 #[test]
 fn a_bad_row_costs_its_whole_home_and_no_other() {
-    let mut world = world();
-    let others: Vec<_> = world
-        .devices
-        .iter()
-        .map(|device| {
-            let mut other = device.clone();
-            let shift = |id: firmware_image::Eui64| {
-                let mut bytes = id.to_bytes();
-                bytes[0] = 9;
-                firmware_image::Eui64::from_bytes(bytes)
-            };
-            (other.id, other.hub, other.installation) = (shift(other.id), shift(other.hub), id("HOME-2"));
-            other
-        })
-        .collect();
-    world.devices.extend(others);
+    let world = two_homes("127.0.0.2:4059");
     for (from, to, column) in [
         ("01-02,GSME,HOME-1", "01-02,GAS,HOME-1", Some("device_type")),
         ("2,G1,0101,SUPPLIER-1", "2,G1,0101,SUPPLIER-1,", None),
@@ -115,6 +116,51 @@ fn a_bad_row_of_which_nobody_can_tell_the_home_spoils_the_inventory() {
     );
     let error = read(&texts, Completeness::Part).map(|_| ()).expect_err("it may be any home's");
     assert!(error.faults().iter().any(|fault| fault.to_string().contains("the whole home")), "{error:?}");
+}
+
+/// A row whose cells had moved to the left, with an empty one at its end, seemed to name a home that is in no other row.
+/// It was left out alone, and the rest of its home was judged as a combination without it.
+#[test]
+fn a_bad_row_that_names_no_home_of_the_others_may_be_of_any() {
+    let world = world();
+    for (from, to) in [
+        ("00-00-00-00-00-00-01-02,GSME,", "GSME,"),
+        ("HOME-1,00-00-00-00-00-00-01-00,2", "HOME-7,hub,2"),
+        ("HOME-1,00-00-00-00-00-00-01-00,2", "HOME 1,00-00-00-00-00-00-07-00,2"),
+    ] {
+        let mut texts = texts(&world);
+        damage(&mut texts, FileKind::Inventory, from, to);
+        if to == "GSME," {
+            let row = texts[4].lines().nth(3).expect("of the gas meter").to_owned();
+            damage(&mut texts, FileKind::Inventory, &row, &format!("{row},"));
+        }
+        let error = read(&texts, Completeness::Part).map(|_| ()).expect_err("it may be any home's");
+        let told = |fault: &eligibility::Fault| {
+            fault.to_string().contains("line 4, column hub_id: expected the hub_id of a home")
+        };
+        assert!(error.faults().iter().any(told), "{error:?}");
+    }
+    // A home of its own that is bad as a whole is no other's.
+    let mut texts = texts(&world);
+    let lone = "00-00-00-00-00-00-07-00,CHF,HOME-7,00-00-00-00-00-00-07-00,0,C1,0101,SUPPLIER-1,Dormant?,false,,SMSO-1,\
+                GROUP-1,CSP-1,127.0.0.7:4059,CELL-1,\n";
+    texts[4].push_str(lone);
+    let lists = read(&texts, Completeness::Part).expect("the rest is good");
+    assert_eq!((lists.inventory.device_count(), lists.left_out.rows()), (4, 1));
+}
+
+/// Of two hubs at one address the engine reached one, and sent it what was meant for both.
+#[test]
+fn hubs_at_one_address_are_a_fault_and_neither_home_is_taken() {
+    let world = two_homes("127.0.0.1:4059");
+    let error = read(&texts(&world), Completeness::Whole).map(|_| ()).expect_err("one address");
+    assert_eq!(
+        error.to_string(),
+        "inventory.csv line 6, column hub_address: expected another address than that of HOME-1 (line 2), found \
+         \"127.0.0.1:4059\""
+    );
+    let lists = read(&texts(&world), Completeness::Part).expect("the rest is good");
+    assert_eq!((lists.inventory.device_count(), lists.left_out.rows()), (0, 8));
 }
 
 #[test]
@@ -168,6 +214,45 @@ fn a_bad_row_of_the_epcl_may_have_been_a_removal_so_that_its_combination_is_left
 }
 
 #[test]
+fn a_bad_row_of_the_evidence_may_have_been_a_withdrawal_so_that_its_documents_are_left_out() {
+    let mut world = early_world();
+    world.evidence(EvidenceKind::MigrationTesting, EvidenceState::Complete, "2020-08-01");
+    world.evidence(EvidenceKind::SystemIntegrationTesting, EvidenceState::Complete, "2020-08-01");
+    world.evidence(EvidenceKind::MigrationTesting, EvidenceState::Withdrawn, "2020-09-30");
+    let texts = texts(&world);
+    assert_eq!(code(&world, &read(&texts, Completeness::Whole).expect("sound")), "TESTING_INCOMPLETE");
+    for (from, to, left) in [
+        ("withdrawn,2020-09-30", "withdrawn,September", "TESTING_INCOMPLETE"),
+        ("withdrawn,2020-09-30", "taken back,2020-09-30", "TESTING_INCOMPLETE"),
+        (
+            "MT,withdrawn,2020-09-30,D2 MT withdrawn,",
+            "MT,withdrawn,2020-09-30,D2 MT withdrawn,D7",
+            "TESTING_INCOMPLETE",
+        ),
+        // Of which kind it is nobody can tell.
+        ("MT,withdrawn", "M,withdrawn", "NO_EVIDENCE"),
+    ] {
+        let mut damaged = texts.clone();
+        damage(&mut damaged, FileKind::Evidence, from, to);
+        let lists = read(&damaged, Completeness::Part).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(code(&world, &lists), left, "{to}: {:?}", faults(&lists));
+        // The bad row and each document that is left out for it.
+        let rows = if left == "NO_EVIDENCE" { 3 } else { 2 };
+        assert_eq!(
+            (lists.left_out.rows(), lists.left_out.count()),
+            (rows, rows as usize),
+            "{:?}",
+            faults(&lists)
+        );
+    }
+    for (from, to) in [("D2,MT,withdrawn", " D2,MT,withdrawn"), ("D2,MT,withdrawn", "D2,MT,withdrawn,")] {
+        let mut damaged = texts.clone();
+        damage(&mut damaged, FileKind::Evidence, from, to);
+        assert!(read(&damaged, Completeness::Part).is_err(), "nobody can tell the combination");
+    }
+}
+
+#[test]
 fn the_list_of_exclusions_is_never_taken_in_part() {
     let mut world = world();
     world.exclusions.push(eligibility::ExclusionEntry {
@@ -186,6 +271,31 @@ fn the_list_of_exclusions_is_never_taken_in_part() {
     // An inventory that excludes the device too leaves nobody to choose between two reasons.
     world.device_mut(ESME).exclusion = Some(eligibility::Exclusion::GasMeterHanError);
     assert!(read(&texts(&world), Completeness::Part).is_err());
+}
+
+/// A quote in one row took in the rows after it: of a list of removals one was gone, and the gate opened.
+#[test]
+fn a_quote_that_is_not_closed_spoils_its_list_for_it_may_take_in_any_row() {
+    let mut world = early_world();
+    world.evidence(EvidenceKind::DmctEpclReport, EvidenceState::Issued, "2020-08-01");
+    world.list("D1", combination("E1", "G1", "C1", "I1"));
+    world.list("D2", combination("E2", "G1", "C1", "I1"));
+    world.rows.epcl[1].date_removed = Some(day("2020-09-01"));
+    assert_eq!(code(&world, &read(&texts(&world), Completeness::Part).expect("sound")), "NO_EVIDENCE");
+    for (kind, from, to, place) in [
+        (FileKind::Epcl, "2020-06-01,\n", "2020-06-01,\"\n", "epcl.csv line 2, column date_removed"),
+        (FileKind::Inventory, "Dormant", "\"Dormant", "inventory.csv line 3, column status"),
+        (FileKind::Evidence, "issued,", "\"issued,", "evidence.csv line 2, column state"),
+    ] {
+        let mut texts = texts(&world);
+        damage(&mut texts, kind, from, to);
+        for completeness in [Completeness::Whole, Completeness::Part] {
+            let error = read(&texts, completeness).map(|_| ()).expect_err("rows are gone");
+            let told = error.to_string();
+            assert!(told.starts_with(place) && told.contains("a quote is opened"), "{told}");
+            assert!(error.spoils_all(), "{told}");
+        }
+    }
 }
 
 #[test]

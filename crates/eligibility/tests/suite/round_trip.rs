@@ -1,10 +1,12 @@
 //! Any rows can be written and read back as they were; any bytes can be read without harm.
 
+use std::net::SocketAddr;
+
 use eligibility::{
     Combination, CplEntry, CplStatus, CsvRow, Date, Device, DeviceType, EpclEntry, Evidence, EvidenceKind,
-    EvidenceState, Exclusion, ExclusionEntry, HanChannel, ImageSize, Inventory, MeterStatus, Mpxn, Notice,
-    ObjectionCount, PostcodeDistrict, PpclEntry, Predecessors, Register, RegisterFiles, RegisteredImage,
-    TextError, read_csv, write_csv,
+    EvidenceState, Exclusion, ExclusionEntry, HanChannel, HubAddress, ImageSize, Inventory, MeterStatus,
+    Mpxn, Notice, ObjectionCount, PostcodeDistrict, PpclEntry, Predecessors, Register, RegisterFiles,
+    RegisteredImage, TextError, read_csv, write_csv,
 };
 use firmware_image::{Eui64, FileVersion, HardwareVersion, ImageDigest};
 use proptest::collection::{btree_set, vec};
@@ -85,6 +87,13 @@ fn district() -> impl Strategy<Value = PostcodeDistrict> {
     "[A-Z]{1,2}[0-9][0-9A-Z]?".prop_map(|text| text.parse().expect("a district"))
 }
 
+fn address() -> impl Strategy<Value = HubAddress> {
+    let port = 1..=u16::MAX;
+    let four = (any::<[u8; 4]>(), port.clone()).prop_map(SocketAddr::from);
+    let six = (any::<[u16; 8]>(), port).prop_map(SocketAddr::from);
+    prop_oneof![four, six].prop_filter_map("one host", |address| address.to_string().parse().ok())
+}
+
 fn device() -> impl Strategy<Value = Device> {
     let named = select(vec![
         Exclusion::MissingMasterKeys,
@@ -99,7 +108,7 @@ fn device() -> impl Strategy<Value = Device> {
     let numbers = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u8>(), any::<u16>(), any::<bool>());
     let words = (word(), word(), word(), word(), word(), word());
     let kinds = (select(DeviceType::ALL), select(MeterStatus::ALL));
-    let place = (line(), word(), option::of(district()));
+    let place = (address(), word(), option::of(district()));
     (numbers, words, kinds, exclusion, place).prop_map(
         |(numbers, words, (device_type, status), exclusion, (hub_address, cell, postcode_district))| Device {
             id: Eui64::from_bytes(numbers.0),

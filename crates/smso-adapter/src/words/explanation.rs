@@ -1,7 +1,7 @@
 //! One device as the engine sees it: its home, its campaigns, and what the gate says of it now.
 
 use campaign::{CampaignId, Conductor, Ruling};
-use eligibility::DeviceView as Listed;
+use eligibility::{Date, DeviceView as Listed, Exclusion, Inventory};
 use firmware_image::Eui64;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::device::{DeviceView, VerdictView};
 pub struct ExplanationView {
     /// The device.
     pub device: Eui64,
-    /// The day by which it was judged (UTC), as YYYY-MM-DD.
+    /// The day by which it was judged, as YYYY-MM-DD: the legal day of Great Britain.
     pub on: String,
     /// Its home, when the inventory has it.
     pub home: Option<HomeView>,
@@ -49,8 +49,19 @@ pub struct MemberView {
     pub runs: String,
     /// Whether it is enrolled in the DCC.
     pub enrolled: bool,
-    /// Why it is excluded.
+    /// Why it is excluded on the day that is asked about.
     pub exclusion: Option<String>,
+    /// The exclusion that begins after that day.
+    pub later_exclusion: Option<LaterExclusion>,
+}
+
+/// An exclusion that is not in force yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaterExclusion {
+    /// Why.
+    pub reason: String,
+    /// Its first day, as YYYY-MM-DD.
+    pub from: String,
 }
 
 /// How far a campaign has come with the device.
@@ -80,7 +91,8 @@ pub struct RulingView {
 impl ExplanationView {
     /// Explains a device; none when neither the inventory nor a campaign names it.
     pub(crate) fn of(conductor: &Conductor, device: Eui64) -> Option<ExplanationView> {
-        let home = HomeView::of(conductor, device);
+        let today = conductor.today();
+        let home = HomeView::of(&conductor.desk().inventory, device, today);
         let errand = |state: &campaign::CampaignState| {
             let row = DeviceView::from(state.row(device)?);
             Some(ErrandView { campaign: state.id.clone(), phase: state.phase.as_str().to_owned(), row })
@@ -90,32 +102,40 @@ impl ExplanationView {
             return None;
         }
         let rulings = conductor.explain(device).into_iter().map(RulingView::from).collect();
-        Some(ExplanationView { device, on: conductor.today().to_string(), home, campaigns, rulings })
+        Some(ExplanationView { device, on: today.to_string(), home, campaigns, rulings })
     }
 }
 
 impl HomeView {
-    fn of(conductor: &Conductor, device: Eui64) -> Option<HomeView> {
-        let inventory = &conductor.desk().inventory;
+    /// Describes the home of a device as it is on a day; none when the inventory does not have the device.
+    pub fn of(inventory: &Inventory, device: Eui64, on: Date) -> Option<HomeView> {
         let found = inventory.device(device)?;
         Some(HomeView {
             installation: found.installation.to_string(),
             smso: found.smso.to_string(),
             postcode_district: found.postcode_district.map(ToString::to_string),
-            devices: inventory.members(found.installation).map(MemberView::from).collect(),
+            devices: inventory
+                .members(found.installation)
+                .map(|member| MemberView::of(&member, on))
+                .collect(),
         })
     }
 }
 
-impl From<Listed<'_>> for MemberView {
-    fn from(listed: Listed<'_>) -> MemberView {
+impl MemberView {
+    fn of(listed: &Listed<'_>, on: Date) -> MemberView {
+        let later = |(reason, from): (&Exclusion, Date)| LaterExclusion {
+            reason: reason.as_str().to_owned(),
+            from: from.to_string(),
+        };
         MemberView {
             device: listed.id,
             kind: listed.device_type.to_string(),
             status: listed.status.to_string(),
             runs: listed.entry.to_string(),
             enrolled: listed.enrolled,
-            exclusion: listed.exclusion.map(|reason| reason.as_str().to_owned()),
+            exclusion: listed.exclusion_on(on).map(|reason| reason.as_str().to_owned()),
+            later_exclusion: listed.exclusion_after(on).map(later),
         }
     }
 }

@@ -162,6 +162,9 @@ async fn a_device_is_explained_with_its_home_its_campaigns_and_what_the_gate_say
     let before = explained(dormant).await;
     let home = before.home.expect("it is listed");
     assert_eq!((home.installation.as_str(), home.devices.len(), before.campaigns.len()), ("home-1", 2, 0));
+    let meter = &home.devices[1];
+    let later = meter.later_exclusion.as_ref().map(|later| (later.reason.as_str(), later.from.as_str()));
+    assert_eq!((meter.exclusion.as_deref(), later), (None, Some(("supplier-belief", "2021-04-01"))));
     let [ruling] = &before.rulings[..] else { panic!("{:?}", before.rulings) };
     assert!(
         ruling.verdict.allowed && ruling.campaign.is_none() && ruling.sentence.contains("may be updated")

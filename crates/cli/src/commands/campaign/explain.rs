@@ -22,7 +22,7 @@ use eligibility::{
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
 use serde::Serialize;
-use smso_adapter::{HomeView, MemberView};
+use smso_adapter::{HomeView, LaterExclusion, MemberView};
 
 use super::order_file::WrittenOrder;
 use super::question::{Question, QuestionArguments};
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// Ask the engine whose API listens there, by its lists, images and orders, instead of lists in files.
     #[arg(long, value_name = "URL",
           conflicts_with_all = ["order", "to", "lists", "cpl", "epcl", "ppcl", "evidence", "inventory", "notices",
-                                "exclusions", "allow_partial", "on", "config", "notice_days", "trust"])]
+                                "exclusions", "allow_partial", "faults", "on", "config", "notice_days", "trust"])]
     engine: Option<String>,
     #[command(flatten)]
     question: QuestionArguments,
@@ -241,22 +241,7 @@ struct Member<'a>(&'a MemberView);
 
 impl Home {
     fn of(device: Eui64, question: &Question) -> Option<Home> {
-        let inventory = &question.lists.inventory;
-        let found = inventory.device(device)?;
-        let member = |member: DeviceView<'_>| MemberView {
-            device: member.id,
-            kind: member.device_type.to_string(),
-            status: member.status.to_string(),
-            runs: member.entry.to_string(),
-            enrolled: member.enrolled,
-            exclusion: member.exclusion.map(|reason| reason.as_str().to_owned()),
-        };
-        Some(Home(HomeView {
-            installation: found.installation.to_string(),
-            smso: found.smso.to_string(),
-            postcode_district: found.postcode_district.map(ToString::to_string),
-            devices: inventory.members(found.installation).map(member).collect(),
-        }))
+        HomeView::of(&question.lists.inventory, device, question.today).map(Home)
     }
 }
 
@@ -284,8 +269,11 @@ impl fmt::Display for Member<'_> {
         if member.enrolled {
             f.write_str(", enrolled")?;
         }
-        match &member.exclusion {
-            Some(reason) => write!(f, ", excluded as {reason}"),
+        if let Some(reason) = &member.exclusion {
+            write!(f, ", excluded as {reason}")?;
+        }
+        match &member.later_exclusion {
+            Some(LaterExclusion { reason, from }) => write!(f, ", to be excluded as {reason} from {from}"),
             None => Ok(()),
         }
     }
