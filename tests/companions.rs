@@ -1,12 +1,18 @@
 //! Devices of one home: the gate judges each by the combination in which the home ends, so what becomes of the others
 //! matters, when the order is planned and while it is under way.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use campaign::{CampaignId, CampaignOrder, DeviceRow, Outcome, OutcomeClass, Permille, Stage, Windows};
-use eligibility::{CplEntryId, DeviceChange, DeviceType, DmcId, EpclEntry, Register, SupplierId};
-use firmware_image::Eui64;
-use fleet::{EvidenceSpec, Rehearsal, Share, Simulation, StandingSpec, TroubleSpec, WorldSpec};
+use campaign::{
+    CampaignId, CampaignOrder, CampaignState, DeviceRow, Outcome, OutcomeClass, Permille, Stage, Windows,
+};
+use eligibility::{
+    CplEntryId, DeviceChange, DeviceType, DeviceView, DmcId, EpclEntry, Mpxn, Notice, NoticePolicy, Register,
+    SupplierId,
+};
+use firmware_image::{Eui64, FileVersion};
+use fleet::{DeviceKind, EvidenceSpec, Rehearsal, Share, Simulation, StandingSpec, TroubleSpec, WorldSpec};
 
 use crate::rig::Rig;
 use crate::street::{PORT, STREET, rehearsal, world};
@@ -229,4 +235,116 @@ fn lists_of_a_month_later_are_believed_over_what_was_read_back() {
     rig.step();
     rig.conductor.set_desk(lists());
     assert_eq!(to_do(&rig), again.devices.len());
+}
+
+/// Whoever was named by a second order was refused there, rightly; and forgotten by the first, which waited for it for ever.
+#[test]
+fn an_order_for_devices_that_another_campaign_is_at_work_on_leaves_that_one_alone() {
+    let spec = quiet_street(10);
+    for dies in [false, true] {
+        let street = || {
+            let mut set = rehearsal(&spec, SEED);
+            set.order.policy.waves = Vec::new();
+            set
+        };
+        let second = CampaignOrder { id: "zecond".parse().unwrap(), ..street().order };
+        let mut rig = Rig::new(&spec, street());
+        rig.run_until("ordered", |state| state.rows().any(|row| row.stage == Stage::Ordered));
+        rig.conductor.create(rig.now, &second).expect("it is accepted");
+        let refused = rig.conductor.campaign(&second.id).unwrap().tally();
+        assert!(refused.by_refusal["OTHER_CAMPAIGN_IN_PROGRESS"] > 10, "{refused:?}");
+        rig.step();
+        if dies {
+            rig.is_down_for(Duration::from_secs(60), street());
+        }
+        rig.run_until("over", |state| state.tally().pending == 0);
+        let tally = rig.state().tally();
+        assert_eq!(tally.done, tally.ordered, "{tally:?}");
+        let census = rig.fleet.census();
+        assert!(census.devices.iter().all(|device| device.activations <= 1));
+    }
+}
+
+/// Notices came for the electricity meters only. They were updated, and the gas meters beside them never: each home ended in
+/// a combination that was on no list.
+#[test]
+fn who_is_allowed_beside_one_that_waits_waits_with_it() {
+    let spec = quiet_street(10);
+    let mut set = rehearsal(&spec, SEED);
+    (set.order.policy.waves, set.order.policy.hold_limit_days) = (Vec::new(), 5);
+    set.desk.gate.notice = NoticePolicy::Required { lead_days: 0 };
+    let today = eligibility::Date::constant(2020, 10, 5);
+    let model = spec.device.of(DeviceKind::Electricity);
+    let electricity = set.desk.inventory.devices().filter(|device| device.device_type == DeviceType::Esme);
+    let notice = |device: DeviceView<'_>| Notice {
+        supplier: device.supplier.clone(),
+        mpxn: Mpxn::new("1000000000001").unwrap(),
+        device: device.id,
+        dmc: None,
+        from: FileVersion(model.running_version),
+        to: model.target().file_version,
+        window_start: today,
+        window_end: eligibility::Date::constant(2020, 11, 5),
+        issued_at: today,
+    };
+    let notices = electricity.map(notice).collect();
+    set.desk.inventory = set.desk.inventory.clone().with_rows(notices, Vec::new()).unwrap();
+    let mut rig = Rig::new(&spec, set);
+    for row in rig.state().rows() {
+        let code = if row.kind == "ESME" { "HOLD_COMPANION" } else { "HOLD_NOT_NOTIFIED" };
+        assert_eq!((row.stage, row.verdict.waits, row.verdict.code.as_str()), (Stage::Planned, true, code));
+    }
+    rig.run_until("over", |state| state.tally().pending == 0);
+    for row in rig.state().rows() {
+        assert_eq!(ended(row).0, Outcome::Refused, "{row:?}");
+        assert!(row.reached(Stage::Instructed).is_none(), "{row:?}");
+    }
+}
+
+/// A device that was done with had its target in every later reckoning, whatever the lists said since.
+#[test]
+fn a_device_that_went_back_after_its_end_counts_as_what_the_lists_say() {
+    let spec = quiet_street(10);
+    let mut set = rehearsal(&spec, SEED);
+    set.order.policy.waves = Vec::new();
+    let old: BTreeMap<Eui64, CplEntryId> =
+        set.desk.inventory.devices().map(|device| (device.id, device.entry.clone())).collect();
+    let mut rig = Rig::new(&spec, set);
+    let beside = |state: &CampaignState| {
+        let done = state.rows().find(|row| row.kind == "ESME" && row.outcome.is_some())?.clone();
+        let other =
+            state.rows().find(|row| row.installation == done.installation && row.stage == Stage::Staged)?;
+        Some((done.device, other.device))
+    };
+    rig.run_until("one is done", |state| beside(state).is_some());
+    let (done, other) = beside(rig.state()).unwrap();
+    assert!(rig.conductor.explain(other)[0].judgement.allowed);
+    rig.conductor.note_change(done, DeviceChange::Runs(old[&done].clone())).unwrap();
+    assert_eq!(rig.conductor.explain(other)[0].judgement.code, "REJECT_FW_NOT_IN_DMC");
+}
+
+/// An order for both meters of a home, of which one soaks in another campaign, was judged as if that one ran its old
+/// firmware; naming the other one alone was allowed.
+#[test]
+fn an_order_that_also_names_a_busy_device_is_judged_as_one_that_does_not() {
+    let spec = quiet_street(10);
+    let mut set = rehearsal(&spec, SEED);
+    with_single_steps(&mut set);
+    let both = CampaignOrder { id: "both".parse().unwrap(), ..set.order.clone() };
+    let kind_of = |device: &Eui64| set.desk.inventory.device(*device).unwrap().device_type;
+    set.order.devices =
+        set.order.devices.iter().copied().filter(|one| kind_of(one) == DeviceType::Esme).collect();
+    (set.order.policy.waves, set.order.policy.soak_s) = (Vec::new(), 86_400);
+    let mut rig = Rig::new(&spec, set);
+    rig.run_until("all soak", |state| {
+        let mut under_way = state.rows().filter(|row| row.outcome.is_none());
+        under_way.all(|row| row.stage == Stage::Soaking)
+    });
+    let codes: BTreeMap<String, BTreeSet<String>> =
+        rig.conductor.plan(rig.now, &both).into_iter().fold(BTreeMap::new(), |mut codes, plan| {
+            codes.entry(plan.kind).or_insert_with(BTreeSet::new).insert(plan.verdict.code);
+            codes
+        });
+    assert_eq!(codes["ESME"], ["OTHER_CAMPAIGN_IN_PROGRESS".to_owned()].into());
+    assert_eq!(codes["GSME"], ["EPCL".to_owned()].into());
 }

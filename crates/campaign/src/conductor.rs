@@ -25,6 +25,7 @@ mod handing_out;
 mod held;
 mod hours;
 mod intake;
+mod judging;
 mod legs;
 mod links;
 mod lists;

@@ -8,7 +8,7 @@ mod staging;
 
 use std::fmt;
 
-use eligibility::{Decision, SmsoId, Verdict};
+use eligibility::{Decision, GateRow, HOLD_COMPANION, SmsoId, Verdict, beside_held};
 use firmware_image::{Eui64, FileDigest, ImageDigest, Nonce, Release, SignedRelease};
 use ledger::{Entry, NewEntry};
 use serde::de::DeserializeOwned;
@@ -155,6 +155,20 @@ impl Judgement {
     /// Says whether the device is served, now or when its day has come.
     pub fn may_come(&self) -> bool {
         self.allowed || self.waits
+    }
+
+    /// Has a device that is allowed wait for another one of its home.
+    pub(crate) fn beside_held(self, companion: Eui64) -> Judgement {
+        Judgement {
+            allowed: false,
+            waits: true,
+            row: GateRow::A4.to_string(),
+            code: HOLD_COMPANION.to_owned(),
+            detail: beside_held(companion),
+            evidence: Vec::new(),
+            rests_on: None,
+            ..self
+        }
     }
 
     /// A refusal of ours, which is no row of the gate.

@@ -55,6 +55,8 @@ pub struct DeviceRow {
     pub exclusion: Option<String>,
     /// What it said it runs, when it was asked.
     pub running: Option<String>,
+    /// The version of the last step that it has behind it.
+    pub stepped: Option<Box<str>>,
     /// The counter of its activation order.
     pub order_counter: Option<u64>,
     /// The count in which that is.
@@ -94,6 +96,7 @@ impl DeviceRow {
             outcome: None,
             exclusion: None,
             running: None,
+            stepped: None,
             order_counter: None,
             order_epoch: CounterEpoch(0),
             order_nonce: Nonce::from_bytes([0; 8]),
@@ -107,11 +110,6 @@ impl DeviceRow {
     /// Returns the gate's last words that were recorded.
     pub fn last_word(&self) -> &Judgement {
         self.last_word.as_deref().unwrap_or(&self.verdict)
-    }
-
-    /// Says whether it ended without running its target: nothing more is done with it.
-    pub fn is_given_up(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|(outcome, _)| outcome.class() != OutcomeClass::Done)
     }
 
     fn hear_gate(&mut self, verdict: Option<&Judgement>) {
@@ -291,6 +289,7 @@ impl CampaignState {
                 row.go(at, Stage::Planned)?;
                 row.failed_attempts = 0;
                 row.running = Some(body.running.clone());
+                row.stepped = Some(body.running.as_str().into());
                 row.image = Some(body.image);
             }
             Record::Outcome(body) => {

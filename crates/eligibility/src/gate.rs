@@ -26,7 +26,7 @@ pub use claim::{
     Circumstances, Claim, GateConfig, InstructingParty, NoticePolicy, OfferedImage, Slot, WanContact,
 };
 pub use document::{Document, DocumentRecord, Documents};
-pub use home::{Word, judge_home};
+pub use home::{HOLD_COMPANION, Standing, Word, beside_held, decide_beside, judge_home};
 pub use refusal::{ActiveReason, DmcMismatch, ImageMismatch, Refusal, Unproven};
 pub use row::{GateRow, Origin};
 pub use verdict::{Decision, Hold, Skip, Verdict, VerdictRecord, Wait};

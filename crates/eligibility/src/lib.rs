@@ -70,9 +70,9 @@ pub use evidence::{Evidence, EvidenceKind, EvidenceState, ObjectionCount};
 pub use exclusion::{Exclusion, ExclusionEntry};
 pub use gate::{
     ActiveReason, Basis, Circumstances, Claim, Decision, DmcMismatch, Document, DocumentRecord, Documents,
-    GateConfig, GateRow, Hold, ImageMismatch, InstructingParty, NoticeGap, NoticePolicy, OfferedImage,
-    Origin, ReasonCode, Refusal, Skip, Slot, Unproven, Verdict, VerdictRecord, Wait, WanContact, Word,
-    decide, decide_each, judge_home,
+    GateConfig, GateRow, HOLD_COMPANION, Hold, ImageMismatch, InstructingParty, NoticeGap, NoticePolicy,
+    OfferedImage, Origin, ReasonCode, Refusal, Skip, Slot, Standing, Unproven, Verdict, VerdictRecord, Wait,
+    WanContact, Word, beside_held, decide, decide_beside, decide_each, judge_home,
 };
 pub use inventory::{ChangeError, DeviceChange, DeviceView, Inventory, NoticeView};
 pub use jiff::civil::Date;

@@ -92,6 +92,9 @@ impl Conductor {
         if verdict.code == ALREADY_ON_TARGET
             && let Some((hub, channel)) = self.hub_of(now, device)
         {
+            if let Some(errand) = self.errands.get_mut(&device) {
+                errand.withdrawn = Some(verdict.code);
+            }
             self.read_back(now, hub, device, channel);
             return self.watch(now, hub);
         }

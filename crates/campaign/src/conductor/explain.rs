@@ -35,8 +35,8 @@ impl Conductor {
         let tell = |verdict: &Verdict<'_>| (Judgement::from(verdict), verdict.record().sentence);
         let ruling = |campaign, target, told: Result<(Judgement, String), Box<Judgement>>| {
             let (judgement, sentence) = told.unwrap_or_else(|refusal| {
-                let sentence =
-                    format!("Device {device} may not be updated: {} ({}).", refusal.detail, refusal.code);
+                let how = if refusal.waits { "has to wait for its update" } else { "may not be updated" };
+                let sentence = format!("Device {device} {how}: {} ({}).", refusal.detail, refusal.code);
                 (*refusal, sentence)
             });
             Ruling { campaign, target, judgement, sentence }
@@ -44,6 +44,13 @@ impl Conductor {
         if let Some((campaign, _)) = self.under_way(device) {
             let circumstances = self.circumstances_of(&campaign, device);
             let told = self.judge_again_as(self.seen_at, &campaign, device, circumstances, tell);
+            // What another device of the home has to do with it is asked separately.
+            let whole = told.as_ref().is_ok_and(|(judgement, _)| judgement.allowed);
+            let again = whole.then(|| self.judge_again(self.seen_at, &campaign, device));
+            let told = match again.filter(|again| !again.allowed) {
+                Some(again) => Err(Box::new(again)),
+                None => told,
+            };
             let targets = self.campaigns.get(&campaign).map(|state| state.order.targets.as_slice());
             let target =
                 self.target_for(targets.unwrap_or_default(), device).map(|one| one.cpl_entry.clone());
@@ -63,7 +70,11 @@ impl Conductor {
             None => Slot::NotAsked,
             // Its wave, its home, a limit of its groups or the hours come first.
             Some(Stage::Planned) => Slot::Taken,
-            Some(Stage::Instructed) if self.shares.has_waiting(device) => Slot::Taken,
+            Some(Stage::Instructed)
+                if !self.may_send(self.seen_at, campaign) || self.shares.has_waiting(device) =>
+            {
+                Slot::Taken
+            }
             Some(_) => Slot::Free,
         };
         let hub = self.desk.inventory.device(device).and_then(|found| self.hubs.get(&found.hub));

@@ -5,6 +5,7 @@
 //! noted yet: it may still leave the target. Lists that still say something else a month after a campaign was over are
 //! believed: devices are swapped, and go back to old firmware, and no ledger hears of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eligibility::{ChangeError, CplEntryId, DeviceChange};
@@ -29,22 +30,24 @@ impl Conductor {
         before
     }
 
-    /// Notes in the inventory what devices were read back to run, where lists may not know it yet.
+    /// Notes in the inventory what devices were read back to run last, where lists may not know it yet.
     pub(super) fn note_read_backs(&mut self, now: Moment) {
-        let mut read_back: Vec<(Moment, Eui64, CampaignId, String)> = Vec::new();
+        let mut last: BTreeMap<Eui64, (Moment, CampaignId, String)> = BTreeMap::new();
         for state in self.campaigns.values() {
-            let rows = state.rows().filter(|row| tells_what_runs(row));
-            read_back.extend(rows.filter_map(|row| {
-                let at = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max()?;
-                if row.outcome.is_some() && !state.phase.is_open() && at + LISTS_LAG < now {
-                    return None;
+            for (row, running) in state.rows().filter_map(|row| Some((row, relied_on(row)?))) {
+                let Some(at) = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max() else {
+                    continue;
+                };
+                if last.get(&row.device).is_none_or(|(before, ..)| *before < at) {
+                    last.insert(row.device, (at, state.id.clone(), running.to_owned()));
                 }
-                Some((at, row.device, state.id.clone(), row.running.clone()?))
-            }));
+            }
         }
-        read_back.sort_unstable();
-        for (_, device, campaign, running) in read_back {
-            self.note_runs(&campaign, device, &running);
+        for (device, (at, campaign, running)) in last {
+            let is_open = self.campaigns.get(&campaign).is_some_and(|state| state.phase.is_open());
+            if is_open || at + LISTS_LAG >= now {
+                self.note_runs(&campaign, device, &running);
+            }
         }
     }
 
@@ -107,10 +110,12 @@ impl Conductor {
     }
 }
 
-/// Says whether what a row says of the version that runs is to be relied on.
-fn tells_what_runs(row: &DeviceRow) -> bool {
-    match &row.outcome {
+/// Returns what a row says of the version that runs, as far as it is to be relied on: a device that is watched, or did not
+/// stay well, may leave its target, and has the steps before it behind it.
+fn relied_on(row: &DeviceRow) -> Option<&str> {
+    let is_sure = match &row.outcome {
         None => row.stage != Stage::Soaking,
         Some((outcome, _)) => *outcome != Outcome::Unhealthy,
-    }
+    };
+    if is_sure { row.running.as_deref() } else { row.stepped.as_deref() }
 }

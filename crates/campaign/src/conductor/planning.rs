@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use eligibility::{InstallationId, MeterStatus, Targets, Word, judge_home};
+use eligibility::{InstallationId, MeterStatus, Standing, Targets, Word, judge_home};
 use firmware_image::Eui64;
 use transfer_engine::Moment;
 
 use super::Conductor;
-use super::intake::{IN_TURN, Instruction, code};
+use super::judging::{IN_TURN, Instruction, code};
 use crate::order::CampaignOrder;
 use crate::plan::{Candidate, deal_waves};
 use crate::record::{Judgement, PlanRecord};
@@ -41,41 +41,46 @@ impl Conductor {
 
     /// Judges all devices of an order, those of a home together; the others by themselves.
     fn judge_order(&self, now: Moment, order: &CampaignOrder) -> HashMap<Eui64, Judgement> {
-        let mut homes: BTreeMap<Option<&InstallationId>, Vec<Eui64>> = BTreeMap::new();
+        let mut words: HashMap<Eui64, Judgement> = HashMap::with_capacity(order.devices.len());
+        let mut homes: BTreeMap<&InstallationId, Vec<Eui64>> = BTreeMap::new();
         for device in &order.devices {
-            let home = self.desk.inventory.device(*device).map(|found| found.installation);
-            homes.entry(home).or_default().push(*device);
+            let found = self.desk.inventory.device(*device);
+            if self.under_way(*device).is_some() {
+                let busy = Judgement::refusal(code::BUSY, "another campaign is at work on this device");
+                words.insert(*device, busy);
+            } else if let Some(found) = found {
+                homes.entry(found.installation).or_default().push(*device);
+            } else {
+                words.insert(*device, self.judge_one(now, order, &Targets::default(), *device).said);
+            }
         }
-        let judge = |(home, devices): (Option<&InstallationId>, Vec<Eui64>)| {
-            let mut goals = home.map(|home| self.ordered_elsewhere(None, home)).unwrap_or_default();
+        for (home, devices) in homes {
+            let mut goals = self.ordered_elsewhere(None, home);
             for device in &devices {
                 if let Some(target) = self.target_for(&order.targets, *device) {
                     goals.insert(*device, &target.cpl_entry);
                 }
             }
-            judge_home(&devices, goals, |device, goals| self.judge_beside(now, order, goals, device))
-        };
-        homes.into_iter().flat_map(judge).collect()
+            let judge = |device, goals: &Targets| self.judge_one(now, order, goals, device);
+            words.extend(judge_home(&devices, goals, judge, Judgement::beside_held));
+        }
+        words
     }
 
-    fn judge_beside(
+    fn judge_one(
         &self,
         now: Moment,
         order: &CampaignOrder,
         goals: &Targets,
         device: Eui64,
     ) -> Word<Judgement> {
-        if self.under_way(device).is_some() {
-            let said = Judgement::refusal(code::BUSY, "another campaign is at work on this device");
-            return Word { said, stays: true };
-        }
         let instruction =
             Instruction { party: &order.instructing_party, smso: &order.smso, circumstances: IN_TURN };
-        let told = self.judge_as(now, instruction, &order.targets, goals, device, |verdict| Word {
-            said: Judgement::from(verdict),
-            stays: verdict.stays(),
+        let told = self.judge_as(now, instruction, &order.targets, goals, device, |word| Word {
+            said: Judgement::from(&word.said),
+            standing: word.standing,
         });
-        told.unwrap_or_else(|refusal| Word { said: *refusal, stays: true })
+        told.unwrap_or_else(|refusal| Word { said: *refusal, standing: Standing::Stays })
     }
 
     fn plan_of(&self, order: &CampaignOrder, device: Eui64, verdict: Judgement) -> PlanRecord {

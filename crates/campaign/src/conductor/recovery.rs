@@ -84,7 +84,12 @@ impl Conductor {
                     }
                 }
                 Record::Stepped(body) => self.begin_errand(&id, body.device),
-                Record::Outcome(body) => drop(self.errands.remove(&body.device)),
+                Record::Outcome(body) => {
+                    let errand = self.errands.get(&body.device);
+                    if errand.is_some_and(|errand| errand.campaign.as_ref() == Some(&id)) {
+                        self.errands.remove(&body.device);
+                    }
+                }
                 _ => {}
             }
             match self.campaigns.get_mut(&id) {

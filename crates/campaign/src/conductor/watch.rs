@@ -95,13 +95,16 @@ impl Conductor {
             // idle then, and may never have been told, it is told, and has its time from there.
             return false;
         }
+        let was_told = errand.is_told();
         let (outcome, reason) = match errand.withdrawn.take() {
             // The image is not to blame: whether the order arrived is not known, and it was not to be told again.
-            Some(code) if stage == Stage::Ordered => {
+            Some(code) if stage == Stage::Ordered && was_told => {
                 let reason = format!("it may have been told, was found idle, and is not told again: {code}");
                 (Outcome::WithdrawnInDoubt, reason)
             }
-            Some(code) if stage == Stage::Delivered => (outcome, code),
+            Some(code) if matches!(stage, Stage::Delivered | Stage::Ordered) => {
+                (Outcome::HeldUnactivated, code)
+            }
             _ => (outcome, self.lateness(now, campaign, device, stage, limit_s)),
         };
         self.end(now, &campaign.clone(), device, outcome, reason, None);

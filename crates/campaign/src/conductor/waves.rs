@@ -192,7 +192,13 @@ impl Conductor {
     fn conclude(&mut self, now: Moment, campaign: &CampaignId, ended: OutcomeRecord) {
         let OutcomeRecord { device, outcome, .. } = ended;
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), reason = ended.reason, "device ended");
+        // An order that names a device which another campaign is at work on ends it for itself alone.
+        let other = self.under_way(device).is_some_and(|(other, _)| other != *campaign);
         self.record(now, campaign, &Record::Outcome(ended), None);
+        self.unsettled.insert(campaign.clone());
+        if other {
+            return;
+        }
         self.note_turn(campaign, device, outcome);
         self.land(device, Landing::Taken);
         self.errands.remove(&device);
@@ -207,7 +213,6 @@ impl Conductor {
         {
             hub.channels.remove(&channel);
         }
-        self.unsettled.insert(campaign.clone());
     }
 
     fn halt(&mut self, now: Moment, campaign: &CampaignId, wave: u16, reason: String) {

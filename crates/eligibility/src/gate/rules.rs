@@ -126,6 +126,12 @@ impl Rules {
         }
     }
 
+    /// Says whether a condition turns a device down for what it and its image are, whatever combination its home ends in.
+    pub(super) fn turn_down_the_device(&self, case: &Case<'_>) -> bool {
+        let own = self.conditions.iter().filter(|rule| !rule.name.starts_with("A4 "));
+        own.into_iter().any(|rule| (rule.ask)(case).is_some())
+    }
+
     /// Asks the rules in their order: of each of the three lists the first that answers, and no list after one that
     /// ends the walk.
     fn walk<'a>(&self, case: &Case<'a>, mut answered: impl FnMut(&'static str)) -> Answer<'a> {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 use eligibility::{
     Circumstances, Claim, CplEntry, CplEntryId, CplStatus, DeviceView, GateRow, ImageSize, InstructingParty,
-    MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, Word, decide, judge_home,
+    MeterStatus, OfferedImage, SmsoId, Targets, VerdictRecord, Word, decide_beside, judge_home,
 };
 use firmware_image::{Eui64, FileVersion, ImageDigest, ImageIdentity, ImageType, ManufacturerCode};
 use serde::Serialize;
@@ -87,7 +87,7 @@ fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result
         let Asked { targets, instructed_by, smso, images } = asked;
         let devices: Vec<Eui64> = images.keys().copied().collect();
         // As the engine does when it plans an order.
-        let words = judge_home(&devices, targets, |device, targets| {
+        let judge_one = |device, targets: &Targets| {
             let claim = Claim {
                 device,
                 targets,
@@ -96,9 +96,11 @@ fn explain(arguments: &Arguments, question: Question, output: &Output) -> Result
                 image: &images[&device],
                 circumstances: Circumstances::default(),
             };
-            let verdict = decide(&claim, &lists.register, &lists.inventory, *today, gate);
-            Word { said: verdict.record(), stays: verdict.stays() }
-        });
+            let Word { said, standing } =
+                decide_beside(&claim, &lists.register, &lists.inventory, *today, gate);
+            Word { said: said.record(), standing }
+        };
+        let words = judge_home(&devices, targets, judge_one, VerdictRecord::beside_held);
         let verdict = words.into_iter().find(|(judged, _)| *judged == device).map(|(_, verdict)| verdict);
         verdict.map(|verdict| match arguments.order {
             Some(_) => verdict,

@@ -56,8 +56,14 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     }
     let devices = if arguments.devices { Some(list_devices(&client, &path)?) } else { None };
     let is_finished = campaign.summary.phase == Phase::Finished.as_str();
-    let makespan =
-        is_finished.then(|| client.get::<MakespanView>(&format!("{path}/makespan"))).transpose()?;
+    // Reckoned for this answer alone, so that a campaign is shown without it, too.
+    let makespan = is_finished.then(|| client.get::<MakespanView>(&format!("{path}/makespan")));
+    let makespan = makespan.and_then(|told| {
+        told.inspect_err(|failure| {
+            output.talk(format_args!("how long it took is not told: {}", failure.reason()))
+        })
+        .ok()
+    });
     let report = ShowReport { campaign, makespan, devices };
     output.report(&report)?;
     judge(&report.campaign)

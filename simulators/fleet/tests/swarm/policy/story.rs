@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign::{OrderRecord, OutcomeClass, PlanRecord, Record, Target};
+use campaign::{OrderRecord, Outcome, OutcomeClass, PlanRecord, Record, Target};
 use eligibility::{CplEntry, CplEntryId};
 use firmware_image::{Eui64, FileDigest};
 use transfer_engine::Moment;
@@ -65,7 +65,9 @@ impl Story {
             }
             Record::Outcome(body) => {
                 self.watched.remove(&body.device);
-                if body.outcome.class() != OutcomeClass::Done {
+                // One that was last read back to run its target, and was not well, is taken to run it still.
+                let left_it = body.outcome != Outcome::Unhealthy || body.running.is_some();
+                if body.outcome.class() != OutcomeClass::Done && left_it {
                     self.given_up.insert(body.device);
                 }
                 if let Some(running) = body.running {

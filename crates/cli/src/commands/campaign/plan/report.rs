@@ -232,7 +232,7 @@ impl fmt::Display for Plan {
                 write!(f, "{whose}, under this policy and these budgets\n{forecast}")?;
                 self.otherwise_on_world.iter().try_for_each(|said| write!(f, "\notherwise     {said}"))
             }
-            None => write!(f, "finish        not simulated, as --seeds 0 asks"),
+            None => write!(f, "finish        not told, as no simulation was made or came to its end"),
         }
     }
 }
