@@ -347,4 +347,13 @@ fn an_order_that_also_names_a_busy_device_is_judged_as_one_that_does_not() {
         });
     assert_eq!(codes["ESME"], ["OTHER_CAMPAIGN_IN_PROGRESS".to_owned()].into());
     assert_eq!(codes["GSME"], ["EPCL".to_owned()].into());
+    // The engine sees it as the plan does.
+    rig.conductor.create(rig.now, &both).expect("it is accepted");
+    let second = |rig: &Rig| rig.conductor.campaign(&both.id).unwrap().tally();
+    let until = rig.now + LIMIT;
+    while second(&rig).pending > 0 {
+        assert!(rig.now < until, "it does not end");
+        rig.step();
+    }
+    assert_eq!(second(&rig).by_outcome[&Outcome::Activated], 10, "{:?}", second(&rig));
 }

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use campaign::{CampaignState, Command, CommandRecord, Heeded, Permille, Phase, Stage};
+use eligibility::{DeviceChange, SupplierId};
+use firmware_image::Eui64;
 use fleet::{Rehearsal, WorldSpec};
 use transfer_engine::Moment;
 
@@ -120,4 +122,23 @@ fn a_pilot_in_which_nobody_came_to_the_target_opens_no_wave() {
     assert!(
         state.rows().filter(|row| row.wave == Some(1)).all(|row| row.reached(Stage::Instructed).is_none())
     );
+}
+
+/// Everybody of the pilot changed hands before it was sent anything: nothing was tried, and so nothing was below a threshold.
+#[test]
+fn a_pilot_in_which_nothing_was_tried_opens_no_wave_either() {
+    let spec = world(STREET, 20);
+    let mut set: Rehearsal = rehearsal(&spec, 7);
+    set.order.policy.waves = vec![Permille(200)];
+    let mut rig = Rig::new(&spec, set);
+    let pilot = rig.state().rows().filter(|row| row.wave == Some(0) && row.outcome.is_none());
+    let pilot: Vec<Eui64> = pilot.map(|row| row.device).collect();
+    for device in pilot {
+        let newcomer = DeviceChange::Supplier(SupplierId::new("SUP-99").expect("a name"));
+        rig.conductor.note_change(device, newcomer).expect("it is listed");
+    }
+    rig.run_until("over", |state| state.tally().pending == 0);
+    let why = rig.state().halted_because.as_deref();
+    assert_eq!(why, Some("nobody has come to the target by the end of wave 0"));
+    assert_eq!(rig.state().waves_opened, 1);
 }

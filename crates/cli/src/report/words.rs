@@ -73,7 +73,7 @@ pub(crate) fn code(code: &str) -> (&'static str, &'static str) {
 const UNKNOWN_CODE: (&str, &str) = ("–", "This version of the report does not know the code.");
 
 /// The codes of the gate's table, in its order, then those of the campaign itself.
-const CODES: [(&str, &str, &str); 23] = [
+const CODES: [(&str, &str, &str); 24] = [
     ("REJECT_UNKNOWN_DEVICE", "A0", "The inventory does not know the device."),
     ("REJECT_UNKNOWN_MODEL", "A0", "The product list has no entry for the device as it is, or is to be."),
     ("REJECT_NOT_DCC", "A1", "The instruction does not come from the DCC."),
@@ -107,6 +107,7 @@ const CODES: [(&str, &str, &str); 23] = [
     ),
     ("ALREADY_ON_TARGET", "–", "The device runs the target already."),
     ("NO_IMAGE_FOR_MODEL", "–", "The order has no image for the device's model."),
+    ("HOLD_COMPANION", "A4", "Another device of the home has to wait, and is needed for the combination."),
     ("SUPPLIER_CHANGED", "–", "The device has another supplier than when it was instructed."),
     ("OTHER_CAMPAIGN_IN_PROGRESS", "–", "Another campaign is at work on the device."),
 ];

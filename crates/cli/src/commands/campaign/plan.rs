@@ -38,7 +38,7 @@ use report::{Demand, Plan, Rehearsed};
 ///
 /// Prints how many devices the gate allows and why, which it does not and why not, the waves, the bytes, and how early the
 /// campaign can be over and when it probably is, on simulated homes. Exit code 0: at least one device may be updated, now or
-/// when its day has come, or all run their targets already. 4: none may, or an image is not believed.
+/// when its day has come, or runs its target already. 4: none does, or an image is not believed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 lamplighter campaign plan examples/lists/order.toml --lists examples/lists --on 2020-10-05\n  \
