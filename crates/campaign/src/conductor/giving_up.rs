@@ -46,7 +46,9 @@ impl Conductor {
         let campaign = errand.and_then(|errand| self.campaigns.get(errand.campaign.as_ref()?));
         let attempts = campaign.and_then(|state| state.row(device)).map_or(0, |row| row.failed_attempts);
         // Where the campaign as a whole ran out of retries, little is known of this one.
-        let was_tried = campaign.is_some_and(|state| attempts >= state.order.policy.attempts);
+        let beside = campaign.and_then(|state| self.given_up_for_want_of_wan(&state.id, device));
+        let was_tried =
+            beside.is_some() || campaign.is_some_and(|state| attempts >= state.order.policy.attempts);
         match outcome {
             Outcome::NoWan if !was_tried => None,
             Outcome::NoWan if was_heard => Some(Exclusion::NoWanDuringMigration),

@@ -234,6 +234,14 @@ impl Conductor {
         rows.filter(still).map(|row| row.device).collect()
     }
 
+    /// Returns a device of the home that was given up as its hub was not reached, if this one was tried in vain, too.
+    pub(super) fn given_up_for_want_of_wan(&self, campaign: &CampaignId, device: Eui64) -> Option<Eui64> {
+        let state = self.campaigns.get(campaign)?;
+        state.row(device).filter(|row| row.failed_attempts > 0)?;
+        let given_up = |row: &&DeviceRow| matches!(row.outcome, Some((Outcome::NoWan, _)));
+        self.rows_beside(state, device).find(given_up).map(|row| row.device)
+    }
+
     fn rows_beside<'a>(
         &'a self,
         state: &'a CampaignState,

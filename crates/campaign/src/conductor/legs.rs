@@ -77,7 +77,14 @@ impl Conductor {
         // Between the instruction and this moment may lie tries, pauses, closed hours and other campaigns' turns.
         let verdict = self.judge_again(now, &campaign, device);
         if !verdict.allowed {
-            return self.turn_away(now, &campaign, device, verdict);
+            return match self.given_up_for_want_of_wan(&campaign, device).filter(|_| !verdict.waits) {
+                // It would have been tried as often, and in vain.
+                Some(companion) => {
+                    let reason = format!("nor was its hub reached for {companion}: {}", verdict.detail);
+                    self.end(now, &campaign, device, Outcome::NoWan, reason, None);
+                }
+                None => self.turn_away(now, &campaign, device, verdict),
+            };
         }
         let image = self.image_for(&campaign, device);
         let Some(release) = image.and_then(|image| self.images.get(&image)).map(|(_, release)| *release)
