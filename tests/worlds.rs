@@ -44,8 +44,6 @@ fn a_city_and_the_nation_are_done_but_for_the_little_that_never_is() {
 #[test]
 fn after_two_years_without_service_a_fifth_is_out_of_reach_and_most_others_are_done() {
     let mut spec = cut_down(DORMANT);
-    // So few are the pilot that it may be out of reach as a whole.
-    spec.campaign.success_threshold = Share::NONE;
     // The images here are a thirtieth of the world's, and so is the time in which something can go wrong.
     spec.faults.hub_reboots_per_day = PerDay::new(3.0).unwrap();
     spec.faults.power_cuts_per_day = PerDay::new(0.6).unwrap();

@@ -102,7 +102,8 @@ pub struct CampaignPolicy {
     pub weight: u16,
     /// The next wave opens when this share of the devices of the open one has ended, one way or another …
     pub open_next_at: Permille,
-    /// … and at least this share of its attempts that ended was a success, whatever the others failed for, and somebody has
+    /// … and at least this share of its attempts that ended was a success, whatever the others failed for but that their
+    /// hubs were not reached, and somebody has
     /// come to the target by then. Where that is not so when all of them have ended, the campaign halts. 0 asks for nothing.
     pub success_threshold: Permille,
     /// The campaign halts as soon as more than this share of a wave's devices failed on the image.

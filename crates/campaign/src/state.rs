@@ -181,6 +181,8 @@ pub struct WaveTally {
     pub failed: usize,
     /// Those whose end speaks against the image.
     pub blamed: usize,
+    /// Those whose hub was not reached.
+    pub unreached: usize,
 }
 
 impl WaveTally {
@@ -189,6 +191,7 @@ impl WaveTally {
         self.done += usize::from(outcome.class() == OutcomeClass::Done);
         self.failed += usize::from(outcome.class() == OutcomeClass::Failed);
         self.blamed += usize::from(outcome.blames_image());
+        self.unreached += usize::from(outcome == Outcome::NoWan);
     }
 
     fn add(self, other: WaveTally) -> WaveTally {
@@ -198,6 +201,7 @@ impl WaveTally {
             done: self.done + other.done,
             failed: self.failed + other.failed,
             blamed: self.blamed + other.blamed,
+            unreached: self.unreached + other.unreached,
         }
     }
 }

@@ -125,6 +125,7 @@ impl Conductor {
         let Some((hub, channel)) = self.hub_of(now, device) else { return };
         if let Some(errand) = self.errands.get_mut(&device) {
             errand.told = Told::OnItsWay;
+            errand.withdrawn = None;
             if errand.in_doubt.take() == Some(Doubt::Interrupted) {
                 errand.held_at = Some(now);
             }

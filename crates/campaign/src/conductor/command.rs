@@ -164,6 +164,10 @@ impl Conductor {
         let verdict = self.judge_again(now, campaign, device);
         if verdict.allowed {
             self.activate(now, device);
+        } else if verdict.waits {
+            if let Some(errand) = self.errands.get_mut(&device) {
+                errand.withdrawn = Some(verdict.code);
+            }
         } else {
             self.hold_unactivated(now, campaign, device, verdict);
         }

@@ -5,8 +5,8 @@
 //! is not known which of two versions a device runs, both must be allowed; who needs one that has to wait waits with it.
 
 use eligibility::{
-    Circumstances, Claim, DeviceView, ImageSize, InstallationId, InstructingParty, NoticePolicy,
-    OfferedImage, Slot, SmsoId, Standing, Targets, Verdict, WanContact, Word, decide_beside,
+    Circumstances, Claim, DeviceView, ImageSize, InstallationId, InstructingParty, OfferedImage, Slot,
+    SmsoId, Standing, Targets, Verdict, WanContact, Word, decide_beside, judge_home,
 };
 use firmware_image::{Eui64, FileVersion};
 use transfer_engine::Moment;
@@ -41,15 +41,6 @@ pub(super) struct Instruction<'a> {
     pub(super) party: &'a InstructingParty,
     pub(super) smso: &'a SmsoId,
     pub(super) circumstances: Circumstances,
-}
-
-/// Of whom else in the home is taken to run its target, beside those that are under way.
-#[derive(Clone, Copy, Default)]
-struct Beside<'a> {
-    /// Those of whom it is not known whether they do.
-    doubtful: bool,
-    /// Not these, which have to wait.
-    but: &'a [Eui64],
 }
 
 impl Conductor {
@@ -90,35 +81,39 @@ impl Conductor {
         Ok(tell(&decide_beside(&claim, register, inventory, legal_date(now), gate)))
     }
 
-    /// Takes the verdict again, by the order as it was recorded and the desk as it is now.
+    /// Takes the verdict again, by the order as it was recorded and the desk as it is now: beside those of its home that are
+    /// still under way and may be, as when it was planned.
     pub(super) fn judge_again(&self, now: Moment, campaign: &CampaignId, device: Eui64) -> Judgement {
-        let judge = |device, beside| {
-            let told =
-                self.judge_beside(now, campaign, device, IN_TURN, beside, |verdict| Judgement::from(verdict));
-            told.unwrap_or_else(|refusal| *refusal)
+        let Some(state) = self.campaigns.get(campaign) else {
+            return Judgement::refusal(code::NO_IMAGE, "there is no such campaign");
         };
-        let whole = Beside::default();
-        let told = judge(device, whole);
-        if !told.allowed {
-            return told;
-        }
-        if self.has_doubtful(campaign, device) {
-            let otherwise = judge(device, Beside { doubtful: true, ..whole });
-            if !otherwise.allowed {
-                return otherwise;
-            }
-        }
-        let mut waiting = self.companions_under_way(campaign, device);
-        waiting.retain(|companion| judge(*companion, whole).waits);
-        match waiting.first() {
-            Some(held) if !judge(device, Beside { but: &waiting, ..whole }).allowed => {
-                told.beside_held(*held)
-            }
+        let home = self.under_way_beside(state, device);
+        let settle = |doubtful: bool| {
+            let judge = |judged, goals: &Targets| {
+                let tell = |verdict: &Verdict<'_>| (judged == device).then(|| Judgement::from(verdict));
+                let told = self.judge_in(now, state, judged, IN_TURN, goals, tell);
+                told.unwrap_or_else(|refusal| Word { said: Some(*refusal), standing: Standing::Stays })
+            };
+            let hold = |said: Option<Judgement>, held| said.map(|said| said.beside_held(held));
+            let words = judge_home(&home, self.goals_left(state, device, doubtful), judge, hold);
+            let own = words.into_iter().find(|(judged, _)| *judged == device);
+            own.and_then(|(_, said)| said)
+                .unwrap_or_else(|| Judgement::refusal(code::NO_IMAGE, "it was not judged"))
+        };
+        let told = settle(true);
+        let doubtful = self.rows_beside(state, device).find(|row| self.is_doubtful(row));
+        match doubtful {
+            Some(row) if told.allowed => match settle(false) {
+                otherwise if otherwise.allowed => told,
+                // It will be known.
+                _ if row.outcome.is_none() => told.beside_held(row.device),
+                otherwise => otherwise,
+            },
             _ => told,
         }
     }
 
-    /// The same under circumstances that are known, telling the whole verdict on the home as it is meant to be.
+    /// The gate's own verdict under circumstances that are known, on the home as it is meant to be.
     pub(super) fn judge_again_as<R>(
         &self,
         now: Moment,
@@ -127,21 +122,22 @@ impl Conductor {
         circumstances: Circumstances,
         tell: impl FnOnce(&Verdict<'_>) -> R,
     ) -> Result<R, Box<Judgement>> {
-        self.judge_beside(now, campaign, device, circumstances, Beside::default(), tell)
-    }
-
-    fn judge_beside<R>(
-        &self,
-        now: Moment,
-        campaign: &CampaignId,
-        device: Eui64,
-        circumstances: Circumstances,
-        beside: Beside<'_>,
-        tell: impl FnOnce(&Verdict<'_>) -> R,
-    ) -> Result<R, Box<Judgement>> {
         let Some(state) = self.campaigns.get(campaign) else {
             return Err(Judgement::refusal(code::NO_IMAGE, "there is no such campaign").into());
         };
+        let goals = self.goals_left(state, device, true);
+        self.judge_in(now, state, device, circumstances, &goals, tell).map(|word| word.said)
+    }
+
+    fn judge_in<R>(
+        &self,
+        now: Moment,
+        state: &CampaignState,
+        device: Eui64,
+        circumstances: Circumstances,
+        goals: &Targets,
+        tell: impl FnOnce(&Verdict<'_>) -> R,
+    ) -> Result<Word<R>, Box<Judgement>> {
         let order = &state.order;
         // Once it is instructed, the verdict must be about the image that it was instructed to get.
         let row = state.row(device).filter(|row| row.stage > Stage::Planned);
@@ -153,18 +149,15 @@ impl Conductor {
         let Some(smso) = order.smso() else {
             return Err(Judgement::refusal(code::NO_IMAGE, "the order names no SMSO").into());
         };
-        let goals = self.goals_left(state, device, beside);
         let party = instructing_party(&order.instructing_party);
         let instruction = Instruction { party: &party, smso: &smso, circumstances };
         let changed = row.and_then(|row| self.supplier_change(row));
         let tell = |word: &Word<Verdict<'_>>| match changed {
-            // What the gate itself has against it says more.
-            Some(refusal) if matches!(word.standing, Standing::Comes | Standing::Waits) => {
-                Err(refusal.into())
-            }
-            _ => Ok(tell(&word.said)),
+            // What the gate has against the device itself says more.
+            Some(refusal) if word.standing != Standing::Stays => Err(refusal.into()),
+            _ => Ok(Word { said: tell(&word.said), standing: word.standing }),
         };
-        self.judge_as(now, instruction, &order.targets, &goals, device, tell).flatten()
+        self.judge_as(now, instruction, &order.targets, goals, device, tell).flatten()
     }
 
     /// Says that a device has another supplier than when it was instructed, if that is so. Ours: who was told of the update,
@@ -176,16 +169,18 @@ impl Conductor {
     }
 
     /// Returns what is still meant to be brought to whom in the home of a device: by the order, and by other campaigns.
-    fn goals_left(&self, state: &CampaignState, device: Eui64, beside: Beside<'_>) -> Targets {
+    /// `doubtful`: those of whom it is not known whether they run their targets are taken to.
+    fn goals_left(&self, state: &CampaignState, device: Eui64, doubtful: bool) -> Targets {
         let Some(found) = self.desk.inventory.device(device) else { return Targets::default() };
         let mut goals = self.ordered_elsewhere(Some(&state.id), found.installation);
-        let rows = self.desk.inventory.members(found.installation).filter_map(|member| state.row(member.id));
-        for row in rows.filter(|row| !beside.but.contains(&row.device)) {
+        let members = self.desk.inventory.members(found.installation);
+        for row in members.filter_map(|member| state.row(member.id)) {
             let counts = match &row.outcome {
+                _ if row.device != device && self.is_doubtful(row) => doubtful,
                 None => row.verdict.may_come(),
                 // It came to run its target, and was not well: nobody said that it left it.
                 Some((Outcome::Unhealthy, _)) => self.was_on_target(row),
-                Some(_) => beside.doubtful && is_doubtful(row),
+                Some(_) => false,
             };
             if counts && let Some(target) = self.target_of(state, row) {
                 goals.insert(row.device, &target.cpl_entry);
@@ -216,22 +211,26 @@ impl Conductor {
         version.is_some_and(|version: FileVersion| row.running.as_deref() == Some(&*version.to_string()))
     }
 
-    /// Says whether it is not known of another device of the home what it runs.
-    fn has_doubtful(&self, campaign: &CampaignId, device: Eui64) -> bool {
-        let Some(state) = self.campaigns.get(campaign) else { return false };
-        self.rows_beside(state, device).any(is_doubtful)
+    /// Says whether it is not known what a device runs that was ordered to activate: it ended without an answer, or it is not
+    /// known whether it was told, or it is not to be told any more.
+    fn is_doubtful(&self, row: &DeviceRow) -> bool {
+        match (&row.outcome, row.stage) {
+            (Some((outcome, _)), _) => {
+                matches!(outcome, Outcome::ActivationUnconfirmed | Outcome::WithdrawnInDoubt)
+            }
+            (None, Stage::Ordered) => self.errands.get(&row.device).is_none_or(|errand| {
+                !errand.is_told() || errand.in_doubt.is_some() || errand.withdrawn.is_some()
+            }),
+            (None, _) => false,
+        }
     }
 
-    /// Returns the other devices of the home that the order still means to update, where the gate may have some wait.
-    fn companions_under_way(&self, campaign: &CampaignId, device: Eui64) -> Vec<Eui64> {
-        let state = self.campaigns.get(campaign).filter(|_| self.desk.gate.notice != NoticePolicy::NotAsked);
-        let rows = state.into_iter().flat_map(|state| self.rows_beside(state, device));
-        let still = |row: &&DeviceRow| {
-            row.outcome.is_none()
-                && row.verdict.may_come()
-                && !matches!(row.stage, Stage::Ordered | Stage::Soaking)
-        };
-        rows.filter(still).map(|row| row.device).collect()
+    /// Returns a device and the others of its home that the order still means to update and has not told to activate.
+    fn under_way_beside(&self, state: &CampaignState, device: Eui64) -> Vec<Eui64> {
+        let still =
+            |row: &&DeviceRow| row.outcome.is_none() && row.verdict.may_come() && row.stage < Stage::Ordered;
+        let beside = self.rows_beside(state, device).filter(still).map(|row| row.device);
+        std::iter::once(device).chain(beside).collect()
     }
 
     /// Returns a device of the home that was given up as its hub was not reached, if this one was tried in vain, too.
@@ -300,9 +299,4 @@ impl Conductor {
         let Desk { register, inventory, .. } = &self.desk;
         next_step(register, targets, inventory.device(device)?.entry)
     }
-}
-
-/// Says whether it is not known what a device runs that was told to activate and ended otherwise.
-fn is_doubtful(row: &DeviceRow) -> bool {
-    matches!(row.outcome, Some((Outcome::ActivationUnconfirmed | Outcome::WithdrawnInDoubt, _)))
 }

@@ -35,6 +35,10 @@ impl Conductor {
         let mut last: BTreeMap<Eui64, (Moment, CampaignId, String)> = BTreeMap::new();
         for state in self.campaigns.values() {
             for (row, running) in state.rows().filter_map(|row| Some((row, relied_on(row)?))) {
+                // A version that is none of its order says nothing that another campaign has not said.
+                if self.entry_run(&state.id, row.device, running).is_none() {
+                    continue;
+                }
                 let Some(at) = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max() else {
                     continue;
                 };
@@ -43,9 +47,9 @@ impl Conductor {
                 }
             }
         }
-        for (device, (at, campaign, running)) in last {
-            let is_open = self.campaigns.get(&campaign).is_some_and(|state| state.phase.is_open());
-            if is_open || at + LISTS_LAG >= now {
+        for (device, (_, campaign, running)) in last {
+            let state = self.campaigns.get(&campaign);
+            if state.is_some_and(|state| state.phase.is_open() || state.updated_at + LISTS_LAG >= now) {
                 self.note_runs(&campaign, device, &running);
             }
         }

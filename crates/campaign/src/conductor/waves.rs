@@ -43,7 +43,8 @@ fn next_move(state: &CampaignState) -> Move {
     if tally.ended < policy.open_next_at.of(tally.size) {
         return Move::Wait;
     }
-    let tried = tally.done + tally.failed;
+    // A home that is out of reach says nothing of the firmware.
+    let tried = tally.done + tally.failed - tally.unreached;
     let expected = usize::from(policy.success_threshold.0);
     // As long as nobody has come to the target, nothing speaks for the firmware, whatever was in the way.
     let is_shown = expected == 0 || (0..state.waves_opened).any(|opened| state.wave(Some(opened)).done > 0);

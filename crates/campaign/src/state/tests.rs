@@ -81,6 +81,7 @@ fn recounted(state: &CampaignState, wave: Option<u16>) -> WaveTally {
         done: ends().filter(|outcome| outcome.class() == OutcomeClass::Done).count(),
         failed: ends().filter(|outcome| outcome.class() == OutcomeClass::Failed).count(),
         blamed: ends().filter(|outcome| outcome.blames_image()).count(),
+        unreached: ends().filter(|outcome| *outcome == Outcome::NoWan).count(),
     }
 }
 

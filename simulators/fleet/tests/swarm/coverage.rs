@@ -14,6 +14,7 @@ use crate::sometimes::{Deeds, alert, table};
 /// The codes of the gate, and of the conductor, with which a world of ours can refuse.
 const REFUSALS: &[&str] = &[
     "EARLY_NOT_IN_EFFECT",
+    "HOLD_COMPANION",
     "HOLD_NOT_NOTIFIED",
     "NO_EVIDENCE",
     "REJECT_ACTIVE",
@@ -40,7 +41,6 @@ const ALONE: &[&str] = &[
     "when planned: evidence",
     "in flight: dormant",
     "in flight: combination",
-    "in flight: companions",
     "in flight: same supplier",
     "in flight: not excluded",
     "in flight: notified",

@@ -97,6 +97,7 @@ pub fn waves_are_counted_as_their_rows_are(simulation: &Simulation) -> Judged {
             OutcomeClass::Excluded => {}
         }
         wave.blamed += usize::from(BLAMED.contains(&outcome));
+        wave.unreached += usize::from(outcome == Outcome::NoWan);
     }
     let last = state.last_wave().map_or(0, |last| last + 1);
     for wave in std::iter::once(None).chain((0..=last).map(Some)) {

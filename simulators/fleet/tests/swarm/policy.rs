@@ -8,8 +8,7 @@
 //! | dormant | for a Dormant Meter, or a device beside one in the same installation | A2 |
 //! | shared | for a device beside an Active Meter, where the policy says so | A2 |
 //! | not enrolled | outside the DCC's own service | A3 |
-//! | combination | when the home ends in a combination that is on a list | A4 |
-//! | companions | when what else the order still means to bring to the home may be updated, too | A4 |
+//! | combination | when the home ends in a combination that is on a list, beside what else may be updated in it | A4 |
 //! | not excluded | where no exclusion category holds | A5 |
 //! | same supplier | while the supplier is the one it had when it was instructed | ours |
 //! | notified | when the supplier was told in time, where that is asked for | A6 |
@@ -71,13 +70,12 @@ struct Question<'a> {
 type Rule = (&'static str, fn(&Auditor, &Question<'_>) -> bool);
 
 /// The decision table.
-const TABLE: [Rule; 12] = [
+const TABLE: [Rule; 11] = [
     ("instructed", Auditor::is_instructed),
     ("dormant", Auditor::is_dormant),
     ("shared", Auditor::may_be_shared),
     ("not enrolled", |_, asked| !asked.device.enrolled),
     ("combination", |auditor, asked| auditor.papers.knows(&auditor.end_of_home(asked))),
-    ("companions", Auditor::companions_may_follow),
     ("not excluded", Auditor::is_not_excluded),
     ("same supplier", Auditor::has_its_supplier),
     ("notified", Auditor::is_notified),
@@ -284,29 +282,32 @@ impl Auditor {
         letter.unwrap_or(device.exclusion.as_ref())
     }
 
-    /// Returns what else is to be updated in the home, and to what.
+    /// Returns what else is to be updated in the home and may be, and to what: who may not stays as it is.
     fn companions<'a>(&'a self, asked: &'a Question<'a>) -> impl Iterator<Item = (&'a Device, &'a CplEntry)> {
         let is_named = |member: &&Device| asked.story.is_named(member.id, asked.act == Act::Plan);
         let others = self.papers.home_of(asked.device).filter(|member| member.id != asked.device.id);
-        others.filter(is_named).filter_map(|member| {
+        let named = others.filter(is_named).filter_map(|member| {
             let target = self.papers.target_of(member, asked.story.targets())?;
             Some((member, target))
-        })
+        });
+        named.filter(|(device, target)| self.may_come(asked, device, target))
     }
 
-    /// If one of them stayed behind, the home would end in a combination of which nobody has spoken.
-    fn companions_may_follow(&self, asked: &Question<'_>) -> bool {
-        self.companions(asked).all(|(device, target)| {
-            let is_there = self.papers.runs(device, target) || asked.story.has_come_to(device.id, target);
-            let other = Question { device, target, ..*asked };
-            let may = [Auditor::is_dormant, Auditor::may_be_shared];
-            is_there
-                || (may.iter().all(|rule| rule(self, &other))
-                    && !device.enrolled
-                    && self.exclusion(device, asked.at).is_none()
-                    && self.fits(&other)
-                    && follows(target, device))
-        })
+    /// Says whether another device of the home has come to its target, or may for what it is itself.
+    fn may_come(&self, asked: &Question<'_>, device: &Device, target: &CplEntry) -> bool {
+        let is_there = self.papers.runs(device, target) || asked.story.has_come_to(device.id, target);
+        let other = Question { device, target, ..*asked };
+        let may = [
+            Auditor::is_dormant,
+            Auditor::may_be_shared,
+            Auditor::is_not_excluded,
+            Auditor::has_its_supplier,
+            Auditor::is_notified,
+            Auditor::is_vouched_for,
+        ];
+        is_there
+            || asked.story.is_ordered(device.id)
+            || (may.iter().all(|rule| rule(self, &other)) && !device.enrolled && follows(target, device))
     }
 
     /// The combination in which the home ends.

@@ -17,6 +17,8 @@ pub(super) struct Story {
     waves: BTreeSet<u16>,
     delivered: BTreeSet<Eui64>,
     watched: BTreeSet<Eui64>,
+    /// Devices that were told to activate, or are about to be, and have not ended.
+    ordered: BTreeSet<Eui64>,
     /// Devices that ended without running their target: they stay as they are.
     given_up: BTreeSet<Eui64>,
     /// Whose device it was when it was instructed.
@@ -55,7 +57,11 @@ impl Story {
             Record::Instructed(body) => {
                 self.suppliers.extend(body.supplier.map(|supplier| (body.device, supplier)));
             }
-            Record::Stepped(body) => drop(self.suppliers.remove(&body.device)),
+            Record::Stepped(body) => {
+                self.suppliers.remove(&body.device);
+                self.ordered.remove(&body.device);
+            }
+            Record::Ordered(body) => drop(self.ordered.insert(body.device)),
             Record::Delivered(body) => {
                 self.delivered.insert(body.device);
             }
@@ -65,6 +71,7 @@ impl Story {
             }
             Record::Outcome(body) => {
                 self.watched.remove(&body.device);
+                self.ordered.remove(&body.device);
                 // One that was last read back to run its target, and was not well, is taken to run it still.
                 let left_it = body.outcome != Outcome::Unhealthy || body.running.is_some();
                 if body.outcome.class() != OutcomeClass::Done && left_it {
@@ -120,6 +127,11 @@ impl Story {
             true => plan.verdict.may_come() || is_of_home(&plan.verdict.row),
             false => plan.verdict.may_come() && !self.given_up.contains(&device),
         })
+    }
+
+    /// Says whether a device was told to activate, and nothing is known of it since.
+    pub(super) fn is_ordered(&self, device: Eui64) -> bool {
+        self.ordered.contains(&device)
     }
 
     pub(super) fn supplier(&self, device: Eui64) -> Option<&str> {
