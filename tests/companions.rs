@@ -357,3 +357,31 @@ fn an_order_that_also_names_a_busy_device_is_judged_as_one_that_does_not() {
     }
     assert_eq!(second(&rig).by_outcome[&Outcome::Activated], 10, "{:?}", second(&rig));
 }
+
+/// The gas meter changed hands and was to be held; the electricity meter beside it was activated all the same, as nothing
+/// had been said of the gas meter yet.
+#[test]
+fn a_device_is_not_activated_beside_one_that_is_going_to_be_held() {
+    let spec = quiet_street(10);
+    let mut set = rehearsal(&spec, SEED);
+    set.order.policy.waves = Vec::new();
+    // So that there is time between the image's arrival and the order.
+    set.order.policy.poll_interval_s = 3_600;
+    let mut rig = Rig::new(&spec, set);
+    let pair = |state: &CampaignState| {
+        let electricity = state.rows().find(|row| row.kind == "ESME" && row.stage == Stage::Staged)?;
+        let beside = |row: &&DeviceRow| row.installation == electricity.installation && row.kind == "GSME";
+        let gas =
+            state.rows().find(beside).filter(|row| row.stage > Stage::Planned && row.outcome.is_none())?;
+        Some((electricity.device, gas.device))
+    };
+    rig.run_until("both under way", |state| pair(state).is_some());
+    let (electricity, gas) = pair(rig.state()).unwrap();
+    rig.conductor.note_change(gas, DeviceChange::Supplier(SupplierId::new("SUP-99").unwrap())).unwrap();
+    rig.run_until("over", |state| state.tally().pending == 0);
+    let end = |device| ended(rig.state().row(device).unwrap());
+    assert_eq!(end(electricity), (Outcome::HeldUnactivated, "REJECT_FW_NOT_IN_DMC"));
+    assert_eq!(end(gas), (Outcome::HeldUnactivated, "SUPPLIER_CHANGED"));
+    let activated = rig.state().rows().filter(|row| ended(row).0 == Outcome::Activated);
+    assert_eq!(activated.count(), 18, "all other homes");
+}
