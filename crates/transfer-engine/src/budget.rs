@@ -101,6 +101,14 @@ pub struct BudgetRules {
     pub shards: u32,
 }
 
+impl BudgetRules {
+    /// Returns how much of a rate or a cap blocks leave to requests.
+    pub(crate) fn reserve_of(&self, whole: u64) -> u64 {
+        let reserve = u128::from(whole) * u128::from(self.reserve_permille.min(1_000)) / 1_000;
+        reserve as u64
+    }
+}
+
 /// What a decision touches of a cell.
 #[derive(Clone, Copy, Debug)]
 struct CellLease {

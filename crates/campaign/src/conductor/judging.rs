@@ -277,8 +277,8 @@ impl Conductor {
         device: Eui64,
         tell: impl FnOnce(&Verdict<'_>) -> R,
     ) -> Option<Result<R, Box<Judgement>>> {
-        let smso = self.desk.inventory.device(device)?.smso;
-        let mut goals = self.ordered_elsewhere(None, self.desk.inventory.device(device)?.installation);
+        let DeviceView { smso, installation, .. } = self.desk.inventory.device(device)?;
+        let mut goals = self.ordered_elsewhere(None, installation);
         goals.insert(device, &target.cpl_entry);
         let targets = std::slice::from_ref(target);
         let instruction = Instruction { party: &InstructingParty::Dcc, smso, circumstances: IN_TURN };

@@ -32,26 +32,23 @@ impl Conductor {
 
     /// Notes in the inventory what devices were read back to run last, where lists may not know it yet.
     pub(super) fn note_read_backs(&mut self, now: Moment) {
-        let mut last: BTreeMap<Eui64, (Moment, CampaignId, String)> = BTreeMap::new();
+        let mut last: BTreeMap<Eui64, (Moment, bool, CplEntryId)> = BTreeMap::new();
         for state in self.campaigns.values() {
-            for (row, running) in state.rows().filter_map(|row| Some((row, relied_on(row)?))) {
+            let counts = state.phase.is_open() || state.updated_at + LISTS_LAG >= now;
+            for row in state.rows() {
                 // A version that is none of its order says nothing that another campaign has not said.
-                if self.entry_run(&state.id, row.device, running).is_none() {
-                    continue;
-                }
-                let Some(at) = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max() else {
-                    continue;
-                };
+                let running = relied_on(row);
+                let entry = running.and_then(|running| self.entry_run(&state.id, row.device, running));
+                let at = Stage::ALL.into_iter().filter_map(|stage| row.reached(stage)).max();
+                let Some((entry, at)) = entry.zip(at) else { continue };
                 if last.get(&row.device).is_none_or(|(before, ..)| *before < at) {
-                    last.insert(row.device, (at, state.id.clone(), running.to_owned()));
+                    last.insert(row.device, (at, counts, entry));
                 }
             }
         }
-        for (device, (_, campaign, running)) in last {
-            let state = self.campaigns.get(&campaign);
-            if state.is_some_and(|state| state.phase.is_open() || state.updated_at + LISTS_LAG >= now) {
-                self.note_runs(&campaign, device, &running);
-            }
+        for (device, (_, _, entry)) in last.into_iter().filter(|(_, (_, counts, _))| *counts) {
+            // It was found there a moment ago.
+            let _ = self.desk.inventory.note(device, DeviceChange::Runs(entry));
         }
     }
 

@@ -159,13 +159,9 @@ impl Conductor {
         verdict: Judgement,
     ) {
         let reason = verdict.code.clone();
-        let exclusion = self.exclusion_of(device, outcome, &reason).map(|one| one.as_str().to_owned());
         let verdict = self.news(campaign, device, verdict);
-        self.conclude(
-            now,
-            campaign,
-            OutcomeRecord { device, outcome, reason, verdict, running: None, exclusion },
-        );
+        let ended = OutcomeRecord { device, outcome, reason, verdict, running: None, exclusion: None };
+        self.conclude(now, campaign, ended);
     }
 
     /// Records a device's outcome and forgets its errand.
@@ -178,20 +174,18 @@ impl Conductor {
         reason: String,
         running: Option<FileVersion>,
     ) {
-        let exclusion = self.exclusion_of(device, outcome, &reason).map(|one| one.as_str().to_owned());
         let running = running.map(|version| version.to_string());
         if let Some(running) = &running {
             self.note_runs(campaign, device, running);
         }
-        self.conclude(
-            now,
-            campaign,
-            OutcomeRecord { device, outcome, reason, verdict: None, running, exclusion },
-        );
+        let ended = OutcomeRecord { device, outcome, reason, verdict: None, running, exclusion: None };
+        self.conclude(now, campaign, ended);
     }
 
-    fn conclude(&mut self, now: Moment, campaign: &CampaignId, ended: OutcomeRecord) {
+    fn conclude(&mut self, now: Moment, campaign: &CampaignId, mut ended: OutcomeRecord) {
         let OutcomeRecord { device, outcome, .. } = ended;
+        let exclusion = self.exclusion_of(device, outcome, &ended.reason);
+        ended.exclusion = exclusion.map(|exclusion| exclusion.as_str().to_owned());
         tracing::debug!(%campaign, %device, outcome = outcome.as_str(), reason = ended.reason, "device ended");
         // An order that names a device which another campaign is at work on ends it for itself alone.
         let other = self.under_way(device).is_some_and(|(other, _)| other != *campaign);

@@ -24,10 +24,9 @@ pub(super) struct Carrier {
 impl Carrier {
     pub(super) fn new(plan: CarrierPlan, rules: &BudgetRules, clock: &EngineClock, now: Moment) -> Carrier {
         let cap = plan.cap.in_bytes() / u64::from(rules.shards.max(1));
-        let reserve = u128::from(cap) * u128::from(rules.reserve_permille.min(1_000)) / 1_000;
         Carrier {
             cap,
-            cap_for_blocks: cap - reserve as u64,
+            cap_for_blocks: cap - rules.reserve_of(cap),
             carried_and_leased: plan.before.on(day_of(now)) / u64::from(rules.shards.max(1)),
             midnight: day_begins(day_of(now) + 1),
             tier: Tier::new(plan.budget, rules, clock, now, false),

@@ -30,13 +30,13 @@ impl Tier {
     ) -> Tier {
         let hour = hour_of(now);
         let rate = plan.profile.at(plan.rate, hour);
-        let reserve = u128::from(rate.0) * u128::from(rules.reserve_permille.min(1_000)) / 1_000;
+        let reserve = rules.reserve_of(rate.0);
         let limit =
             |rate| Limit::new(rate, rules.burst, LARGEST_CHARGE, rules.shards.max(1), clock.clone(), empty);
         let flat = plan.profile == DayProfile::FLAT;
         Tier {
             all: limit(rate),
-            blocks: (reserve > 0).then(|| limit(ByteRate(rate.0 - reserve as u64))),
+            blocks: (reserve > 0).then(|| limit(ByteRate(rate.0 - reserve))),
             spare: Spare::default(),
             changes_at: if flat { Moment::MAX } else { hour_begins(hour + 1) },
             shut: rate.0 == 0,

@@ -66,8 +66,7 @@ impl EngineConfig {
 
     /// Returns what requests leave to blocks of a shared budget.
     pub fn rate_for_blocks(&self, rate: ByteRate) -> ByteRate {
-        let reserve = u128::from(rate.0) * u128::from(self.reserve_permille.min(1_000)) / 1_000;
-        ByteRate(rate.0 - reserve as u64)
+        ByteRate(rate.0 - self.budget_rules().reserve_of(rate.0))
     }
 
     /// Returns the rules of budgets for one engine that has them to itself.
